@@ -1,0 +1,171 @@
+"""An exported log: one file that proves itself offline.
+
+JSON lines, each in exactly one spelling: a header, each entry with its salt in order, the signed checkpoint.
+Leaf data is SHA-256(salt ‖ entry); any altered byte breaks the line, the root or the signature.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
+from json.encoder import encode_basestring
+from typing import Any, NamedTuple
+
+from crypto.errors import LogRefused, NoteRefused
+from crypto.merkle import Frontier, leaf_hash
+from crypto.notes import Checkpoint, VerifierKey, open_note, split_note
+
+FORMAT = "consign-log/1"
+SALT_BYTES = 32
+LINE_BYTES_MAX = 1 << 20
+
+
+class LogReport(NamedTuple):
+    """What a log that stands says: its checkpoint, the last entry's own time, and whether a pinned key signed it."""
+
+    checkpoint: Checkpoint
+    last_entry_at: str | None
+    signed: bool
+
+
+def leaf_data(salt: bytes, entry: bytes) -> bytes:
+    """The commitment that is the leaf: without the salt it says nothing about the entry."""
+    return sha256(salt + entry).digest()
+
+
+def entry_leaf_hash(salt: bytes, entry: bytes) -> bytes:
+    """What an entry adds to the tree."""
+    return leaf_hash(leaf_data(salt, entry))
+
+
+def write_log(note: str, entries: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
+    """The file's lines for a signed checkpoint and its (salt, entry) pairs from index 0.
+
+    Raises `LogRefused` before the last line where the entries are not the checkpoint's.
+    """
+    checkpoint = Checkpoint.parse(split_note(note)[0])
+    yield _header(checkpoint.origin, checkpoint.size).encode()
+    frontier = Frontier()
+    for salt, entry in entries:
+        yield _entry(frontier.size, base64.b64encode(salt).decode(), entry.decode()).encode()
+        frontier.append(entry_leaf_hash(salt, entry))
+    if (frontier.size, frontier.root()) != (checkpoint.size, checkpoint.root):
+        raise LogRefused(frontier.size + 2, "the entries are not the checkpoint's")
+    yield _trailer(note).encode()
+
+
+def verify_log(
+    lines: Iterable[bytes], verifier_key: str | None, witness: Mapping[str, Checkpoint] | None = None
+) -> LogReport:
+    """Check a file line by line in constant memory, or `LogRefused` naming the first bad line.
+
+    Without a pinned key the report says no more than that the file agrees with itself. `witness` gives the
+    last checkpoint seen of each origin: a log that is shorter, or differs within it, is refused.
+    """
+    key = VerifierKey.parse(verifier_key) if verifier_key else None
+    numbered = enumerate(lines, start=1)
+    number, header = _next(numbered, 0)
+    origin, size = _read_header(number, header)
+    seen = (witness or {}).get(origin)
+    if seen and seen.size > size:
+        raise LogRefused(number, f"the log was already at {seen.size} entries: rolled back")
+    frontier, entry = Frontier(), ""
+    while True:
+        if seen and frontier.size == seen.size and frontier.root() != seen.root:
+            raise LogRefused(number, f"the first {seen.size} entries are not those seen before: forked")
+        if frontier.size == size:
+            break
+        number, line = _next(numbered, number)
+        salt, entry = _read_entry(number, line, frontier.size)
+        frontier.append(entry_leaf_hash(salt, entry.encode()))
+    number, line = _next(numbered, number)
+    checkpoint = _read_trailer(number, line, key)
+    if checkpoint != (origin, size, frontier.root()):
+        raise LogRefused(number, "the checkpoint is not of this header and these entries")
+    if next(numbered, None) is not None:
+        raise LogRefused(number + 1, "something follows the checkpoint")
+    return LogReport(checkpoint, _time_of(entry), key is not None)
+
+
+def _header(origin: str, size: int) -> str:
+    return f'{{"format":"{FORMAT}","origin":{encode_basestring(origin)},"size":{size}}}\n'
+
+
+def _entry(index: int, salt: str, entry: str) -> str:
+    return f'{{"index":{index},"salt":"{salt}","entry":{encode_basestring(entry)}}}\n'
+
+
+def _trailer(note: str) -> str:
+    return f'{{"checkpoint":{encode_basestring(note)}}}\n'
+
+
+def _next(numbered: Iterator[tuple[int, bytes]], number: int) -> tuple[int, bytes]:
+    found = next(numbered, None)
+    if found is None:
+        raise LogRefused(number + 1, "the file ends before its checkpoint")
+    return found
+
+
+def _read_header(number: int, line: bytes) -> tuple[str, int]:
+    text, record = _record(number, line)
+    origin, size = record.get("origin"), record.get("size")
+    if not isinstance(origin, str) or type(size) is not int or size < 0 or text != _header(origin, size):
+        raise LogRefused(number, f"not a header of {FORMAT}")
+    return origin, size
+
+
+def _read_entry(number: int, line: bytes, index: int) -> tuple[bytes, str]:
+    text, record = _record(number, line)
+    salt, entry = record.get("salt"), record.get("entry")
+    if not isinstance(salt, str) or not isinstance(entry, str) or text != _entry(index, salt, entry):
+        raise LogRefused(number, f"not entry {index} in its canonical spelling")
+    try:
+        raw = base64.b64decode(salt, validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if len(raw) != SALT_BYTES or base64.b64encode(raw).decode() != salt:
+        raise LogRefused(number, "a salt is 32 bytes in canonical base64")
+    return raw, entry
+
+
+def _read_trailer(number: int, line: bytes, key: VerifierKey | None) -> Checkpoint:
+    text, record = _record(number, line)
+    note = record.get("checkpoint")
+    if not isinstance(note, str) or text != _trailer(note):
+        raise LogRefused(number, "not a checkpoint in its canonical spelling")
+    try:
+        signed, signatures = split_note(note)
+        checkpoint = Checkpoint.parse(signed)
+        if key is None:
+            return checkpoint
+        if key.name != checkpoint.origin:
+            raise NoteRefused("the pinned key is of another log")
+        open_note(note, [key])
+        if len(signatures) != 1:
+            raise NoteRefused("the checkpoint carries signatures nobody checked")
+    except NoteRefused as refusal:
+        raise LogRefused(number, str(refusal)) from None
+    return checkpoint
+
+
+def _record(number: int, line: bytes) -> tuple[str, dict[str, Any]]:
+    if len(line) <= LINE_BYTES_MAX:
+        try:
+            text = line.decode()
+            record = json.loads(text)
+            if isinstance(record, dict):
+                return text, record
+        except (ValueError, RecursionError):
+            pass  # Raised below, outside: the parser's error carries the line.
+    raise LogRefused(number, "not one JSON object in UTF-8")
+
+
+def _time_of(entry: str) -> str | None:
+    """The `at` of an entry that is a JSON object and has one."""
+    try:
+        record = json.loads(entry)
+    except (ValueError, RecursionError):
+        return None
+    at = record.get("at") if isinstance(record, dict) else None
+    return at if isinstance(at, str) else None

@@ -1,0 +1,208 @@
+"""Masks: one pattern per kind of value, everywhere; what has the wrong shape is hidden whole.
+
+Separators and +86 stay where they stand, so that a phone written in two ways gives the same digits away.
+Districts and employers are recognised by their endings; where that fails, less is shown, never more.
+"""
+
+import re
+from collections.abc import Callable
+
+from crypto.plain import plain
+from crypto.regions import CITIES, MUNICIPALITIES, PROVINCES
+from crypto.surnames import COMPOUND_SURNAMES
+
+HIDDEN = "*****"
+
+_MAIL_DOMAINS = """
+    qq.com vip.qq.com foxmail.com 163.com vip.163.com 126.com vip.126.com yeah.net 188.com sina.com vip.sina.com sina.cn
+    sohu.com tom.com 21cn.com 139.com 189.cn wo.cn aliyun.com gmail.com outlook.com hotmail.com live.com live.cn msn.com
+    yahoo.com yahoo.cn yahoo.com.cn icloud.com me.com proton.me protonmail.com
+"""
+PUBLIC_MAIL_DOMAINS = frozenset(_MAIL_DOMAINS.split())
+LEGAL_FORMS = (
+    "有限责任公司",
+    "股份有限公司",
+    "集团有限公司",
+    "有限公司",
+    "分公司",
+    "子公司",
+    "公司",
+    "集团",
+    "有限合伙企业",
+    "合伙企业",
+    "合作社",
+    "事务所",
+    "个体工商户",
+)
+
+_HAN = r"[\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]"
+_PROVINCE = (
+    rf"(?:(?:{'|'.join(MUNICIPALITIES)})市?|(?:{'|'.join(PROVINCES)})(?:省|(?:壮族|回族|维吾尔)?自治区|特别行政区)?)"
+)
+_PREFECTURE = rf"(?:{_HAN}{{2,4}}?(?:市(?<![超菜夜]市)|地区|盟)|{_HAN}{{2,12}}?自治州)"
+# 小区, 社区, 园区, 厂区 and their like are homes and workplaces, not districts.
+_NOT_A_DISTRICT = r"(?<![小社园校厂景街院营片学住活属宅业一二三四五六七八九十]区)(?<![超菜夜]市)"
+_COUNTY = rf"(?:{_HAN}{{1,4}}?[区县市旗]{_NOT_A_DISTRICT}|{_HAN}{{1,14}}?自治[县旗]|{_HAN}{{1,7}}?旗)"
+
+_name_cn = re.compile(rf"{_HAN}{{2,8}}").fullmatch
+_name_minority = re.compile(rf"{_HAN}+(?:·{_HAN}+)+").fullmatch
+_letter = rf"(?:(?!{_HAN}|[\uff00-\uffef])[^\W\d_])"
+_word = rf"{_letter}(?:{_letter}|['’.-])*"
+_name_foreign = re.compile(rf"{_word}(?: +{_word})*").fullmatch
+_id_cn = re.compile(r"[0-9]{17}[0-9Xx]|[0-9]{15}").fullmatch
+_mobile = re.compile(r"1[3-9][0-9]{9}").fullmatch
+_landline = re.compile(r"(0(?:10|2[0-9]|[3-9][0-9]{2}))([2-9][0-9]{6,7})").fullmatch
+_bank_card = re.compile(r"[0-9]{13,19}").fullmatch
+_ssn_us = re.compile(r"[0-9]{9}").fullmatch
+_email = re.compile(r"([A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+)@([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)").fullmatch
+_region_of_address = re.compile(rf"(?:{_PROVINCE}{_PREFECTURE}?|{_PREFECTURE}){_COUNTY}?").match
+_region_of_employer = re.compile(rf"(?:{_PROVINCE})?(?:(?:{'|'.join(CITIES)})市?)?").match
+_birth_date = re.compile(r"((?:19|20)[0-9]{2})(?:-[0-9]{1,2}-[0-9]{1,2}|/[0-9]{1,2}/[0-9]{1,2}|[0-9]{4})").fullmatch
+_shows = re.compile(r"[^\W_]").search
+_country = re.compile(r"(?:\+86|0086)[ -]?").match
+
+_Mask = Callable[[str], str | None]
+
+
+def mask(kind: str, value: str) -> str:
+    """The mask of a value; an unknown kind, or a value of the wrong shape, is `*****`."""
+    pattern = MASKS.get(kind)
+    if pattern is None:
+        return HIDDEN
+    return pattern(value) or pattern(plain(value)) or HIDDEN
+
+
+def mask_name(value: str, surname: str) -> str:
+    """The mask of a Chinese name whose surname is known and need not be guessed."""
+    name, kept = plain(value), plain(surname)
+    if _name_cn(name) and kept and name.startswith(kept) and len(name) > len(kept):
+        return kept + "*" * (len(name) - len(kept))
+    return mask("name", value)
+
+
+def _of_name_cn(value: str) -> str | None:
+    if not _name_cn(value):
+        return None
+    kept = 1
+    if value[:2] in COMPOUND_SURNAMES:
+        kept = 2
+    elif value[:4] in COMPOUND_SURNAMES:
+        kept = 4
+    return value[:kept] + "*" * (len(value) - kept) if len(value) > kept else HIDDEN
+
+
+def _of_name_minority(value: str) -> str | None:
+    return value[0] + "*" * (len(value) - 1) if _name_minority(value) else None
+
+
+def _of_name_foreign(value: str) -> str | None:
+    if not _name_foreign(value) or len(value) < 2:
+        return None
+    words = value.split(" ")
+    if not any(_shows(word[1:]) for word in words):
+        return None
+    return " ".join([word[:1] + "*" * (len(word) - 1) for word in words])
+
+
+def _of_name(value: str) -> str | None:
+    if len(value) == 1:
+        return "*" if value.isalpha() else None
+    return _of_name_cn(value) or _of_name_minority(value) or _of_name_foreign(value)
+
+
+def _of_id_cn(value: str) -> str | None:
+    if _id_cn(value):
+        return value[0] + "*" * (len(value) - 2) + value[-1].upper()
+    return _in_place(value, _of_id_cn)
+
+
+def _of_mobile(value: str) -> str | None:
+    if _mobile(value):
+        return f"{value[:3]}****{value[7:]}"
+    return _in_place(value, _of_mobile, _country)
+
+
+def _of_landline(value: str) -> str | None:
+    found = _landline(value)
+    if found:
+        area, number = found.groups()
+        return area + "*" * (len(number) - 2) + number[-2:]
+    return _in_place(value, _of_landline, _country)
+
+
+def _of_phone(value: str) -> str | None:
+    return _of_mobile(value) or _of_landline(value)
+
+
+def _of_bank_card(value: str) -> str | None:
+    if _bank_card(value):
+        return "*" * (len(value) - 4) + value[-4:]
+    return _in_place(value, _of_bank_card)
+
+
+def _of_ssn_us(value: str) -> str | None:
+    if _ssn_us(value):
+        return "*****" + value[-4:]
+    return _in_place(value, _of_ssn_us)
+
+
+def _of_email(value: str) -> str | None:
+    found = _email(value)
+    if not found:
+        return None
+    local, domain = found[1], found[2].lower()
+    public = domain in PUBLIC_MAIL_DOMAINS
+    hidden = local if len(local) == 1 else local[1:]
+    if public and not _shows(hidden):
+        return None
+    return local[: len(local) - len(hidden)] + "*" * len(hidden) + "@" + (domain if public else HIDDEN)
+
+
+def _of_address(value: str) -> str | None:
+    region = _region_of_address(value)
+    if not region or not _shows(value[region.end() :]):
+        return None
+    return region[0] + "****"
+
+
+def _of_employer(value: str) -> str | None:
+    form = next((form for form in LEGAL_FORMS if value.endswith(form)), None)
+    region = _region_of_employer(value)
+    if not form or not region or not _shows(value[region.end() : len(value) - len(form)]):
+        return None
+    return f"{region[0]}****{form}"
+
+
+def _of_birth_date(value: str) -> str | None:
+    found = _birth_date(value)
+    return found[1] if found else None
+
+
+def _in_place(value: str, pattern: _Mask, prefix: Callable[[str], re.Match[str] | None] | None = None) -> str | None:
+    """The mask of the bare characters, with the prefix and separators where they stood."""
+    found = prefix(value) if prefix else None
+    head, body = (found[0], value[found.end() :]) if found else ("", value)
+    bare = body.replace(" ", "").replace("-", "")
+    masked = pattern(bare) if bare != value else None
+    if masked is None:
+        return None
+    left = iter(masked)
+    return head + "".join([char if char in " -" else next(left) for char in body])
+
+
+MASKS: dict[str, _Mask] = {
+    "name": _of_name,
+    "name_cn": _of_name_cn,
+    "name_minority": _of_name_minority,
+    "name_foreign": _of_name_foreign,
+    "id_cn": _of_id_cn,
+    "mobile": _of_mobile,
+    "landline": _of_landline,
+    "phone": _of_phone,
+    "bank_card": _of_bank_card,
+    "email": _of_email,
+    "address": _of_address,
+    "employer": _of_employer,
+    "ssn_us": _of_ssn_us,
+    "birth_date": _of_birth_date,
+}

@@ -1,0 +1,206 @@
+"""Recompute a statement file to the cent: standard library alone, no code shared with what made the file.
+
+Whole cents and integers throughout, so that not even the arithmetic is shared. The file may be copied elsewhere and
+run there: it needs nothing else of the platform.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import date
+from typing import NamedTuple
+
+_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_CENTS = r"-?(0|[1-9][0-9]{0,15})\.[0-9]{2}"
+_DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+
+LINE = {  # Every column of the file in its order, and what a line may hold there.
+    "record": r"line",
+    "number": r"[1-9][0-9]*",
+    "agreement_id": _UUID,
+    "period": r"[0-9]{4}-(0[1-9]|1[0-2])",
+    "line_id": _UUID,
+    "component": r"contingency|clawback",
+    "adjusts_id": rf"({_UUID})?",
+    "case_id": _UUID,
+    "payment_id": _UUID,
+    "original_id": rf"({_UUID})?",
+    "paid_amount": _CENTS,
+    "currency": r"[A-Z]{3}",
+    "effective_on": _DAY,
+    "posted_on": _DAY,
+    "paid_to": r"lender|agency|platform",
+    "placement_id": _UUID,
+    "attribution": r"term|tail|none",
+    "reason": r"(agency_may_not_receive|not_attributed)?",
+    "terms_version": r"[0-9]+",
+    "base_amount": _CENTS,
+    "rate": r"[0-9]{1,3}\.[0-9]{6}",
+    "entitled": _CENTS,
+    "booked": _CENTS,
+    "amount": _CENTS,
+}
+TOTAL = dict.fromkeys(LINE, "") | {
+    "record": r"total",
+    "number": LINE["number"],
+    "currency": LINE["currency"],
+    "base_amount": _CENTS,
+    "amount": _CENTS,
+}
+_SHAPES = {
+    record: {name: re.compile(shape).fullmatch for name, shape in shapes.items()}
+    for record, shapes in (("line", LINE), ("total", TOTAL))
+}
+_MILLIONTHS = 1_000_000
+
+
+class StatementRefused(ValueError):
+    """The statement does not come out as written: the line of the file, and what is wrong there."""
+
+    def __init__(self, line: int, wrong: str) -> None:
+        self.line = line
+        super().__init__(f"line {line}: {wrong}")
+
+
+class Verified(NamedTuple):
+    lines: int
+    totals: dict[str, int]  # currency → cents
+
+
+class _Sum(NamedTuple):
+    lines: int = 0
+    base: int = 0
+    amount: int = 0
+
+
+def verify_statement(text: Iterable[str]) -> Verified:
+    """The lines of a statement file, ends included → what it comes to; StatementRefused at the first wrong line."""
+    sums: dict[str, _Sum] = {}
+    claimed: dict[str, _Sum] = {}
+    seen = _Seen()
+    for at, record in _records(text):
+        if record["record"] == "total":
+            _check_total(at, record, sums, claimed)
+        elif claimed:
+            raise StatementRefused(at, "a line after the totals")
+        else:
+            seen.check(at, record)
+            _check_amounts(at, record)
+            lines, base, amount = sums.get(record["currency"], _Sum())
+            sums[record["currency"]] = _Sum(
+                lines + 1, base + _cents(record["base_amount"]), amount + _cents(record["amount"])
+            )
+    missing = sorted(sums.keys() - claimed.keys())
+    if missing:
+        raise StatementRefused(seen.lines + len(claimed) + 2, f"no total for {', '.join(missing)}")
+    return Verified(seen.lines, {currency: total.amount for currency, total in sorted(claimed.items())})
+
+
+def _records(text: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """(line of the file, record) for each line after the header; every field in the shape its column has."""
+    at = 0
+    for at, line in enumerate(text, start=1):
+        if not line.endswith("\n") or line.endswith("\r\n"):
+            raise StatementRefused(at, "does not end in one LF")
+        fields = line[:-1].split(",")
+        if at == 1:
+            if fields != list(LINE):
+                raise StatementRefused(at, "not the header of a statement")
+            continue
+        shapes = _SHAPES["total" if fields[0] == "total" else "line"]
+        if len(fields) != len(shapes):
+            raise StatementRefused(at, f"{len(fields)} fields where {len(shapes)} belong")
+        record = dict(zip(shapes, fields, strict=True))
+        for name, shape in shapes.items():
+            if not shape(record[name]) or record[name] == "-0.00":
+                raise StatementRefused(at, f"{name} is not in its form")
+        yield at, record
+    if at == 0:
+        raise StatementRefused(1, "the file is empty")
+
+
+class _Seen:
+    """What earlier lines of the file fix for later ones."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.statement: tuple[str, str] | None = None
+        self.ids: set[str] = set()
+        self.booked: dict[tuple[str, str, str], int] = {}  # payment, component, currency → cents so far
+
+    def check(self, at: int, record: dict[str, str]) -> None:
+        self.lines += 1
+        statement = record["agreement_id"], record["period"]
+        self.statement = self.statement or statement
+        cause = record["payment_id"], record["component"], record["currency"]
+        booked, amount = _cents(record["booked"]), _cents(record["amount"])
+        _agree(at, "number", record["number"], str(self.lines))
+        if statement != self.statement:
+            raise StatementRefused(at, "belongs to another agreement or period")
+        if record["line_id"] in self.ids:
+            raise StatementRefused(at, "line_id is used twice")
+        if (cause in self.booked) and not record["adjusts_id"]:
+            raise StatementRefused(at, "the payment has a line already, and this one adjusts none")
+        if not record["adjusts_id"]:
+            _agree(at, "booked", record["booked"], "0.00")
+        elif cause in self.booked:
+            _agree(at, "booked", record["booked"], _text(self.booked[cause]))
+        self.ids.add(record["line_id"])
+        self.booked[cause] = booked + amount
+
+
+def _check_amounts(at: int, record: dict[str, str]) -> None:
+    for name in ("effective_on", "posted_on"):
+        _check_day(at, name, record[name])
+    if record["period"] < record["posted_on"][:7]:
+        raise StatementRefused(at, "booked in a period before its posting date")
+    if (record["component"] == "clawback") != bool(record["original_id"]):
+        raise StatementRefused(at, "a clawback names an original payment, a contingency fee none")
+    if (record["attribution"] == "none") != (record["reason"] == "not_attributed"):
+        raise StatementRefused(at, "attribution and reason contradict each other")
+    base = 0 if record["reason"] else _cents(record["paid_amount"])
+    entitled = _rounded(base * int(record["rate"].replace(".", "")))
+    _agree(at, "base_amount", record["base_amount"], _text(base))
+    _agree(at, "entitled", record["entitled"], _text(entitled))
+    _agree(at, "amount", record["amount"], _text(entitled - _cents(record["booked"])))
+
+
+def _check_total(at: int, record: dict[str, str], sums: dict[str, _Sum], claimed: dict[str, _Sum]) -> None:
+    currency = record["currency"]
+    if currency not in sums or currency in claimed:
+        raise StatementRefused(at, f"a total for {currency} does not belong here")
+    total = claimed[currency] = sums[currency]
+    _agree(at, "number", record["number"], str(total.lines))
+    _agree(at, "base_amount", record["base_amount"], _text(total.base))
+    _agree(at, "amount", record["amount"], _text(total.amount))
+
+
+def _check_day(at: int, name: str, text: str) -> None:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        raise StatementRefused(at, f"{name} is no day") from None
+
+
+def _agree(at: int, name: str, written: str, recomputed: str) -> None:
+    if written != recomputed:
+        raise StatementRefused(at, f"{name} is {written}, recomputed {recomputed}")
+
+
+def _cents(text: str) -> int:
+    return int(text.replace(".", ""))
+
+
+def _text(cents: int) -> str:
+    whole, part = divmod(abs(cents), 100)
+    return f"{'-' if cents < 0 else ''}{whole}.{part:02}"
+
+
+def _rounded(millionths: int) -> int:
+    """Millionths of a cent to whole cents, half away from zero."""
+    cents = (2 * abs(millionths) + _MILLIONTHS) // (2 * _MILLIONTHS)
+    return -cents if millionths < 0 else cents
+
+
+def summary(verified: Verified) -> str:
+    totals = ", ".join(f"{_text(cents)} {currency}" for currency, cents in verified.totals.items()) or "0.00"
+    return f"verified: {verified.lines} lines, total {totals}"

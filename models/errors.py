@@ -1,0 +1,84 @@
+"""Every refusal, one tree, named by what the caller learns.
+
+Refusal                     the request was understood and is refused
+├── NotFound                no such thing here (unknown and foreign look alike)
+├── Forbidden               your role does not allow it
+├── Unauthenticated         sign in first
+├── Invalid                 the input is wrong; names row, field and code, never a value
+├── Conflict                the state does not allow it
+│   ├── AlreadyUploaded     the same file stands already
+│   ├── Stale               decided on an older state than the one that stands
+│   ├── CaseClosedToWork    paid off, cured, on hold, stopped or no longer placed
+│   └── KeyReused           the idempotency key was used for another request, or is in flight
+├── TooMany                 a quota is used up
+└── Unavailable             a part that must not be skipped does not answer (the log, the keys)
+"""
+
+from typing import Any, NamedTuple
+
+
+class RowError(NamedTuple):
+    """One fault of an uploaded file or body: row 1 is the first data row, 0 the file as a whole."""
+
+    row: int
+    field: str
+    code: str
+
+
+class Refusal(Exception):
+    """A stable `code` (snake_case, translated at the edge) and facts that are safe to show."""
+
+    code = "refused"
+
+    def __init__(self, code: str | None = None, **facts: Any) -> None:
+        self.code = code or type(self).code
+        self.facts = facts
+        super().__init__(self.code)
+
+
+class NotFound(Refusal):
+    code = "not_found"
+
+
+class Forbidden(Refusal):
+    code = "forbidden"
+
+
+class Unauthenticated(Refusal):
+    code = "unauthenticated"
+
+
+class Invalid(Refusal):
+    code = "invalid"
+
+    def __init__(self, code: str | None = None, errors: list[RowError] | None = None, **facts: Any) -> None:
+        super().__init__(code, **facts)
+        self.errors = errors or []
+
+
+class Conflict(Refusal):
+    code = "conflict"
+
+
+class AlreadyUploaded(Conflict):
+    code = "already_uploaded"
+
+
+class Stale(Conflict):
+    code = "stale"
+
+
+class CaseClosedToWork(Conflict):
+    code = "case_closed_to_work"
+
+
+class KeyReused(Conflict):
+    code = "idempotency_key_reused"
+
+
+class TooMany(Refusal):
+    code = "too_many"
+
+
+class Unavailable(Refusal):
+    code = "unavailable"

@@ -1,0 +1,160 @@
+"""Chinese resident ids, mobile numbers and card numbers: are they real, and does a text look like one?
+
+Each test exists for one value (`is_…`) and, under the same rule, for a Polars column of text (`…_holds`).
+Sources: GB 11643 (resident id, ISO 7064 MOD 11-2), GB/T 2260 (province codes), ISO/IEC 7812-1 (Luhn).
+"""
+
+import datetime as dt
+import re
+
+import polars as pl
+
+PROVINCES = frozenset(
+    "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82 83 91".split()
+)
+CHECK_CHARACTERS = "10X98765432"  # by the weighted sum modulo 11
+WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+
+RESIDENT_ID_SHAPE = r"^[1-9][0-9]{5}(?:19|20)[0-9]{9}[0-9X]$"
+LEGACY_ID_SHAPE = r"^[1-9][0-9]{14}$"
+# Spaces may group a number; hyphens only in the national form 138-1234-5678.
+MOBILE_SHAPE = r"^(?:(?:(?:\+86|0086) ?)?1[3-9][0-9] ?[0-9]{4} ?[0-9]{4}|1[3-9][0-9]-[0-9]{4}-[0-9]{4})$"
+MOBILE_PREFIX = r"^(?:\+86|0086)|[ -]"
+CARD_SHAPE = r"^[0-9]{12,19}$"
+# What a spreadsheet makes of a long number.
+SCIENTIFIC = r"^[0-9](?:\.[0-9]+[eE]\+?|[eE]\+)[0-9]+$"
+
+_PROVINCE = "(?:" + "|".join(sorted(PROVINCES)) + ")"
+_DAY = "(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+# No checksum here: an id with a slip of the pen is still somebody's id.
+_NUMBERS = (
+    f"{_PROVINCE}[0-9]{{4}}(?:18|19|20)[0-9]{{2}}{_DAY}[0-9]{{3}}[0-9Xx]"
+    f"|{_PROVINCE}[0-9]{{6}}{_DAY}[0-9]{{3}}"
+    r"|(?:(?:\+|00)?86)?1[3-9][0-9]{9}"
+    r"|0(?:10|2[0-9]|[3-9][0-9]{2})-[2-8][0-9]{6,7}"
+)
+_PERSONAL = rf"(?:^|[^0-9])(?:{_NUMBERS})(?:$|[^0-9])"
+_CARD = r"(?:^|[^0-9])([3-6][0-9]{12,18}|9558[0-9]{15})(?:$|[^0-9])"
+_SEPARATORS = r"[\s._/-]"
+
+
+def is_resident_id(value: str) -> bool:
+    """18 characters with their checksum, or the 15 digits issued before 1999; the province and the date are real."""
+    if value[:2] not in PROVINCES or birth_date_of(value) is None:
+        return False
+    return len(value) == 15 or value[17] == check_character(value[:17])
+
+
+def check_character(body: str) -> str:
+    """The 18th character for the first 17 digits of a resident id."""
+    return CHECK_CHARACTERS[sum(int(digit) * weight for digit, weight in zip(body, WEIGHTS, strict=True)) % 11]
+
+
+def birth_date_of(resident_id: str) -> dt.date | None:
+    """The birth date a resident id states, or None where it is no id by its shape or no day by the calendar."""
+    if re.fullmatch(RESIDENT_ID_SHAPE, resident_id):
+        digits = resident_id[6:14]
+    elif re.fullmatch(LEGACY_ID_SHAPE, resident_id):
+        digits = "19" + resident_id[6:12]
+    else:
+        return None
+    try:
+        return dt.date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    except ValueError:
+        return None
+
+
+def resident_id_18(value: str) -> str:
+    """The 18-character form of a valid id, so that both forms of one person meet in the blind index."""
+    if len(value) != 15:
+        return value
+    body = value[:6] + "19" + value[6:]
+    return body + check_character(body)
+
+
+def is_luhn(digits: str) -> bool:
+    """ASCII digits whose Luhn sum is a multiple of ten."""
+    if not (digits.isascii() and digits.isdigit()):
+        return False
+    odd, even = digits[-1::-2], digits[-2::-2]
+    return (sum(map(int, odd)) + sum(sum(divmod(2 * int(digit), 10)) for digit in even)) % 10 == 0
+
+
+def luhn_digit(body: str) -> str:
+    """The digit that completes `body` to a number `is_luhn` accepts."""
+    return next(digit for digit in "0123456789" if is_luhn(body + digit))
+
+
+def is_card(value: str) -> bool:
+    return re.fullmatch(CARD_SHAPE, value) is not None and is_luhn(value)
+
+
+def is_mobile(value: str) -> bool:
+    """A mainland mobile number, with or without +86 or 0086."""
+    return re.fullmatch(MOBILE_SHAPE, value) is not None
+
+
+def national_mobile(value: str) -> str:
+    """The 11 digits of a mobile number `is_mobile` accepts."""
+    return re.sub(MOBILE_PREFIX, "", value)
+
+
+def looks_personal(value: str) -> bool:
+    """Holds an id, phone or card number, whole, between other characters, or spread over separators."""
+    joined = re.sub(_SEPARATORS, "", value)
+    return any(
+        re.search(_PERSONAL, text) is not None or any(is_luhn(card) for card in re.findall(_CARD, text))
+        for text in (value, joined)
+    )
+
+
+def resident_id_holds(text: pl.Expr) -> pl.Expr:
+    """`is_resident_id` over a column of text."""
+    sum_ = sum_of_digits(text.str.slice(0, 17), WEIGHTS)
+    last = text.str.slice(17, 1)
+    check = pl.when(last == "X").then(10).otherwise(last.cast(pl.Int64, strict=False))
+    return (
+        text.str.slice(0, 2).is_in(list(PROVINCES))
+        & birth_date_column(text).is_not_null()
+        & ((text.str.len_bytes() == 15) | ((sum_ + check) % 11 == 1))
+    )
+
+
+def birth_date_column(resident_id: pl.Expr) -> pl.Expr:
+    """`birth_date_of` over a column of text: Date, null where there is none."""
+    digits = (
+        pl.when(resident_id.str.contains(RESIDENT_ID_SHAPE))
+        .then(resident_id.str.slice(6, 8))
+        .when(resident_id.str.contains(LEGACY_ID_SHAPE))
+        .then("19" + resident_id.str.slice(6, 6))
+    )
+    return digits.str.to_date("%Y%m%d", strict=False)
+
+
+def luhn_holds(text: pl.Expr) -> pl.Expr:
+    """`is_luhn` over a column of text of at most 19 digits; null or false for anything else."""
+    number = text.cast(pl.UInt64, strict=False)
+    total = pl.lit(0, pl.UInt64)
+    for place in range(19):
+        digit = number // 10**place % 10
+        total = total + (digit if place % 2 == 0 else 2 * digit - 9 * (digit > 4).cast(pl.UInt64))
+    return total % 10 == 0
+
+
+def sum_of_digits(text: pl.Expr, weights: tuple[int, ...]) -> pl.Expr:
+    """The weighted sum of the digits of a column of numbers as long as `weights`; null for other text."""
+    number = text.cast(pl.Int64, strict=False)
+    total = pl.lit(0, pl.Int64)
+    for place, weight in enumerate(reversed(weights)):
+        total = total + number // 10**place % 10 * weight
+    return total
+
+
+def looks_personal_column(text: pl.Expr) -> pl.Expr:
+    """`looks_personal` over a column of text."""
+    joined = text.str.replace_all(_SEPARATORS, "")
+    return pl.any_horizontal(
+        test
+        for form in (text, joined)
+        for test in (form.str.contains(_PERSONAL), luhn_holds(form.str.extract(_CARD, 1)).fill_null(value=False))
+    )

@@ -1,0 +1,46 @@
+"""Organisations: the nameless list of tenants, the organisations themselves and their public keys."""
+
+import datetime as dt
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, Key
+
+LENDER, AGENCY, AUDITOR, OPERATOR = "lender", "agency", "auditor", "operator"
+KINDS = (LENDER, AGENCY, AUDITOR, OPERATOR)
+
+
+class Tenant(Base):
+    """The only list without row security; it holds no name, so that it tells nothing."""
+
+    __tablename__ = "tenant"
+    id: Mapped[Key]
+    kind: Mapped[str]
+
+
+class Organisation(Base):
+    """A lender, agency, auditor or the operator. Its `code` is random: who knows it was told it."""
+
+    __tablename__ = "organisation"
+    __table_args__ = (UniqueConstraint("code"),)
+    id: Mapped[UUID] = mapped_column(ForeignKey("tenant.id"), primary_key=True)
+    kind: Mapped[str]
+    code: Mapped[str]
+    name: Mapped[str]
+    custody: Mapped[str]  # who holds its private keys: local, aws-kms, self
+    state: Mapped[str]  # active, frozen
+    created_at: Mapped[dt.datetime]
+
+
+class OrganisationKey(Base):
+    """A public key of an organisation. A new serial replaces the one before; none is ever changed."""
+
+    __tablename__ = "organisation_key"
+    org_id: Mapped[UUID] = mapped_column(ForeignKey("organisation.id"), primary_key=True)
+    purpose: Mapped[str] = mapped_column(primary_key=True)  # kem, signing
+    serial: Mapped[int] = mapped_column(primary_key=True)
+    suite: Mapped[str]  # x25519, ed25519
+    public_key: Mapped[bytes]
+    created_at: Mapped[dt.datetime]

@@ -1,0 +1,103 @@
+"""A placement: the right of one agency to work the cases of an accepted offer, on terms frozen at its start."""
+
+import datetime as dt
+from uuid import UUID
+
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped
+
+from models.base import Base, Key, Money, Rate, refers
+
+PLACED = ("lender_id", "agency_id", "placement_id", "case_id")  # the key by which facts name a placed case
+
+AWAITING_ACK, ACTIVE, RECALLED, RETURNED, EXPIRED, FROZEN, CLOSED = (
+    "awaiting_acknowledgement",
+    "active",
+    "recalled",
+    "returned",
+    "expired",
+    "frozen",
+    "closed",
+)
+
+TRANSITIONS = {
+    (AWAITING_ACK, "acknowledge"): ACTIVE,
+    (AWAITING_ACK, "recall"): RECALLED,
+    (ACTIVE, "recall"): RECALLED,
+    (AWAITING_ACK, "expire"): EXPIRED,
+    (ACTIVE, "expire"): EXPIRED,
+}
+
+
+class Placement(Base):
+    __tablename__ = "placement"
+    __table_args__ = (
+        UniqueConstraint("lender_id", "agency_id", "id"),
+        UniqueConstraint("lender_id", "offer_id"),
+        refers("lender_id", "agency_id", "offer_id", to="offer", target=("lender_id", "agency_id", "id")),
+        refers("lender_id", "agency_id", "agreement_id", to="agreement", target=("lender_id", "agency_id", "id")),
+        refers("lender_id", "portfolio_id", to="portfolio"),
+        Index(None, "agency_id"),
+    )
+    lender_id: Mapped[Key]
+    id: Mapped[Key]
+    agency_id: Mapped[UUID]
+    offer_id: Mapped[UUID]
+    agreement_id: Mapped[UUID]
+    portfolio_id: Mapped[UUID]
+    lender_name: Mapped[str]
+    agency_name: Mapped[str]
+    state: Mapped[str]
+    # The frozen terms: later edits of the agreement never change them.
+    agreement_number: Mapped[str]
+    contingency_rate: Mapped[Rate]
+    tail_days: Mapped[int]
+    agency_may_receive: Mapped[bool]
+    currency: Mapped[str]
+    case_count: Mapped[int]
+    referred_amount: Mapped[Money]
+    started_at: Mapped[dt.datetime]
+    expires_at: Mapped[dt.datetime]
+    acknowledged_at: Mapped[dt.datetime | None]
+    ended_at: Mapped[dt.datetime | None]
+    end_reason: Mapped[str | None]
+
+
+class PlacedCase(Base):
+    """One case in one placement. The partial unique index is why no case is ever placed twice at once."""
+
+    __tablename__ = "placed_case"
+    __table_args__ = (
+        refers("lender_id", "agency_id", "placement_id", to="placement", target=("lender_id", "agency_id", "id")),
+        refers("lender_id", "case_id", to="collection_case"),
+        Index("uq_placed_case_live", "lender_id", "case_id", unique=True, postgresql_where="ended_at is null"),
+        Index(None, "lender_id", "case_id"),
+        Index("ix_placed_case_agency_live", "agency_id", "case_id", postgresql_where="ended_at is null"),
+        UniqueConstraint(*PLACED),
+    )
+    lender_id: Mapped[Key]
+    placement_id: Mapped[Key]
+    case_id: Mapped[Key]
+    agency_id: Mapped[UUID]
+    placement_seq: Mapped[int]  # 手数: 1 for the case's first placement
+    referred_amount: Mapped[Money]
+    started_at: Mapped[dt.datetime]
+    ended_at: Mapped[dt.datetime | None]
+    end_reason: Mapped[str | None]
+
+
+class Assignment(Base):
+    """Which collector works a placed case: the agency's own knowledge, in the only placement table it writes."""
+
+    __tablename__ = "assignment"
+    __table_args__ = (
+        refers(*PLACED, to="placed_case", target=PLACED),
+        ForeignKeyConstraint(["agency_id", "collector_id"], ["member.org_id", "member.id"]),
+        Index(None, "agency_id", "collector_id"),
+    )
+    lender_id: Mapped[Key]
+    placement_id: Mapped[Key]
+    case_id: Mapped[Key]
+    agency_id: Mapped[UUID]
+    collector_id: Mapped[UUID]
+    assigned_at: Mapped[dt.datetime]

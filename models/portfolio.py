@@ -1,0 +1,72 @@
+"""A portfolio: one uploaded file of overdue cases, and the keys and faults that came with it."""
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, Key, refers
+
+FIELD_CLASSES = ("identity", "contact", "related", "account", "notes")
+
+
+class Portfolio(Base):
+    """The file itself is not kept, only its digest: the same file twice is refused by the constraint."""
+
+    __tablename__ = "portfolio"
+    __table_args__ = (UniqueConstraint("lender_id", "file_digest"),)
+    lender_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.id"), primary_key=True)
+    id: Mapped[Key]
+    name: Mapped[str]
+    file_digest: Mapped[bytes]
+    state: Mapped[str]  # uploaded
+    row_count: Mapped[int]
+    case_count: Mapped[int]
+    borrower_count: Mapped[int]
+    refused_count: Mapped[int]  # rows refused; their faults are PortfolioError rows
+    balances: Mapped[dict[str, Any]]  # currency -> total, as strings
+    created_by: Mapped[UUID]
+    created_at: Mapped[dt.datetime]
+
+    @property
+    def totals(self) -> dict[str, Decimal]:
+        return {currency: Decimal(total) for currency, total in self.balances.items()}
+
+
+class PortfolioError(Base):
+    """One fault of one row: which row, which field, which code; never the value."""
+
+    __tablename__ = "portfolio_error"
+    __table_args__ = (refers("lender_id", "portfolio_id", to="portfolio"),)
+    lender_id: Mapped[Key]
+    portfolio_id: Mapped[Key]
+    row: Mapped[int] = mapped_column(primary_key=True)
+    field: Mapped[str] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(primary_key=True)
+
+
+class ClassKey(Base):
+    """The key of one field class of one portfolio, wrapped to the lender and to nobody else."""
+
+    __tablename__ = "class_key"
+    __table_args__ = (refers("lender_id", "portfolio_id", to="portfolio"),)
+    lender_id: Mapped[Key]
+    portfolio_id: Mapped[Key]
+    field_class: Mapped[str] = mapped_column(primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    wrapped: Mapped[bytes]
+    created_at: Mapped[dt.datetime]
+
+
+class LenderKey(Base):
+    """A lender's own wrapped keys: `index` for blind tokens, `ledger` for personal data without a case."""
+
+    __tablename__ = "lender_key"
+    lender_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.id"), primary_key=True)
+    purpose: Mapped[str] = mapped_column(primary_key=True)
+    serial: Mapped[int] = mapped_column(primary_key=True)
+    wrapped: Mapped[bytes]
+    created_at: Mapped[dt.datetime]

@@ -1,0 +1,235 @@
+"""Staff accounts, sign-ins and tokens: who is at the door."""
+
+import datetime as dt
+import secrets
+from hashlib import sha256
+from typing import NamedTuple
+from uuid import UUID
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from sqlalchemy import select, update
+
+from models.errors import Conflict, Invalid, NotFound, RowError, Unauthenticated
+from models.ids import new_id
+from models.member import ROLES, ApiToken, Member, SignIn
+from models.organisation import Organisation, Tenant
+from models.services import audit, tenancy
+from models.work import Actor, Work
+
+SIGN_IN_HOURS_MAX = 12
+FAILED_SIGN_INS_MAX = 5
+LOCKED_MINUTES = 15
+TOKEN_DAYS_MAX = 365
+PASSWORD_LENGTH_MIN = 12
+SCOPES = ("read", "portfolios", "exchange", "working", "ledger", "release", "audit", "directory")
+
+_hasher = PasswordHasher()
+# Verified where nobody has that e-mail, so that the answer takes as long as for a wrong password.
+_NOBODY = _hasher.hash("nobody has this password")
+
+
+class NewSecret(NamedTuple):
+    """A bearer secret, shown once; the row knows its hash only."""
+
+    row: SignIn | ApiToken
+    secret: str
+
+    def __repr__(self) -> str:
+        return "NewSecret(…)"
+
+
+class Known(NamedTuple):
+    """Who a session or token belongs to."""
+
+    actor: Actor
+    member: Member
+    organisation: Organisation
+    row: SignIn | ApiToken
+
+
+def create(
+    work: Work, kind: str, org_id: UUID, email: str, name: str, roles: list[str], password: str, locale: str = "zh"
+) -> Member:
+    """A staff account: by the operator for any organisation's first person, else in one's own."""
+    faults = [
+        *([RowError(0, "roles", "unknown_value")] if not roles or not set(roles) <= set(ROLES[kind]) else []),
+        *([RowError(0, "password", "too_short")] if len(password) < PASSWORD_LENGTH_MIN else []),
+    ]
+    if faults:
+        raise Invalid(errors=faults)
+    member = Member(
+        org_id=org_id,
+        id=new_id(),
+        email=email.strip().lower(),
+        name=name,
+        roles=sorted(set(roles)),
+        password_hash=_hasher.hash(password),
+        locale=locale,
+        state="active",
+        failed_sign_ins=0,
+        created_at=work.at,
+    )
+    # The operator may add people and not list them: the unique key is what tells of a second one.
+    work.session.add(member)
+    audit_subject = {"member": member.id, "roles": member.roles}
+    audit.record(work, audit.Action.MEMBER_CREATE, audit_subject, org_id=org_id)
+    return member
+
+
+def list_own(work: Work) -> list[Member]:
+    return list(work.session.scalars(select(Member).where(tenancy.mine(work, Member)).order_by(Member.name, Member.id)))
+
+
+def get(work: Work, member_id: UUID) -> Member:
+    found = work.session.get(Member, (work.actor.org_id, member_id))
+    if found is None:
+        raise NotFound
+    return found
+
+
+def sign_in(work: Work, email: str, password: str) -> NewSecret:
+    """A new session. Every failure is the same Unauthenticated, after the same time."""
+    member = work.session.scalar(
+        select(Member).where(tenancy.mine(work, Member), Member.email == email.strip().lower())
+    )
+    matches = _matches(member.password_hash if member else _NOBODY, password)
+    if member is None or not matches or member.state != "active":
+        raise Unauthenticated("sign_in_failed")
+    if member.locked_until and member.locked_until > work.at:
+        raise Unauthenticated("sign_in_failed")
+    organisation = work.session.get_one(Organisation, work.actor.org_id)
+    if organisation.state != "active":
+        raise Unauthenticated("sign_in_failed")
+    member.failed_sign_ins = 0
+    secret = secrets.token_urlsafe(32)
+    row = SignIn(
+        org_id=member.org_id,
+        id=new_id(),
+        member_id=member.id,
+        token_hash=_digest(secret),
+        csrf_token=secrets.token_urlsafe(24),
+        created_at=work.at,
+        expires_at=work.at + dt.timedelta(hours=SIGN_IN_HOURS_MAX),
+    )
+    work.session.add(row)
+    work.session.flush()
+    audit.record(work, audit.Action.MEMBER_SIGN_IN, {"member": member.id})
+    return NewSecret(row, f"{member.org_id.hex}.{secret}")
+
+
+def record_failed_sign_in(work: Work, email: str) -> None:
+    """Outlives the refusal: after a few failures the account rests, whoever asks."""
+    member = work.session.scalar(
+        select(Member).where(tenancy.mine(work, Member), Member.email == email.strip().lower()).with_for_update()
+    )
+    if member is None:
+        return
+    member.failed_sign_ins += 1
+    if member.failed_sign_ins >= FAILED_SIGN_INS_MAX:
+        member.locked_until = work.at + dt.timedelta(minutes=LOCKED_MINUTES)
+        member.failed_sign_ins = 0
+
+
+def sign_out(work: Work, sign_in_id: UUID) -> None:
+    work.session.execute(
+        update(SignIn)
+        .where(tenancy.mine(work, SignIn), SignIn.id == sign_in_id, SignIn.revoked_at.is_(None))
+        .values(revoked_at=work.at)
+    )
+
+
+def work_for(work: Work, sign_in_id: UUID, lender_id: UUID) -> None:
+    """An auditor's choice of mandate, kept with the session."""
+    row = work.session.get_one(SignIn, (work.actor.org_id, sign_in_id))
+    row.tenant_id = lender_id
+
+
+def create_token(
+    work: Work, member_id: UUID, name: str, scopes: list[str], days: int, tenant_id: UUID | None = None
+) -> NewSecret:
+    faults = [
+        *([RowError(0, "scopes", "unknown_value")] if not scopes or not set(scopes) <= set(SCOPES) else []),
+        *([RowError(0, "days", "out_of_range")] if not 1 <= days <= TOKEN_DAYS_MAX else []),
+    ]
+    if faults:
+        raise Invalid(errors=faults)
+    secret = secrets.token_urlsafe(32)
+    row = ApiToken(
+        org_id=work.actor.org_id,
+        id=new_id(),
+        member_id=member_id,
+        name=name,
+        token_hash=_digest(secret),
+        scopes=sorted(set(scopes)),
+        tenant_id=tenant_id,
+        created_at=work.at,
+        expires_at=work.at + dt.timedelta(days=days),
+    )
+    work.session.add(row)
+    work.session.flush()
+    audit.record(work, audit.Action.TOKEN_CREATE, {"token": row.id, "scopes": row.scopes}, org_id=work.actor.org_id)
+    return NewSecret(row, f"csg_{row.org_id.hex}_{secret}")
+
+
+def list_tokens(work: Work, member_id: UUID) -> list[ApiToken]:
+    return list(
+        work.session.scalars(
+            select(ApiToken)
+            .where(tenancy.mine(work, ApiToken), ApiToken.member_id == member_id)
+            .order_by(ApiToken.id.desc())
+        )
+    )
+
+
+def revoke_token(work: Work, member_id: UUID, token_id: UUID) -> None:
+    row = work.session.get(ApiToken, (work.actor.org_id, token_id))
+    if row is None or row.member_id != member_id:
+        raise NotFound
+    if row.revoked_at:
+        raise Conflict("already_revoked")
+    row.revoked_at = work.at
+    audit.record(work, audit.Action.TOKEN_REVOKE, {"token": row.id}, org_id=work.actor.org_id)
+
+
+def know_session(work: Work, secret: str) -> Known:
+    row = work.session.scalar(select(SignIn).where(tenancy.mine(work, SignIn), SignIn.token_hash == _digest(secret)))
+    return _known(work, row, scopes=None)
+
+
+def know_token(work: Work, secret: str) -> Known:
+    row = work.session.scalar(
+        select(ApiToken).where(tenancy.mine(work, ApiToken), ApiToken.token_hash == _digest(secret))
+    )
+    return _known(work, row, scopes=frozenset(row.scopes) if row else None)
+
+
+def _known(work: Work, row: SignIn | ApiToken | None, scopes: frozenset[str] | None) -> Known:
+    if row is None or row.revoked_at or row.expires_at <= work.at:
+        raise Unauthenticated
+    member = work.session.get_one(Member, (row.org_id, row.member_id))
+    organisation = work.session.get_one(Organisation, row.org_id)
+    if member.state != "active" or organisation.state != "active":
+        raise Unauthenticated
+    kind = work.session.get_one(Tenant, row.org_id).kind
+    actor = Actor(
+        side=kind,
+        org_id=row.org_id,
+        member_id=member.id,
+        name=member.name,
+        roles=frozenset(member.roles),
+        scopes=scopes,
+        mandate_lender_id=row.tenant_id,
+    )
+    return Known(actor, member, organisation, row)
+
+
+def _matches(password_hash: str, password: str) -> bool:
+    try:
+        return _hasher.verify(password_hash, password)
+    except (VerifyMismatchError, InvalidHashError):
+        return False
+
+
+def _digest(secret: str) -> bytes:
+    return sha256(secret.encode()).digest()

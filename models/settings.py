@@ -1,0 +1,30 @@
+"""What an installation may set: environment variables named CONSIGN_…, read once."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Defaults run everything below `var/` on this machine, with no service beside it."""
+
+    home: Path  # where the embedded database, the objects and the keyring live
+    database_url: str | None  # None: the embedded PostgreSQL
+    object_store: str  # a folder, or s3://bucket/prefix
+    keyring: Path
+    host: str  # names the audit logs: <host>/log/<organisation id>
+    secure_cookies: bool  # off only for plain HTTP on loopback
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        home = Path(os.environ.get("CONSIGN_HOME", "var")).absolute()
+        return cls(
+            home=home,
+            database_url=os.environ.get("CONSIGN_DATABASE_URL"),
+            object_store=os.environ.get("CONSIGN_OBJECT_STORE", str(home / "objects")),
+            keyring=Path(os.environ.get("CONSIGN_KEYRING", home / "keys" / "keyring.json")),
+            host=os.environ.get("CONSIGN_HOST", "consign.localhost"),
+            secure_cookies=os.environ.get("CONSIGN_SECURE_COOKIES", "1") != "0",
+        )

@@ -1,0 +1,67 @@
+"""Every table, imported once, so that the metadata is whole for migrations and tests."""
+
+from models.agreement import Agreement
+from models.audit import Checkpoint, LogHead, LogLeaf, OutboxEntry
+from models.base import metadata
+from models.borrower import Borrower
+from models.breach import Breach, BreachEvidence
+from models.break_item import Break, Match
+from models.case import Case, CaseSalt, CaseSealing, PhoneToken
+from models.claim import Claim
+from models.commission_line import CommissionLine
+from models.contact import Contact
+from models.job_run import JobRun
+from models.ledger import CaseBalance, Feed, FeedError, LedgerPayment
+from models.mandate import Mandate
+from models.member import ApiToken, Idempotency, Member, SignIn
+from models.offer import Offer, OfferedCase
+from models.organisation import Organisation, OrganisationKey, Tenant
+from models.placement import Assignment, PlacedCase, Placement
+from models.portfolio import ClassKey, LenderKey, Portfolio, PortfolioError
+from models.promise import Promise
+from models.release import ReleaseRecord
+
+__all__ = [
+    "Agreement",
+    "ApiToken",
+    "Assignment",
+    "Borrower",
+    "Breach",
+    "BreachEvidence",
+    "Break",
+    "Case",
+    "CaseBalance",
+    "CaseSalt",
+    "CaseSealing",
+    "Checkpoint",
+    "Claim",
+    "ClassKey",
+    "CommissionLine",
+    "Contact",
+    "Feed",
+    "FeedError",
+    "Idempotency",
+    "JobRun",
+    "LedgerPayment",
+    "LenderKey",
+    "LogHead",
+    "LogLeaf",
+    "Mandate",
+    "Match",
+    "Member",
+    "Offer",
+    "OfferedCase",
+    "Organisation",
+    "OrganisationKey",
+    "OutboxEntry",
+    "PhoneToken",
+    "PlacedCase",
+    "Placement",
+    "Portfolio",
+    "PortfolioError",
+    "Promise",
+    "ReleaseRecord",
+    "SignIn",
+    "Tenant",
+    "metadata",
+]

@@ -1,0 +1,173 @@
+"""How figures, days and moments read on a page: pure functions of a value, a language and a zone."""
+
+import math
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_timedelta
+from jinja2 import Environment
+
+from models.money import round_money
+from portal.words import STATES, State, label
+
+MINUS = "\N{MINUS SIGN}"
+DASH = "\N{EN DASH}"
+NBSP = "\N{NO-BREAK SPACE}"
+BUSINESS_ZONE = ZoneInfo("Asia/Shanghai")
+
+# The sign people write in both languages; any other currency is shown by its code.
+SYMBOLS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "HKD": "HK$", "INR": "₹", "JPY": "JP¥"}
+
+# Largest first; a language without an entry reads as English.
+MAGNITUDES = {
+    "zh": ((Decimal(10) ** 8, "亿"), (Decimal(10) ** 4, "万")),
+    "en": ((Decimal(10) ** 9, "B"), (Decimal(10) ** 6, "M"), (Decimal(10) ** 3, "K")),
+}
+
+Unit = Literal["year", "month", "week", "day", "hour", "minute"]
+
+
+class Span(NamedTuple):
+    """A unit of elapsed time and its length in seconds."""
+
+    unit: Unit
+    seconds: int
+
+
+SPANS = (
+    Span("year", 365 * 86400),
+    Span("month", 30 * 86400),
+    Span("week", 7 * 86400),
+    Span("day", 86400),
+    Span("hour", 3600),
+    Span("minute", 60),
+)
+JUST_NOW = {"zh": "刚刚", "en": "just now"}
+
+
+def _family(language: str) -> str:
+    """The part of a language tag that the tables know: `zh` for `zh_Hans_CN`, else `en`."""
+    return "zh" if language.startswith("zh") else "en"
+
+
+def _signed(digits: str, negative: bool, currency: str = "") -> str:
+    symbol = SYMBOLS.get(currency, f"{currency}{NBSP}" if currency else "")
+    return f"{MINUS if negative else ''}{symbol}{digits}"
+
+
+def money(amount: Decimal | None, currency: str = "") -> str:
+    """`¥1,284.60`, `−¥3.00`; a dash where there is no amount. Two places, whatever the amount carries."""
+    if amount is None:
+        return DASH
+    shown = round_money(amount, 2)
+    return _signed(f"{abs(shown):,}", shown < 0, currency)
+
+
+def short_money(amount: Decimal | None, currency: str = "", language: str = "en") -> str:
+    """`¥1,284.6万` in Chinese, `¥12.8M` in English; below the first magnitude, whole units."""
+    if amount is None:
+        return DASH
+    for size, word in MAGNITUDES[_family(language)]:
+        # Round first: 999,950 is 1.0M, never 1,000.0K.
+        if abs(shown := round_money(amount / size, 1)) >= 1:
+            return _signed(f"{abs(shown):,}{word}", shown < 0, currency)
+    shown = round_money(amount, 0)
+    return _signed(f"{abs(shown):,}", shown < 0, currency)
+
+
+def count(number: int | None) -> str:
+    """`1,284`, with a true minus."""
+    return DASH if number is None else _signed(f"{abs(number):,}", number < 0)
+
+
+def percent(ratio: Decimal | None, places: int = 1) -> str:
+    """A ratio as a percentage: `Decimal("0.1234")` is `12.3%`."""
+    if ratio is None:
+        return DASH
+    shown = round_money(ratio * 100, places)
+    return _signed(f"{abs(shown):,}%", shown < 0)
+
+
+def change(ratio: Decimal | None, places: int = 1) -> str:
+    """A relative change with its sign always shown: `+3.2%`, `−0.4%`, `0.0%`."""
+    shown = percent(ratio, places)
+    return f"+{shown}" if ratio is not None and round_money(ratio * 100, places) > 0 else shown
+
+
+def file_size(octets: int) -> str:
+    """Bytes in decimal units, as file managers show them: `1.8 MB`."""
+    for size, word in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if octets >= size:
+            return f"{round_money(Decimal(octets) / size, 1)}{NBSP}{word}"
+    return f"{octets}{NBSP}B"
+
+
+def day(on: date | None) -> str:
+    """`2026-03-10`; a moment has a day only in a zone, so it is refused here."""
+    if on is None:
+        return DASH
+    if isinstance(on, datetime):
+        raise TypeError("a moment is not a business day: use `moment`")
+    return on.isoformat()
+
+
+def moment(at: datetime | None, zone: ZoneInfo = BUSINESS_ZONE) -> str:
+    """`2026-03-10 14:05` on the business clock."""
+    return DASH if at is None else f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
+
+
+def exact_moment(at: datetime, zone: ZoneInfo = BUSINESS_ZONE) -> str:
+    """`2026-03-10 14:05:33+08:00 Asia/Shanghai`: what hovering over a moment shows."""
+    return f"{at.astimezone(zone).isoformat(' ', 'seconds')} {zone.key}"
+
+
+def ago(at: datetime, now: datetime, language: str = "en") -> str:
+    """How far `at` lies from `now`, in whole units never rounded up: `5 minutes ago`, `in 2 days`, `2天后`."""
+    away = at - now
+    seconds = int(abs(away.total_seconds()))
+    for unit, length in SPANS:
+        if seconds >= length:
+            whole = timedelta(seconds=seconds // length * length)
+            signed = whole if away > timedelta(0) else -whole
+            return format_timedelta(signed, granularity=unit, threshold=1, add_direction=True, locale=_family(language))
+    return JUST_NOW[_family(language)]
+
+
+def heat_level(value: Decimal | float | None, highest: Decimal | float | None) -> int:
+    """Which of eight shades a cell of a heat table takes: 0 for nothing, 8 for the highest."""
+    if not value or not highest:
+        return 0
+    return max(1, min(8, math.ceil(value / highest * 8)))  # type: ignore[operator]  # both of one kind
+
+
+def state(word: str) -> State:
+    """How a state is shown; a word the table lacks is shown plainly, without a meaning."""
+    return STATES.get(word, State("neutral", "dot", word.replace("_", " ")))
+
+
+def install(
+    environment: Environment,
+    language: Callable[[], str],
+    now: Callable[[], datetime],
+    zone: ZoneInfo = BUSINESS_ZONE,
+) -> None:
+    """Registers the filters; `language` and `now` are asked at each use, so the functions above stay pure."""
+    environment.filters.update(
+        money=money,
+        short_money=lambda amount, currency="": short_money(amount, currency, language()),
+        count_of=count,
+        percent=percent,
+        change=change,
+        file_size=file_size,
+        day=day,
+        moment=lambda at: moment(at, zone),
+        exact_moment=lambda at: exact_moment(at, zone),
+        ago=lambda at: ago(at, now(), language()),
+        heat_level=heat_level,
+        state=state,
+        label=label,
+    )
+    environment.globals["language"] = language

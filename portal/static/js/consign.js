@@ -1,0 +1,310 @@
+// What pages do beyond links and forms: each section finds its own attribute and works alone.
+//
+//   data-theme-toggle                   light or dark, kept in this browser
+//   data-menu                           a <details> that closes on Escape or a click elsewhere
+//   data-confirm="…"                    a button that asks first
+//   data-copy="…"                       copies its text
+//   data-worklist                       a table worked by keys: j k enter space /
+//   data-bulk                           a form whose [data-bulk-bar] appears with a selection
+//   data-filter-kind="…"                shows and hides [data-kind] items
+//   data-poll="URL"                     a fragment fetched again until it holds [data-poll-done]
+//   data-release                        opens sealed fields in place, then closes them
+//   data-upload-url, data-upload-next   sends a file as the raw body of one request
+//
+// The server answers releases with {"fields": {name: value}, "entry": "…"}, uploads with {"id": "…"}, refusals with
+// problem details ({"title", "detail", "errors": [{"row", "field", "code", "message"}]}).
+"use strict";
+
+const texts = document.getElementById("texts").dataset;
+const announcer = document.getElementById("announcer");
+const csrf = document.querySelector('meta[name="csrf-token"]').content;
+
+const fill = (text, facts) => text.replace(/\{(\w+)\}/g, (_, name) => facts[name]);
+const announce = (text) => { announcer.textContent = text; };
+
+function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+// --- theme, menus, copying -----------------------------------------------------------------------------------
+
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-theme-toggle]")) {
+    const root = document.documentElement.dataset;
+    root.bsTheme = root.bsTheme === "dark" ? "light" : "dark";
+    localStorage.setItem("theme", root.bsTheme);
+  }
+  for (const menu of document.querySelectorAll("[data-menu][open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+  const copy = event.target.closest("[data-copy]");
+  if (copy) navigator.clipboard.writeText(copy.dataset.copy).then(() => announceOn(copy, texts.copied));
+});
+
+function announceOn(button, text) {
+  const before = button.title;
+  button.title = text;
+  announce(text);
+  setTimeout(() => { button.title = before; }, 2000);
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") {
+    const menu = document.querySelector("[data-menu][open]");
+    if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
+  }
+  if (event.key === "k" && (event.metaKey || event.ctrlKey)) {
+    const search = document.querySelector("[data-search]");
+    if (search) { event.preventDefault(); search.focus(); }
+  }
+});
+
+// --- asking first --------------------------------------------------------------------------------------------
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-confirm]");
+  if (!button || button.dataset.confirmed) return;
+  event.preventDefault();
+  const dialog = document.getElementById("confirm");
+  const go = dialog.querySelector('[value="go"]');
+  dialog.querySelector("#confirm-text").textContent = button.dataset.confirm;
+  go.textContent = button.textContent.trim();
+  dialog.returnValue = "";
+  dialog.addEventListener("close", () => {
+    if (dialog.returnValue !== "go") return;
+    button.dataset.confirmed = "yes";
+    button.click();
+    delete button.dataset.confirmed;
+  }, { once: true });
+  dialog.showModal();
+});
+
+// --- worklist and bulk selection -----------------------------------------------------------------------------
+
+const rows = [...document.querySelectorAll("[data-worklist] tbody tr[data-href]")];
+rows.forEach((row, index) => { row.tabIndex = index ? -1 : 0; });
+
+function goTo(index) {
+  const row = rows[Math.max(0, Math.min(rows.length - 1, index))];
+  for (const other of rows) other.tabIndex = other === row ? 0 : -1;
+  row.focus();
+  row.scrollIntoView({ block: "nearest" });
+}
+
+const WORKLIST_KEYS = {
+  j: (at) => goTo(at + 1),
+  k: (at) => goTo(at - 1),
+  Enter: (at) => at >= 0 && location.assign(rows[at].dataset.href),
+  " ": (at) => at >= 0 && rows[at].querySelector('input[type="checkbox"]')?.click(),
+  "/": () => document.querySelector("[data-worklist-filter]")?.focus(),
+};
+
+if (document.querySelector("[data-worklist]")) {
+  document.addEventListener("keydown", (event) => {
+    if (event.metaKey || event.ctrlKey || event.altKey || !(event.key in WORKLIST_KEYS)) return;
+    const typing = event.target.closest("input:not([type=checkbox]), select, textarea, dialog");
+    const pressing = event.target.closest("a, button, summary, input");
+    if (typing || (pressing && ["Enter", " "].includes(event.key))) return;
+    if (!rows.length && event.key !== "/") return;
+    event.preventDefault();
+    WORKLIST_KEYS[event.key](rows.indexOf(document.activeElement.closest("tr")));
+  });
+}
+
+for (const row of rows) {
+  row.addEventListener("click", (event) => {
+    if (!event.target.closest("a, button, input, label") && !String(getSelection())) location.assign(row.dataset.href);
+  });
+}
+
+for (const form of document.querySelectorAll("form[data-bulk]")) {
+  const bar = form.querySelector("[data-bulk-bar]");
+  const all = form.querySelector("[data-bulk-all]");
+  const boxes = [...form.querySelectorAll("tbody input[type=checkbox]")];
+  const show = () => {
+    const count = boxes.filter((box) => box.checked).length;
+    bar.hidden = count === 0;
+    for (const place of form.querySelectorAll("[data-bulk-count]")) place.textContent = count;
+    if (all) { all.checked = count > 0 && count === boxes.length; all.indeterminate = count > 0 && count < boxes.length; }
+    announce(fill(texts.selected, { count }));
+  };
+  form.addEventListener("change", (event) => {
+    if (event.target === all) for (const box of boxes) box.checked = all.checked;
+    if (event.target === all || boxes.includes(event.target)) show();
+  });
+  if (boxes.some((box) => box.checked)) show(); // The browser kept a selection on the way back.
+}
+
+document.addEventListener("change", (event) => {
+  const kind = event.target.dataset?.filterKind;
+  if (!kind) return;
+  for (const item of document.querySelectorAll(`[data-kind="${CSS.escape(kind)}"]`)) item.hidden = !event.target.checked;
+});
+
+// --- fragments that follow a job -----------------------------------------------------------------------------
+
+async function poll(place) {
+  if (!document.hidden) {
+    const answer = await fetch(place.dataset.poll, { headers: { Accept: "text/html" } }).catch(() => null);
+    if (answer?.ok && !answer.redirected) {
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      place.replaceChildren(...page.body.childNodes);
+    } else if (answer) {
+      return; // Signed out or gone: asking again would not help.
+    }
+    const done = place.querySelector("[data-poll-done]");
+    if (done) {
+      if (place.dataset.pollNext) location.assign(place.dataset.pollNext);
+      return;
+    }
+  }
+  setTimeout(poll, 1000 * Number(place.dataset.pollSeconds ?? 2), place);
+}
+
+document.querySelectorAll("[data-poll]").forEach(poll);
+
+// --- releases ------------------------------------------------------------------------------------------------
+
+async function problemOf(answer) {
+  const isProblem = answer.headers.get("Content-Type")?.startsWith("application/problem+json");
+  return isProblem ? answer.json() : { title: texts.refused };
+}
+
+async function openSealed(section, form) {
+  const trace = section.querySelector(".release-trace");
+  const button = form.querySelector("button");
+  button.disabled = true;
+  trace.classList.remove("bad");
+  try {
+    const answer = await fetch(form.action, {
+      method: "POST",
+      body: new URLSearchParams(new FormData(form)),
+      headers: { Accept: "application/json", "X-CSRFToken": csrf },
+      cache: "no-store",
+    });
+    if (!answer.ok) {
+      const problem = await problemOf(answer);
+      trace.classList.add("bad");
+      trace.textContent = problem.detail ?? problem.title;
+      button.disabled = false;
+      return;
+    }
+    showOpened(section, await answer.json(), () => { button.disabled = false; form.reset(); });
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // TypeError is how fetch says that the network failed.
+    trace.classList.add("bad");
+    trace.textContent = texts.unreachable;
+    button.disabled = false;
+  }
+}
+
+// The masks stay in memory and come back; the values live only as long as the countdown or the page.
+function showOpened(section, released, afterwards) {
+  const trace = section.querySelector(".release-trace");
+  const masks = new Map();
+  for (const [name, value] of Object.entries(released.fields)) {
+    const place = section.querySelector(`[data-field="${CSS.escape(name)}"]`);
+    if (!place || value === null) continue;
+    masks.set(place, [...place.childNodes]);
+    place.replaceChildren(element("span", { className: "sealed opened num", textContent: value }));
+  }
+  let seconds = Number(section.dataset.seconds);
+  const close = () => {
+    clearInterval(ticking);
+    removeEventListener("pagehide", close);
+    for (const [place, mask] of masks) place.replaceChildren(...mask);
+    trace.textContent = texts.closed;
+    afterwards();
+  };
+  const tick = () => {
+    if (seconds <= 0) return close();
+    // Read aloud once, not every second.
+    trace.setAttribute("aria-live", seconds === Number(section.dataset.seconds) ? "polite" : "off");
+    trace.textContent = fill(texts.released, { entry: released.entry, seconds });
+    seconds -= 1;
+  };
+  const ticking = setInterval(tick, 1000);
+  addEventListener("pagehide", close); // Nothing opened survives in the browser's back cache.
+  tick();
+}
+
+document.addEventListener("submit", (event) => {
+  const section = event.target.closest("[data-release]");
+  if (!section) return;
+  event.preventDefault();
+  openSealed(section, event.target);
+});
+
+// --- uploads -------------------------------------------------------------------------------------------------
+
+const CONTENT_TYPES = {
+  csv: "text/csv",
+  xlsx: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+};
+
+const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+
+function uploadUrl(form) {
+  const url = new URL(form.dataset.uploadUrl, location.href);
+  for (const [name, value] of new FormData(form)) if (typeof value === "string" && value) url.searchParams.set(name, value);
+  return url;
+}
+
+function showProblem(form, problem) {
+  const errors = problem.errors ?? [];
+  const items = errors.slice(0, 20).map(({ row, field, code, message }) => {
+    const where = [row ? fill(texts.row, { row }) : "", field && field !== "*" ? field : ""].filter(Boolean).join(" · ");
+    return element("li", {}, where ? `${where}: ` : "", message ?? code);
+  });
+  const box = element("section", { className: "notice notice-bad" }, element("div", {},
+    element("p", { className: "notice-title", textContent: problem.title ?? texts.refused }),
+    problem.detail ? element("p", { textContent: problem.detail }) : "",
+    element("ul", { className: "problem-list" }, ...items),
+    errors.length > 20 ? element("p", { textContent: fill(texts.moreErrors, { count: errors.length - 20 }) }) : ""));
+  form.querySelector(".upload-problem").replaceChildren(box);
+}
+
+// XMLHttpRequest, because fetch cannot tell how much has been sent.
+function send(form, file) {
+  const [button, strip] = [form.querySelector("button"), form.querySelector(".upload-progress")];
+  const [bar, line] = [strip.querySelector("progress"), strip.querySelector("p")];
+  const request = new XMLHttpRequest();
+  const stop = (problem) => { strip.hidden = true; button.disabled = false; showProblem(form, problem); };
+  request.open("POST", uploadUrl(form));
+  request.setRequestHeader("Content-Type", CONTENT_TYPES[file.name.split(".").pop().toLowerCase()] ?? "application/octet-stream");
+  request.setRequestHeader("Accept", "application/json");
+  request.setRequestHeader("X-CSRFToken", csrf);
+  request.setRequestHeader("Idempotency-Key", crypto.randomUUID());
+  request.upload.onprogress = ({ loaded, total }) => {
+    bar.value = loaded / total;
+    line.textContent = fill(texts.uploading, { done: megabytes(loaded), total: megabytes(total) });
+  };
+  request.upload.onload = () => { bar.removeAttribute("value"); line.textContent = texts.checking; };
+  request.onerror = () => stop({ title: texts.unreachable });
+  request.onload = () => {
+    const isJson = /json/.test(request.getResponseHeader("Content-Type") ?? "");
+    const answer = isJson ? JSON.parse(request.responseText) : { title: texts.refused };
+    if (request.status >= 400 || !isJson) return stop(answer);
+    location.assign(fill(form.dataset.uploadNext, answer));
+  };
+  form.querySelector(".upload-problem").replaceChildren();
+  [button.disabled, strip.hidden, bar.value] = [true, false, 0];
+  request.send(file);
+}
+
+for (const form of document.querySelectorAll("form[data-upload-url]")) {
+  const input = form.querySelector("input[type=file]");
+  const drop = form.querySelector(".drop");
+  input.addEventListener("change", () => {
+    const file = input.files[0];
+    if (file) form.querySelector(".drop-name").textContent = `${file.name} · ${megabytes(file.size)}`;
+  });
+  for (const kind of ["dragenter", "dragover"]) drop.addEventListener(kind, () => drop.classList.add("over"));
+  for (const kind of ["dragleave", "drop"]) drop.addEventListener(kind, () => drop.classList.remove("over"));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    send(form, input.files[0]);
+  });
+}

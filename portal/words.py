@@ -1,0 +1,243 @@
+"""The words people read for the codes we store: one literal per kind, English here, Chinese in translations/."""
+
+from typing import NamedTuple
+
+from flask_babel import gettext
+
+N_ = str  # Marks a text for extraction; it is translated where it is shown.
+
+
+class State(NamedTuple):
+    """How a state looks: a meaning (good, watch, bad, sealed or neutral), an icon and a word, never colour alone."""
+
+    meaning: str
+    icon: str
+    label: str
+
+
+STATES = {
+    # portfolio
+    "uploaded": State("neutral", "file", N_("Uploaded")),
+    "validated": State("neutral", "check", N_("Validated")),
+    "sealed": State("sealed", "key", N_("Sealed")),
+    "scrubbed": State("neutral", "check", N_("Scrubbed")),
+    "draft": State("neutral", "file", N_("Draft")),
+    # offer
+    "offered": State("watch", "clock", N_("Offered")),
+    "accepted": State("good", "check", N_("Accepted")),
+    "declined": State("neutral", "cross", N_("Declined")),
+    "withdrawn": State("neutral", "cross", N_("Withdrawn")),
+    # placement
+    "placed": State("good", "check", N_("Placed")),
+    "awaiting_keys": State("watch", "key", N_("Awaiting keys")),
+    "acknowledged": State("good", "check", N_("Acknowledged")),
+    "active": State("good", "check", N_("Active")),
+    "recall_requested": State("watch", "warning", N_("Recall requested")),
+    "recalled": State("bad", "stop", N_("Recalled")),
+    "expired": State("neutral", "clock", N_("Expired")),
+    "returned": State("neutral", "back", N_("Returned")),
+    "frozen": State("bad", "stop", N_("Frozen")),
+    "closed": State("neutral", "check", N_("Closed")),
+    # case
+    "open": State("neutral", "dot", N_("Open")),
+    "paid_off": State("good", "check", N_("Paid off")),
+    "cured": State("good", "check", N_("Cured")),
+    "hold": State("watch", "stop", N_("On hold")),
+    "stopped": State("bad", "stop", N_("Contact stopped")),
+    # promise
+    "due": State("watch", "clock", N_("Due")),
+    "kept": State("good", "check", N_("Kept")),
+    "partial": State("watch", "warning", N_("Partly kept")),
+    "broken": State("bad", "cross", N_("Broken")),
+    # claim and reconciliation
+    "claimed": State("neutral", "clock", N_("Claimed")),
+    "matched": State("good", "check", N_("Matched")),
+    "suggested": State("watch", "warning", N_("Suggested")),
+    "suspense": State("watch", "warning", N_("In suspense")),
+    "missing_here": State("bad", "warning", N_("Claimed, not in the ledger")),
+    "missing_there": State("watch", "warning", N_("In the ledger, never claimed")),
+    "amount": State("watch", "warning", N_("Amount differs")),
+    "date": State("watch", "warning", N_("Date differs")),
+    "currency": State("watch", "warning", N_("Currency differs")),
+    "duplicate": State("bad", "warning", N_("Claimed twice")),
+    # statement
+    "accrued": State("neutral", "clock", N_("Accrued")),
+    "proposed": State("watch", "clock", N_("Proposed")),
+    "agreed": State("good", "check", N_("Agreed")),
+    "disputed": State("bad", "warning", N_("Disputed")),
+    "approved": State("good", "check", N_("Approved")),
+    "invoiced": State("neutral", "file", N_("Invoiced")),
+    "paid": State("good", "check", N_("Paid")),
+    "locked": State("neutral", "lock", N_("Locked")),
+    # breach
+    "flagged": State("bad", "warning", N_("Flagged")),
+    "answered": State("watch", "clock", N_("Answered")),
+    "upheld": State("bad", "stop", N_("Upheld")),
+    "dismissed": State("neutral", "check", N_("Dismissed")),
+    # verdict
+    "permitted": State("good", "check", N_("May be contacted")),
+    "refused": State("bad", "stop", N_("May not be contacted")),
+    "breach": State("bad", "stop", N_("Breach")),
+    "insufficient_evidence": State("watch", "warning", N_("Evidence missing")),
+    # job
+    "queued": State("neutral", "clock", N_("Queued")),
+    "running": State("watch", "clock", N_("Running")),
+    "done": State("good", "check", N_("Done")),
+    "failed": State("bad", "cross", N_("Failed")),
+    # log
+    "verified": State("good", "shield", N_("Verified")),
+}
+
+FIELD_CLASSES = {
+    "identity": N_("Identity"),
+    "contact": N_("Contact"),
+    "related": N_("Related persons"),
+    "account": N_("Account"),
+    "notes": N_("Notes"),
+}
+
+FIELDS = {
+    "*": N_("Whole row"),
+    "case_number": N_("Case number"),
+    "product": N_("Product"),
+    "currency": N_("Currency"),
+    "principal": N_("Principal"),
+    "interest": N_("Interest"),
+    "fees": N_("Fees"),
+    "balance": N_("Balance"),
+    "dpd": N_("Days past due"),
+    "overdue_since": N_("Overdue since"),
+    "opened_on": N_("Opened on"),
+    "region": N_("Region"),
+    "name": N_("Name"),
+    "id_number": N_("ID number"),
+    "birth_date": N_("Date of birth"),
+    "mobile": N_("Mobile"),
+    "mobile_2": N_("Second mobile"),
+    "email": N_("E-mail"),
+    "address": N_("Address"),
+    "relative_name": N_("Relative's name"),
+    "relative_relation": N_("Relationship"),
+    "relative_phone": N_("Relative's phone"),
+    "employer": N_("Employer"),
+    "employer_phone": N_("Employer's phone"),
+    "card_number": N_("Card number"),
+    "amount": N_("Amount"),
+    "paid_on": N_("Paid on"),
+    "paid_to": N_("Paid to"),
+    "reference": N_("Reference"),
+    "reversal_of": N_("Reversal of"),
+    "value_date": N_("Value date"),
+    "posting_date": N_("Posting date"),
+    "status": N_("Status"),
+    "channel": N_("Channel"),
+    "direction": N_("Direction"),
+    "party": N_("Party"),
+    "outcome": N_("Outcome"),
+    "occurred_at": N_("Time of contact"),
+    "duration_seconds": N_("Duration"),
+    "external_ref": N_("Agency's reference"),
+}
+
+CHANNELS = {
+    "call": N_("Call"),
+    "ai_voice": N_("AI voice"),
+    "sms": N_("Text message"),
+    "im": N_("Instant message"),
+    "email": N_("E-mail"),
+    "letter": N_("Letter"),
+    "visit": N_("Field visit"),
+}
+
+DIRECTIONS = {"outbound": N_("Outbound"), "inbound": N_("Inbound")}
+
+PARTIES = {
+    "debtor": N_("Debtor"),
+    "guarantor": N_("Guarantor"),
+    "relative": N_("Relative"),
+    "employer": N_("Employer"),
+    "third_party": N_("Third party"),
+    "unknown": N_("Unknown"),
+}
+
+OUTCOMES = {
+    "conversation": N_("Conversation"),
+    "ring_no_answer": N_("No answer"),
+    "voicemail_left": N_("Voicemail left"),
+    "voicemail_no_message": N_("Voicemail, no message"),
+    "answered_dropped": N_("Answered, then dropped"),
+    "busy": N_("Busy"),
+    "not_in_service": N_("Not in service"),
+    "sent": N_("Sent"),
+    "delivered": N_("Delivered"),
+    "failed": N_("Not delivered"),
+    "refused": N_("Declined to talk"),
+}
+
+PAID_TO = {"lender": N_("Lender"), "agency": N_("Agency"), "platform": N_("Platform")}
+
+ERRORS = {
+    # the file as a whole
+    "encoding": N_("Cannot be read as UTF-8 or GB18030."),
+    "empty_file": N_("The file is empty."),
+    "header_only": N_("The file has a header and no rows."),
+    "missing_column": N_("This column is missing."),
+    "unknown_column": N_("This column is not known."),
+    "duplicate_column": N_("This column appears twice."),
+    "forbidden_column": N_("Card security data is never accepted. Remove this column and upload again."),
+    "truncated_row": N_("The file is cut off in this row."),
+    "too_many_fields": N_("The row has more fields than the header."),
+    "too_large": N_("The file is larger than allowed."),
+    # one field
+    "required_missing": N_("A value is required."),
+    "case_number_personal": N_("Looks like an ID, card or phone number. Use a number of your own."),
+    "case_number_shape": N_("Use letters, digits and . _ / - only, 40 characters at most."),
+    "duplicate_case_number": N_("This case number is already in the file."),
+    "case_number_taken": N_("This case number already stands."),
+    "duplicate_reference": N_("This reference is already in the file."),
+    "not_a_number": N_("Not a number."),
+    "negative_amount": N_("An amount below zero is not allowed here."),
+    "balance_not_positive": N_("The balance must be above zero."),
+    "components_mismatch": N_("Principal, interest and fees do not add up to the balance."),
+    "too_many_decimals": N_("At most two decimals."),
+    "unknown_currency": N_("Not an ISO 4217 currency."),
+    "impossible_date": N_("This date does not exist."),
+    "invalid_resident_id": N_("Not a valid resident ID number."),
+    "invalid_mobile": N_("Not a valid mobile number."),
+    "invalid_card": N_("Not a valid card number."),
+    "birth_date_mismatch": N_("Does not agree with the ID number."),
+    "spreadsheet_mangled": N_("A spreadsheet has changed this number. Export it again as text."),
+    "control_character": N_("Contains characters that cannot be shown."),
+    "too_long": N_("Too long."),
+    "unknown_value": N_("Not one of the allowed values."),
+    "unknown_case": N_("No such case."),
+    # the request as a whole
+    "invalid": N_("Some of what you entered needs a second look."),
+    "not_found": N_("There is nothing at this address."),
+    "forbidden": N_("Your role does not allow this."),
+    "unauthenticated": N_("Please sign in first."),
+    "conflict": N_("This has changed in the meantime."),
+    "stale": N_("Newer data has arrived. Reload, then decide again."),
+    "already_uploaded": N_("This file has been uploaded before. Nothing was changed."),
+    "case_closed_to_work": N_("This case is closed to work: no release and no contact."),
+    "idempotency_key_reused": N_("This request repeats a key that belongs to another one."),
+    "too_many": N_("The limit is reached. Try again later."),
+    "unavailable": N_("A part that must not be skipped does not answer. Nothing was changed."),
+}
+
+TABLES = {
+    "field_class": FIELD_CLASSES,
+    "field": FIELDS,
+    "channel": CHANNELS,
+    "direction": DIRECTIONS,
+    "party": PARTIES,
+    "outcome": OUTCOMES,
+    "paid_to": PAID_TO,
+    "error": ERRORS,
+}
+
+
+def label(code: str, table: str) -> str:
+    """The word for a code in the reader's language; a code without one is shown as it is, spaced."""
+    text = TABLES[table].get(code)
+    return gettext(text) if text else code.replace("_", " ")
