@@ -63,7 +63,7 @@ def verify_log(
     Without a pinned key the report says no more than that the file agrees with itself. `witness` gives the
     last checkpoint seen of each origin: a log that is shorter, or differs within it, is refused.
     """
-    key = VerifierKey.parse(verifier_key) if verifier_key else None
+    key = VerifierKey.parse(verifier_key) if verifier_key is not None else None
     numbered = enumerate(lines, start=1)
     number, header = _next(numbered, 0)
     origin, size = _read_header(number, header)

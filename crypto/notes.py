@@ -147,6 +147,7 @@ def split_note(note: str | bytes) -> tuple[str, list[str]]:
 
 def sign_note(text: str, name: str, private_key: Ed25519PrivateKey) -> str:
     """The text, ending in a newline, as a note signed under a name."""
+    _check_text(text)
     key = verifier_key(name, private_key.public_key().public_bytes_raw())
     return assemble_note(text, key, private_key.sign(text.encode()))
 
@@ -154,8 +155,7 @@ def sign_note(text: str, name: str, private_key: Ed25519PrivateKey) -> str:
 def assemble_note(text: str, key: str, signature: bytes) -> str:
     """A note from a signature made elsewhere; what would not verify is refused here already."""
     signer = VerifierKey.parse(key)
-    if not text.endswith("\n") or _CONTROL(text):
-        raise NoteRefused("a note's text is lines without control characters")
+    _check_text(text)
     signer.verify(text, signature)
     return f"{text}\n— {signer.name} {base64.b64encode(signer.id() + signature).decode()}\n"
 
@@ -183,6 +183,11 @@ def _signature(line: str) -> tuple[str, bytes, bytes]:
     if len(raw) < 5:
         raise NoteRefused("a signature is too short")
     return name, raw[:4], raw[4:]
+
+
+def _check_text(text: str) -> None:
+    if not text.endswith("\n") or _CONTROL(text):
+        raise NoteRefused("a note's text is lines without control characters")
 
 
 def _check_name(name: str) -> None:

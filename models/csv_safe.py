@@ -1,11 +1,14 @@
 """The one writer of CSV exports: RFC 4180, and no cell that a spreadsheet would run as a formula."""
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-# What starts a formula in one spreadsheet or another; the full-width forms are read as the plain ones.
-FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
+# What starts a formula in one spreadsheet or another, also when it trims the cell before it looks; the
+# full-width forms are read as the plain ones.
+FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")
+QUOTED = re.compile(r'[,"\r\n]')
 BOM = "\ufeff"  # lets a spreadsheet know that the file is UTF-8
 
 
@@ -25,18 +28,15 @@ def csv_lines(records: Iterable[Iterable[object]], *, bom: bool = False) -> Iter
 def _cell(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, dt.date):
-        return value.isoformat()
-    text = str(value)
-    # Some spreadsheets trim a cell before they look at it.
-    if text.startswith(FORMULA_STARTS) or text.lstrip().startswith(FORMULA_STARTS):
+    text = value.isoformat() if isinstance(value, dt.date | dt.time) else str(value)
+    if FORMULA.match(text):
         text = "'" + text
-    if any(mark in text for mark in ',"\r\n'):
+    if QUOTED.search(text):
         return '"' + text.replace('"', '""') + '"'
     return text

@@ -72,7 +72,7 @@ class CaseClosedToWork(Conflict):
     code = "case_closed_to_work"
 
 
-class KeyReused(Conflict):
+class KeyReused(Refusal):
     code = "idempotency_key_reused"
 
 

@@ -9,11 +9,13 @@ import re
 
 import polars as pl
 
-PROVINCES = frozenset(
-    "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82 83 91".split()
-)
+GB_2260_PROVINCES = """
+11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82 83 91
+"""
+PROVINCES = frozenset(GB_2260_PROVINCES.split())
 CHECK_CHARACTERS = "10X98765432"  # by the weighted sum modulo 11
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+LUHN_DOUBLED = str.maketrans("0123456789", "0246813579")  # twice the digit, its own digits added
 
 RESIDENT_ID_SHAPE = r"^[1-9][0-9]{5}(?:19|20)[0-9]{9}[0-9X]$"
 LEGACY_ID_SHAPE = r"^[1-9][0-9]{14}$"
@@ -74,15 +76,17 @@ def resident_id_18(value: str) -> str:
 
 def is_luhn(digits: str) -> bool:
     """ASCII digits whose Luhn sum is a multiple of ten."""
-    if not (digits.isascii() and digits.isdigit()):
-        return False
-    odd, even = digits[-1::-2], digits[-2::-2]
-    return (sum(map(int, odd)) + sum(sum(divmod(2 * int(digit), 10)) for digit in even)) % 10 == 0
+    return digits.isascii() and digits.isdigit() and _luhn_sum(digits) % 10 == 0
 
 
 def luhn_digit(body: str) -> str:
     """The digit that completes `body` to a number `is_luhn` accepts."""
-    return next(digit for digit in "0123456789" if is_luhn(body + digit))
+    return str(-_luhn_sum(body + "0") % 10)
+
+
+def _luhn_sum(digits: str) -> int:
+    doubled = digits[-2::-2].translate(LUHN_DOUBLED)
+    return sum(map(int, digits[-1::-2])) + sum(map(int, doubled))
 
 
 def is_card(value: str) -> bool:
@@ -114,7 +118,7 @@ def resident_id_holds(text: pl.Expr) -> pl.Expr:
     last = text.str.slice(17, 1)
     check = pl.when(last == "X").then(10).otherwise(last.cast(pl.Int64, strict=False))
     return (
-        text.str.slice(0, 2).is_in(list(PROVINCES))
+        text.str.slice(0, 2).is_in(PROVINCES)
         & birth_date_column(text).is_not_null()
         & ((text.str.len_bytes() == 15) | ((sum_ + check) % 11 == 1))
     )
@@ -141,6 +145,11 @@ def luhn_holds(text: pl.Expr) -> pl.Expr:
     return total % 10 == 0
 
 
+def card_holds(text: pl.Expr) -> pl.Expr:
+    """`is_card` over a column of text."""
+    return text.str.contains(CARD_SHAPE) & luhn_holds(text)
+
+
 def sum_of_digits(text: pl.Expr, weights: tuple[int, ...]) -> pl.Expr:
     """The weighted sum of the digits of a column of numbers as long as `weights`; null for other text."""
     number = text.cast(pl.Int64, strict=False)
@@ -152,9 +161,17 @@ def sum_of_digits(text: pl.Expr, weights: tuple[int, ...]) -> pl.Expr:
 
 def looks_personal_column(text: pl.Expr) -> pl.Expr:
     """`looks_personal` over a column of text."""
-    joined = text.str.replace_all(_SEPARATORS, "")
-    return pl.any_horizontal(
-        test
-        for form in (text, joined)
-        for test in (form.str.contains(_PERSONAL), luhn_holds(form.str.extract(_CARD, 1)).fill_null(value=False))
-    )
+    return text.map_batches(_looks_personal_series, return_dtype=pl.Boolean)
+
+
+def _looks_personal_series(texts: pl.Series) -> pl.Series:
+    # No number of a person has fewer than ten digits, and few columns hold as many.
+    if not texts.str.contains("[0-9](?:[^0-9]*[0-9]){9}").any():
+        return texts.is_null() & False
+    forms = [texts, texts.str.replace_all(_SEPARATORS, "")]
+    found = [form.str.contains(_PERSONAL) for form in forms]
+    cards = [form.str.extract(_CARD, 1) for form in forms if form.str.contains(_CARD).any()]
+    found += [
+        card.to_frame("card").select(luhn_holds(pl.col("card")).fill_null(value=False)).to_series() for card in cards
+    ]
+    return pl.select(pl.any_horizontal(pl.lit(test) for test in found)).to_series()

@@ -18,6 +18,8 @@ TRANSITIONS = {
     (OFFERED, "expire"): EXPIRED,
 }
 
+DECLINE_REASONS = ("capacity", "rate", "portfolio_mix", "territory", "other")
+
 
 class Offer(Base):
     __tablename__ = "offer"

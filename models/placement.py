@@ -27,6 +27,18 @@ TRANSITIONS = {
     (AWAITING_ACK, "expire"): EXPIRED,
     (ACTIVE, "expire"): EXPIRED,
 }
+LIVE = (AWAITING_ACK, ACTIVE)
+
+RECALL_REASONS = (
+    "lender_request",
+    "complaint",
+    "dispute",
+    "hardship",
+    "legal_action",
+    "debt_sold",
+    "conduct",
+    "placed_in_error",
+)
 
 
 class Placement(Base):

@@ -174,7 +174,7 @@ def _best_pairs(pairs: pl.DataFrame) -> pl.DataFrame:
     """Of sorted pairs those that stand when no claim and no payment is used twice and earlier pairs win."""
     edges = pairs.with_row_index("edge")
     nodes = edges.select("edge", node=pl.concat_list(_node("c"), _node("p"))).explode("node")
-    return edges.join(_chosen(nodes), on="edge", how="semi")
+    return edges.join(choose(nodes), on="edge", how="semi")
 
 
 def _node(index: str) -> pl.Expr:
@@ -182,15 +182,16 @@ def _node(index: str) -> pl.Expr:
     return pl.col(index).cast(pl.Int64) * 2 + (index == "p")
 
 
-def _chosen(nodes: pl.DataFrame) -> pl.DataFrame:
+def choose(nodes: pl.DataFrame) -> pl.DataFrame:
     """(edge, node) rows → the edges that taking one after the other, lowest first, each node once, would choose.
 
     An edge that is the lowest at all of its nodes is surely chosen, so whole rounds of them are taken at once.
     """
     chosen = [nodes.select("edge").clear()]
     while nodes.height:
-        first = (pl.col("edge") == pl.col("edge").min().over("node")).all().over("edge")
-        won = nodes.filter(first)
+        # Two steps, because a window inside a window would see the rows of the outer one alone.
+        lowest = nodes.with_columns(lowest=pl.col("edge") == pl.col("edge").min().over("node"))
+        won = lowest.filter(pl.col("lowest").all().over("edge"))
         lost = nodes.join(won, on="node", how="semi").select("edge")
         chosen.append(won.select("edge").unique())
         nodes = nodes.join(lost, on="edge", how="anti")
@@ -219,7 +220,7 @@ def _splits(wholes: pl.DataFrame, parts: pl.DataFrame, whole: str, part: str, da
     nodes = pl.concat(
         [edges.select("edge", node=_node(whole)), members.select("edge", node=_node(part))], how="vertical"
     )
-    return members.join(_chosen(nodes), on="edge", how="semi")
+    return members.join(choose(nodes), on="edge", how="semi")
 
 
 def _sums(near: pl.DataFrame, whole: str, part: str) -> pl.DataFrame:
@@ -317,7 +318,7 @@ def _duplicates(all_: _Open, open_: _Open, links: pl.DataFrame, tolerance: Decim
 
 
 def _disagreements(open_: _Open, tolerance: Decimal, day_window: int) -> pl.DataFrame:
-    """c, p, kind: a claim and a payment that are surely the same money but for its currency, date or amount."""
+    """c, p, kind: a claim and a payment that look like the same money but for its currency, date or amount."""
     same_amount, same_currency = pl.col("gap") <= tolerance, pl.col("currency") == pl.col("currency_p")
     kind = (
         pl.when(same_amount & ~same_currency & _near(day_window))

@@ -20,6 +20,7 @@ from models.placement import Assignment, PlacedCase, Placement
 from models.portfolio import ClassKey, LenderKey, Portfolio, PortfolioError
 from models.promise import Promise
 from models.release import ReleaseRecord
+from models.work_item import WorkItem
 
 __all__ = [
     "Agreement",
@@ -63,5 +64,6 @@ __all__ = [
     "ReleaseRecord",
     "SignIn",
     "Tenant",
+    "WorkItem",
     "metadata",
 ]

@@ -20,6 +20,7 @@ CHUNK_BYTES = 1 << 20
 BLOCK_BYTES = 4 << 20
 LINE_BYTES_MAX = 1 << 18
 RECORD_CHARS_MAX = 1 << 16  # below the limit of the csv module
+SAMPLE_LINES = 1_000  # of which the encoding is told
 ROWS_PER_BATCH = 20_000  # of a workbook
 
 ENCODINGS = ("utf-8", "gb18030")
@@ -207,7 +208,7 @@ class _Decoder:
         """The block's lines without their ends; None for a line that holds broken bytes."""
         block = block.replace(b"\r\n", b"\n").removesuffix(b"\r")
         if self.encoding is None and not block.isascii():
-            lines = [line for line in block.split(b"\n") if not line.isascii()]
+            lines = [line for line in block.split(b"\n") if not line.isascii()][:SAMPLE_LINES]
             # Most lines decide, so that a broken one does not turn the file into another encoding.
             self.encoding = max(ENCODINGS, key=lambda name: sum(_decoded(line, name) is not None for line in lines))
         encoding = self.encoding or "ascii"

@@ -85,7 +85,8 @@ class Work:
 
         The caller has read `placed` in its own context, so the agency's policies have already said yes.
         """
-        assert self.actor.side == AGENCY and placed.agency_id == self.actor.org_id
+        assert self.actor.side == AGENCY
+        assert placed.agency_id == self.actor.org_id
         self.session.flush()
         enter(self.session, LENDER, placed.lender_id)
         try:

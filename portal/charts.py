@@ -8,6 +8,7 @@ computed here, only shown.
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -15,6 +16,7 @@ from decimal import Decimal
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
+from unicodedata import east_asian_width
 
 import altair as alt
 import polars as pl
@@ -36,7 +38,7 @@ PALETTE = (
     "var(--chart-5, #5d6b1d)",
     "var(--chart-6, #6a6f7d)",
 )
-WIDTH = 720
+WIDTH = 760  # The whole drawing, in pixels at its natural size.
 
 Write = Callable[[Decimal], str]
 
@@ -84,12 +86,16 @@ def bars(frame: pl.DataFrame, *, title: str, description: str, write: Write) -> 
 
 
 def _ticks(highest: float) -> tuple[float, ...]:
-    """About four round values from nought to just above the highest."""
+    """Up to six round values, from nought to the first that is not below the highest."""
     if highest <= 0:
         return (0.0, 1.0)
-    scale = Decimal(10) ** Decimal(repr(highest / 4)).adjusted()
-    size = next(m for m in (1, 2, Decimal("2.5"), 5, 10) if m * scale * 4 >= Decimal(repr(highest)))
-    return tuple(float(size * scale * k) for k in range(5))
+    fifth = Decimal(repr(highest)) / 5
+    scale = Decimal(1).scaleb(fifth.adjusted())
+    size = next(
+        m * scale for m in (Decimal(1), Decimal(2), Decimal("2.5"), Decimal(5), Decimal(10)) if m * scale >= fifth
+    )
+    steps = math.ceil(Decimal(repr(highest)) / size)
+    return tuple(float(size * step) for step in range(steps + 1))
 
 
 @lru_cache(maxsize=128)
@@ -99,22 +105,22 @@ def _waterfall(rows: tuple[tuple[Any, ...], ...], title: str, description: str) 
     for row in data:
         row["top"] = max(row["start"], row["end"])
     names = [(row["place"], row["label"]) for row in data]
-    across = alt.X("place:O", axis=alt.Axis(labelExpr=_spelled(names), labelColor=INK, labelAngle=0, title=None))
+    across = alt.X(
+        "place:O",
+        axis=alt.Axis(labelExpr=_spelled(names), labelColor=INK, labelAlign="center", labelAngle=0, title=None),
+    )
     up = alt.Y("start:Q", axis=None)
     base = alt.Chart(_values(data)).encode(x=across)
     bar = base.mark_bar(size=46).encode(y=up, y2="end:Q", color=alt.Color("tone:N", scale=None))
     words = base.mark_text(dy=-9, color=INK, fontWeight=600).encode(y=alt.Y("top:Q", axis=None), text="text:N")
     joins = alt.Chart(_values(_joins(data))).mark_rule(color=STRONG_LINE, strokeDash=[2, 2])
     joined = joins.encode(x=alt.X("from:O"), x2="to:O", y=alt.Y("level:Q", axis=None))
-    return _draw(alt.layer(joined, bar, words).properties(width=WIDTH, height=260), title, description)
+    return _draw(alt.layer(joined, bar, words).properties(height=260), title, description)
 
 
 def _joins(data: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The hairline from the end of each bar to the next."""
-    return [
-        {"from": here["place"], "to": there["place"], "level": here["end"]}
-        for here, there in pairwise(data)
-    ]
+    return [{"from": here["place"], "to": there["place"], "level": here["end"]} for here, there in pairwise(data)]
 
 
 @lru_cache(maxsize=128)
@@ -138,7 +144,7 @@ def _lines(
     dots = alt.Chart(_values(ends)).mark_point(size=28, filled=True, opacity=1).encode(x=across, y=up, color=colour)
     names_at_ends = alt.Chart(_values(_apart(ends, top))).mark_text(align="left", dx=8, fontWeight=600)
     words = names_at_ends.encode(x=across, y="place:Q", text="series:N", color=colour)
-    return _draw(alt.layer(curve, dots, words).properties(width=WIDTH - 90, height=240), title, description)
+    return _draw(alt.layer(curve, dots, words).properties(height=240), title, description, _length(names))
 
 
 def _days(title: str) -> alt.X:
@@ -169,7 +175,9 @@ def _bars(rows: tuple[tuple[int, str, float, str], ...], title: str, description
     base = alt.Chart(_values(data)).encode(y=alt.Y("place:O", axis=axis), x=alt.X("value:Q", axis=None))
     bar = base.mark_bar(size=18, color=PALETTE[0])
     words = base.mark_text(align="left", dx=6, color=INK).encode(text="text:N")
-    return _draw(alt.layer(bar, words).properties(width=WIDTH - 200, height=alt.Step(30)), title, description)
+    return _draw(
+        alt.layer(bar, words).properties(height=alt.Step(30)), title, description, _length([row[3] for row in rows])
+    )
 
 
 def _values(rows: list[dict[str, Any]]) -> alt.InlineData:
@@ -182,9 +190,21 @@ def _spelled(names: Sequence[tuple[float, str]]) -> str:
     return "".join(f"datum.value == {value!r} ? {json.dumps(text)} : " for value, text in names) + "''"
 
 
-def _draw(chart: alt.LayerChart | alt.FacetChart, title: str, description: str) -> Markup:
+def _length(texts: Sequence[str]) -> int:
+    """Pixels that hold the longest text at 12 px semibold in any of the fonts: generous, so that none is cut."""
+    return max((sum(13 if east_asian_width(sign) in "WF" else 8 for sign in text) for text in texts), default=0)
+
+
+def _draw(chart: alt.LayerChart | alt.FacetChart, title: str, description: str, right: int = 0) -> Markup:
+    """`right` is the room in pixels kept free for the labels at the ends of curves and bars."""
     styled = (
-        chart.configure(background="transparent", font="sans-serif", aria=False, padding=8)
+        chart.properties(width=WIDTH, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
+        .configure(
+            background="transparent",
+            font="sans-serif",
+            aria=False,
+            padding={"left": 4, "right": 12 + right, "top": 20, "bottom": 4},
+        )
         .configure_view(stroke=None)
         .configure_text(fontSize=12)
         .configure_axis(
@@ -211,11 +231,16 @@ def _accessible(drawing: str, title: str, description: str) -> Markup:
     box = re.search(r'viewBox="[^"]*"', drawing)
     assert box is not None
     body = drawing[drawing.index(">") + 1 :].replace(' font-family="sans-serif"', "")
-    body = re.sub(r'\bid="', f'id="c{mark}-', body).replace("url(#", f"url(#c{mark}-")
-    body = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", body)  # The picture is one image; its table tells the rest.
+    body = re.sub(r"<[^>]+>", lambda tag: _own_tag(tag[0], mark), body)
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" {box[0]} font-family="{FONT}"'
         f' aria-labelledby="c{mark}-t c{mark}-d">'
         f'<title id="c{mark}-t">{escape(title)}</title><desc id="c{mark}-d">{escape(description)}</desc>'
     )
     return Markup(head + body)  # noqa: S704  # vl-convert escapes the texts inside; title and description are above.
+
+
+def _own_tag(tag: str, mark: str) -> str:
+    """A tag with its ids marked, and without roles of its own: the picture is one image, its table tells the rest."""
+    tag = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", tag)
+    return tag.replace(' id="', f' id="c{mark}-').replace("url(#", f"url(#c{mark}-")

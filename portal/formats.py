@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_timedelta
-from jinja2 import Environment
+from flask import Flask
+from flask_babel import get_locale
+from jinja2 import Environment, pass_context
 
 from models.money import round_money
 from portal.words import STATES, State, label
@@ -23,8 +26,8 @@ SYMBOLS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "HKD": "HK$", "IN
 
 # Largest first; a language without an entry reads as English.
 MAGNITUDES = {
-    "zh": ((Decimal(10) ** 8, "亿"), (Decimal(10) ** 4, "万")),
-    "en": ((Decimal(10) ** 9, "B"), (Decimal(10) ** 6, "M"), (Decimal(10) ** 3, "K")),
+    "zh": ((Decimal(10) ** 8, "亿"), (Decimal(10) ** 4, "万"), (Decimal(1), "")),
+    "en": ((Decimal(10) ** 9, "B"), (Decimal(10) ** 6, "M"), (Decimal(10) ** 3, "K"), (Decimal(1), "")),
 }
 
 Unit = Literal["year", "month", "week", "day", "hour", "minute"]
@@ -70,9 +73,10 @@ def short_money(amount: Decimal | None, currency: str = "", language: str = "en"
     """`¥1,284.6万` in Chinese, `¥12.8M` in English; below the first magnitude, whole units."""
     if amount is None:
         return DASH
-    for size, word in MAGNITUDES[_family(language)]:
-        # Round first: 999,950 is 1.0M, never 1,000.0K.
-        if abs(shown := round_money(amount / size, 1)) >= 1:
+    for (size, word), (below, _) in pairwise(MAGNITUDES[_family(language)]):
+        # What the smaller unit would round up to this one is written in this one: 999,950 is 1.0M, never 1,000.0K.
+        if round_money(abs(amount) / below, 1 if below > 1 else 0) * below >= size:
+            shown = round_money(amount / size, 1)
             return _signed(f"{abs(shown):,}{word}", shown < 0, currency)
     shown = round_money(amount, 0)
     return _signed(f"{abs(shown):,}", shown < 0, currency)
@@ -148,16 +152,26 @@ def state(word: str) -> State:
     return STATES.get(word, State("neutral", "dot", word.replace("_", " ")))
 
 
+def register(app: Flask) -> None:
+    """Gives the application's templates these filters, in the reader's language and the business zone."""
+    zone = app.extensions["consign.settings"].time_zone
+    install(app.jinja_env, lambda: str(get_locale() or "en"), lambda: datetime.now(UTC), zone)
+
+
 def install(
     environment: Environment,
     language: Callable[[], str],
     now: Callable[[], datetime],
     zone: ZoneInfo = BUSINESS_ZONE,
 ) -> None:
-    """Registers the filters; `language` and `now` are asked at each use, so the functions above stay pure."""
+    """Registers the filters; `language` and `now` are asked at each use, so the functions above stay pure.
+
+    Those that ask take the template's context, though they do not read it: without it Jinja would work out a
+    filter of a constant once, when it compiles the template, in the language of whoever came first.
+    """
     environment.filters.update(
         money=money,
-        short_money=lambda amount, currency="": short_money(amount, currency, language()),
+        short_money=pass_context(lambda _context, amount, currency="": short_money(amount, currency, language())),
         count_of=count,
         percent=percent,
         change=change,
@@ -165,9 +179,9 @@ def install(
         day=day,
         moment=lambda at: moment(at, zone),
         exact_moment=lambda at: exact_moment(at, zone),
-        ago=lambda at: ago(at, now(), language()),
+        ago=pass_context(lambda _context, at: ago(at, now(), language())),
         heat_level=heat_level,
         state=state,
-        label=label,
+        label=pass_context(lambda _context, code, table: label(code, table)),
     )
     environment.globals["language"] = language

@@ -1,8 +1,11 @@
 """The words people read for the codes we store: one literal per kind, English here, Chinese in translations/."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from flask_babel import gettext
+from flask_babel import LazyString, gettext
+
+from portal.messages import MESSAGES
 
 N_ = str  # Marks a text for extraction; it is translated where it is shown.
 
@@ -176,7 +179,8 @@ OUTCOMES = {
 
 PAID_TO = {"lender": N_("Lender"), "agency": N_("Agency"), "platform": N_("Platform")}
 
-ERRORS = {
+# What may be wrong with an uploaded file; what any request may meet with is in messages.py.
+FILE_ERRORS = {
     # the file as a whole
     "encoding": N_("Cannot be read as UTF-8 or GB18030."),
     "empty_file": N_("The file is empty."),
@@ -187,21 +191,17 @@ ERRORS = {
     "forbidden_column": N_("Card security data is never accepted. Remove this column and upload again."),
     "truncated_row": N_("The file is cut off in this row."),
     "too_many_fields": N_("The row has more fields than the header."),
-    "too_large": N_("The file is larger than allowed."),
     # one field
-    "required_missing": N_("A value is required."),
     "case_number_personal": N_("Looks like an ID, card or phone number. Use a number of your own."),
     "case_number_shape": N_("Use letters, digits and . _ / - only, 40 characters at most."),
     "duplicate_case_number": N_("This case number is already in the file."),
     "case_number_taken": N_("This case number already stands."),
     "duplicate_reference": N_("This reference is already in the file."),
-    "not_a_number": N_("Not a number."),
     "negative_amount": N_("An amount below zero is not allowed here."),
     "balance_not_positive": N_("The balance must be above zero."),
     "components_mismatch": N_("Principal, interest and fees do not add up to the balance."),
     "too_many_decimals": N_("At most two decimals."),
     "unknown_currency": N_("Not an ISO 4217 currency."),
-    "impossible_date": N_("This date does not exist."),
     "invalid_resident_id": N_("Not a valid resident ID number."),
     "invalid_mobile": N_("Not a valid mobile number."),
     "invalid_card": N_("Not a valid card number."),
@@ -209,23 +209,10 @@ ERRORS = {
     "spreadsheet_mangled": N_("A spreadsheet has changed this number. Export it again as text."),
     "control_character": N_("Contains characters that cannot be shown."),
     "too_long": N_("Too long."),
-    "unknown_value": N_("Not one of the allowed values."),
     "unknown_case": N_("No such case."),
-    # the request as a whole
-    "invalid": N_("Some of what you entered needs a second look."),
-    "not_found": N_("There is nothing at this address."),
-    "forbidden": N_("Your role does not allow this."),
-    "unauthenticated": N_("Please sign in first."),
-    "conflict": N_("This has changed in the meantime."),
-    "stale": N_("Newer data has arrived. Reload, then decide again."),
-    "already_uploaded": N_("This file has been uploaded before. Nothing was changed."),
-    "case_closed_to_work": N_("This case is closed to work: no release and no contact."),
-    "idempotency_key_reused": N_("This request repeats a key that belongs to another one."),
-    "too_many": N_("The limit is reached. Try again later."),
-    "unavailable": N_("A part that must not be skipped does not answer. Nothing was changed."),
 }
 
-TABLES = {
+TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "field_class": FIELD_CLASSES,
     "field": FIELDS,
     "channel": CHANNELS,
@@ -233,11 +220,13 @@ TABLES = {
     "party": PARTIES,
     "outcome": OUTCOMES,
     "paid_to": PAID_TO,
-    "error": ERRORS,
+    "error": {**FILE_ERRORS, **MESSAGES},
 }
 
 
 def label(code: str, table: str) -> str:
     """The word for a code in the reader's language; a code without one is shown as it is, spaced."""
     text = TABLES[table].get(code)
-    return gettext(text) if text else code.replace("_", " ")
+    if text is None:
+        return code.replace("_", " ")
+    return gettext(text) if isinstance(text, str) else str(text)

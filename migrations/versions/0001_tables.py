@@ -1,7 +1,7 @@
 """Every table."""
 
-from alembic import op
 import sqlalchemy as sa
+from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0001_tables"
@@ -233,7 +233,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_collection_case_agency",
         "collection_case",
-        ["agency_id"],
+        ["agency_id", "reference"],
         unique=False,
         postgresql_where="agency_id is not null",
     )
@@ -659,6 +659,31 @@ def upgrade() -> None:
         op.f("ix_assignment_agency_id_collector_id"), "assignment", ["agency_id", "collector_id"], unique=False
     )
     op.create_table(
+        "work_item",
+        sa.Column("lender_id", sa.Uuid(), nullable=False),
+        sa.Column("placement_id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("agency_id", sa.Uuid(), nullable=False),
+        sa.Column("priority", sa.SmallInteger(), nullable=False),
+        sa.Column("last_contact_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_outcome", sa.Text(), nullable=True),
+        sa.Column("promise_due_on", sa.Date(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["lender_id", "agency_id", "placement_id", "case_id"],
+            ["placed_case.lender_id", "placed_case.agency_id", "placed_case.placement_id", "placed_case.case_id"],
+            name=op.f("fk_work_item_lender_id_agency_id_placement_id_case_id"),
+        ),
+        sa.PrimaryKeyConstraint("lender_id", "placement_id", "case_id", name=op.f("pk_work_item")),
+    )
+    op.create_index("ix_work_item_order", "work_item", ["agency_id", "priority", "case_id"], unique=False)
+    op.create_index(
+        "ix_work_item_promise",
+        "work_item",
+        ["agency_id", "promise_due_on"],
+        unique=False,
+        postgresql_where="promise_due_on is not null",
+    )
+    op.create_table(
         "breach",
         sa.Column("lender_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -912,6 +937,55 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("ix_payment_match_agency_id"), "payment_match", ["agency_id"], unique=False)
+    op.execute(FOLLOW_CONTACTS)
+    op.execute(FOLLOW_PROMISES)
+    for table in ("contact", "promise"):
+        op.execute(
+            f"create trigger work_items_follow after insert on {table} referencing new table as reported"
+            f" for each statement execute function work_items_follow_{table}()"
+        )
+
+
+# The worklist's order follows what is reported, in the same transaction and under the reporter's own policies.
+FOLLOW_CONTACTS = """
+create function work_items_follow_contact() returns trigger language plpgsql as $$
+begin
+    update public.work_item item
+    set last_contact_at = latest.occurred_at,
+        last_outcome = latest.outcome,
+        priority = case item.priority when 2 then 4 when 3 then 5 else item.priority end,
+        promise_due_on = case
+            when item.promise_due_on >= (latest.occurred_at at time zone 'Asia/Shanghai')::date
+            then item.promise_due_on
+        end
+    from (
+        select distinct on (lender_id, placement_id, case_id) *
+        from reported
+        order by lender_id, placement_id, case_id, occurred_at desc, id desc
+    ) latest
+    where item.lender_id = latest.lender_id
+      and item.placement_id = latest.placement_id
+      and item.case_id = latest.case_id
+      and (item.last_contact_at is null or item.last_contact_at <= latest.occurred_at);
+    return null;
+end $$
+"""
+FOLLOW_PROMISES = """
+create function work_items_follow_promise() returns trigger language plpgsql as $$
+begin
+    update public.work_item item
+    set promise_due_on = latest.due_on
+    from (
+        select distinct on (lender_id, placement_id, case_id) *
+        from reported
+        order by lender_id, placement_id, case_id, recorded_at desc, id desc
+    ) latest
+    where item.lender_id = latest.lender_id
+      and item.placement_id = latest.placement_id
+      and item.case_id = latest.case_id;
+    return null;
+end $$
+"""
 
 
 def downgrade() -> None:
@@ -930,6 +1004,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_contact_lender_id_borrower_id_occurred_at"), table_name="contact")
     op.drop_index(op.f("ix_contact_agency_id_case_id"), table_name="contact")
     op.drop_table("contact")
+    op.drop_table("work_item")
+    op.execute("drop function work_items_follow_contact(), work_items_follow_promise()")
     op.drop_index(op.f("ix_commission_line_lender_id_period"), table_name="commission_line")
     op.drop_index(op.f("ix_commission_line_agency_id_period"), table_name="commission_line")
     op.drop_table("commission_line")

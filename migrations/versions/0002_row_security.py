@@ -33,6 +33,7 @@ TENANT_TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]
     "placement": (KEEP, READ, READ),
     "placed_case": (KEEP, READ, READ),
     "assignment": (READ, ALL, READ),
+    "work_item": ((SELECT, INSERT, DELETE), (SELECT, UPDATE), ()),
     "contact": (READ, APPEND, READ),
     "promise": (READ, APPEND, READ),
     "payment_claim": (READ, APPEND, READ),

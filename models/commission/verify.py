@@ -1,7 +1,7 @@
 """Recompute a statement file to the cent: standard library alone, no code shared with what made the file.
 
-Whole cents and integers throughout, so that not even the arithmetic is shared. The file may be copied elsewhere and
-run there: it needs nothing else of the platform.
+Whole cents and integers throughout, so that not even the arithmetic is shared. This file may be copied and used
+elsewhere: it needs nothing else of the platform.
 """
 
 import re

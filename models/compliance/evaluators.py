@@ -252,7 +252,8 @@ def _is_in(column: str, words: Iterable[str]) -> pl.Expr:
 def _with_columns_for(events: pl.DataFrame, params: HoursWindow | CountInDay) -> pl.DataFrame:
     """Evidence that the caller has no column for is missing evidence."""
     absent = params.evidence() - set(events.columns)
-    return events.with_columns(pl.lit(None).alias(column) for column in sorted(absent)) if absent else events
+    types = {"occurred_at": UTC_TIME, "zones": pl.List(pl.String)}
+    return events.with_columns(pl.lit(None, types.get(name, pl.String())).alias(name) for name in sorted(absent))
 
 
 def _wall_clock(zone: str) -> pl.Expr:
@@ -294,7 +295,7 @@ def _is_closed(events: pl.DataFrame, params: HoursWindow, zone: str) -> pl.Expr:
 def _within(moment: pl.Expr, start: pl.Expr, end: pl.Expr) -> pl.Expr:
     """start ≤ moment < end on the clock's face, where a span may cross midnight."""
     after, before = moment >= start, moment < end
-    return pl.when(start <= end).then(after & before).otherwise(after | before)
+    return pl.when(start <= end).then(after & before).when(start > end).then(after | before)
 
 
 def _since_midnight(moment: dt.time) -> dt.timedelta:

@@ -8,7 +8,16 @@ import polars as pl
 
 from models.compliance.evaluators import UTC_TIME, Facts
 from models.compliance.rule import Rule
-from models.compliance.vocabulary import UNKNOWN, FieldClass, Party, Verdict
+from models.compliance.vocabulary import (
+    PROPOSED,
+    UNKNOWN,
+    Channel,
+    Direction,
+    FieldClass,
+    Outcome,
+    Party,
+    Verdict,
+)
 
 SUBJECT: dict[str, pl.DataType] = {
     "id": pl.String(),
@@ -45,12 +54,23 @@ ROLES: Mapping[str, str] = {
     "contact_person": Party.THIRD_PARTY,
     "unrelated_third": Party.THIRD_PARTY,
 }
-CONTACT_KEYS = {
-    *("id", "at", "channel", "direction", "party", "debts", "outcome", "placed_by"),
-    *("to", "zones", "ai_voice", "consent"),
+CONTACT_KEYS: Mapping[str, type] = {
+    **dict.fromkeys(("id", "at", "channel", "direction", "outcome", "placed_by", "to"), str),
+    "party": dict,
+    "debts": list,
+    "zones": list,
+    "ai_voice": bool,
+    "consent": dict,
 }
-RELEASE_KEYS = {"id", "at", "channel", "action", "field_class", "debts", "to"}
-EXPECTED = {verdict.value for verdict in Verdict}
+CONTACT_WORDS: Mapping[str, list[str]] = {
+    "channel": [*Channel],
+    "direction": [*Direction],
+    "outcome": [*Outcome, PROPOSED, "received"],
+}
+RELEASE_KEYS: Mapping[str, type] = {
+    **dict.fromkeys(("id", "at", "channel", "action", "field_class", "to"), str),
+    "debts": list,
+}
 LENDER = "LENDER"  # An example is told from one lender's desk.
 
 
@@ -81,18 +101,22 @@ def read_example(raw: Mapping[str, Any]) -> Example:
         raise ExampleUnreadable(f"lacks {', '.join(sorted(missing))}")
     if raw.get("context") or raw.get("expected_flags"):
         raise ExampleUnreadable("rests on a context or on flags")
-    if raw["expected"] not in EXPECTED:
+    if raw["expected"] not in list(Verdict):
         raise ExampleUnreadable(f"expects {raw['expected']!r}")
-    events = list(raw["events"])
+    events = raw["events"]
+    if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
+        raise ExampleUnreadable("has no list of events")
+    for event in events:
+        _check_event(event)
     if [event.get("id") for event in events].count(raw["evaluate"]) != 1:
         raise ExampleUnreadable("the event to evaluate is not there, or there twice")
-    now = raw.get("now") or max(events, key=lambda event: _instant(event["at"]))["at"]
     releases = [event for event in events if event.get("action") == "release"]
     contacts = [event for event in events if event.get("action") != "release"]
+    now = _instant(raw["now"]) if "now" in raw else max(_instant(event["at"]) for event in events)
     facts = Facts(
         pl.DataFrame(_contact_rows(contacts), schema=CONTACTS, orient="row"),
         pl.DataFrame([_release_row(event) for event in releases], schema=RELEASES, orient="row"),
-        _instant(now),
+        now,
     )
     return Example(str(raw["id"]), str(raw["description"]), facts, raw["evaluate"], raw["expected"])
 
@@ -102,7 +126,7 @@ def _contact_rows(events: Iterable[Mapping[str, Any]]) -> list[dict[str, object]
     rows = []
     agreed: dict[object, tuple[dt.time, dt.time]] = {}
     for event in events:
-        _refuse_unknown(event, CONTACT_KEYS)
+        _check_words(event)
         party = event.get("party") or {}
         agreed_from, agreed_until = agreed.get(party.get("id"), (None, None))
         rows.append(
@@ -130,8 +154,7 @@ def _contact_rows(events: Iterable[Mapping[str, Any]]) -> list[dict[str, object]
 
 
 def _release_row(event: Mapping[str, Any]) -> dict[str, object]:
-    _refuse_unknown(event, RELEASE_KEYS)
-    if event.get("field_class") not in {None, *FieldClass}:
+    if event.get("field_class") not in [None, *FieldClass]:
         raise ExampleUnreadable(f"releases {event['field_class']!r}")
     return {
         "id": event["id"],
@@ -143,26 +166,42 @@ def _release_row(event: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
-def _refuse_unknown(event: Mapping[str, Any], keys: set[str]) -> None:
-    unknown = event.keys() - keys
-    if unknown:
-        raise ExampleUnreadable(f"event {event.get('id')} has {', '.join(sorted(unknown))}")
+def _check_event(event: Mapping[str, Any]) -> None:
+    kinds = RELEASE_KEYS if event.get("action") == "release" else CONTACT_KEYS
+    if not {"id", "at"} <= event.keys():
+        raise ExampleUnreadable("has an event without id or time")
+    for key, value in event.items():
+        if not isinstance(value, kinds.get(key, ())):
+            raise ExampleUnreadable(f"event {event['id']} has {key} {value!r}")
+    for key in ("debts", "zones"):
+        if not all(isinstance(item, str) for item in event.get(key, ())):
+            raise ExampleUnreadable(f"event {event['id']} has {key} that are not words")
+
+
+def _check_words(event: Mapping[str, Any]) -> None:
+    for key, words in CONTACT_WORDS.items():
+        if key in event and event[key] not in words:
+            raise ExampleUnreadable(f"event {event['id']} has {key} {event[key]!r}")
 
 
 def _role(party: Mapping[str, Any]) -> str | None:
     role = party.get("role")
-    if role is not None and role not in ROLES:
-        raise ExampleUnreadable(f"a party's role is {role!r}")
-    return None if role is None else str(ROLES[role])
+    if role is None:
+        return None
+    if role not in list(ROLES) or not isinstance(party.get("id"), str):
+        raise ExampleUnreadable(f"a party is {dict(party)!r}")
+    return str(ROLES[role])
 
 
 def _hours_agreed(consent: Mapping[str, Any]) -> tuple[dt.time, dt.time]:
     if consent.keys() != {"type", "from", "to", "given_to"} or consent["type"] != "hours":
         raise ExampleUnreadable("holds a consent that is not about hours")
-    return dt.time.fromisoformat(consent["from"]), dt.time.fromisoformat(consent["to"])
+    return dt.time.fromisoformat(str(consent["from"])), dt.time.fromisoformat(str(consent["to"]))
 
 
-def _instant(text: str) -> dt.datetime:
+def _instant(text: object) -> dt.datetime:
+    if not isinstance(text, str):
+        raise ExampleUnreadable(f"{text!r} is no quoted time")
     moment = dt.datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ExampleUnreadable(f"{text} has no zone")

@@ -26,7 +26,9 @@ class PackRefused(ValueError):
 
 def load_packs(names: Collection[str] = (), folder: Path = PACKS) -> tuple[Pack, ...]:
     """The packs of these names (`cn`, `house`, …), by default all of the folder, in the order of their names."""
-    paths = [folder / f"{name}.yaml" for name in sorted(names)] or sorted(folder.glob("*.yaml"))
+    paths = [folder / f"{name}.yaml" for name in sorted(names)] or sorted(
+        folder.glob("*.yaml"), key=lambda path: path.stem
+    )
     packs = tuple(load_pack(path) for path in paths)
     ids = [rule.id for pack in packs for rule in pack.rules]
     twice = sorted({rule_id for rule_id in ids if ids.count(rule_id) > 1})
@@ -39,12 +41,15 @@ def load_pack(path: Path) -> Pack:
     """One pack; raises PackRefused where it cannot be read, is not complete or contradicts its own examples."""
     try:
         raw = _mapping(yaml.load(path.read_text("utf-8"), _StrictLoader))  # noqa: S506 (a SafeLoader, only stricter)
-        rules = tuple(_read_rule(item) for item in raw.get("rules") or ())
+        rules = tuple(_read_rule(item) for item in _items(raw.get("rules")))
         if not rules:
             raise ValueError("has no rules")
-        return _read_record(Pack, raw, rules=rules)
+        pack = _read_record(Pack, raw, rules=rules)
+        if pack.pack != path.stem:
+            raise ValueError(f"calls itself {pack.pack!r}")
     except (OSError, ValueError, yaml.YAMLError) as refusal:
         raise PackRefused(f"{path.name}: {refusal}") from refusal
+    return pack
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -52,7 +57,7 @@ class _StrictLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if len(set(keys)) < len(keys):
+        if any(keys.count(key) > 1 for key in keys):
             raise ValueError(f"line {node.start_mark.line + 1}: a key stands twice")
         return super().construct_mapping(node, deep)
 
@@ -60,14 +65,16 @@ class _StrictLoader(yaml.SafeLoader):
 def _read_rule(item: object) -> Rule:
     raw = _mapping(item)
     try:
-        evaluator = EVALUATORS.get(raw.get("evaluator", ""))
+        evaluator = EVALUATORS.get(str(raw.get("evaluator")))
         if evaluator is None:
             raise ValueError(f"there is no evaluator {raw.get('evaluator')!r}")
         parameters = _read_record(evaluator.parameters, _mapping(raw.get("parameters")))
         summary = _mapping(raw.get("summary"))
-        if summary.keys() != set(Summary._fields) or not all(summary.values()):
+        if summary.keys() != set(Summary._fields) or not all(
+            isinstance(text, str) and text for text in summary.values()
+        ):
             raise ValueError("the summary must be given in zh and en")
-        examples = [read_example(_mapping(example)) for example in raw.get("examples") or ()]
+        examples = [read_example(_mapping(example)) for example in _items(raw.get("examples"))]
         fields = {key: value for key, value in raw.items() if key != "examples"}
         rule = _read_record(Rule, fields, parameters=parameters, summary=Summary(**summary))
         _check_rule(rule)
@@ -130,13 +137,19 @@ def _read(kind: Any, name: str, value: object) -> Any:
     if kind is dt.time and isinstance(value, str):
         return dt.time.fromisoformat(value)
     if issubclass(kind, StrEnum):
-        if value not in set(kind):
+        if value not in list(kind):
             raise ValueError(f"{name} cannot be {value!r}")
         return kind(value)
     # `type` and not isinstance: True is no number, a datetime no date.
     if type(value) is not kind or (isinstance(value, int) and value < 0) or value == "":
         raise ValueError(f"{name} cannot be {value!r}")
     return value
+
+
+def _items(value: object) -> list[Any]:
+    if not isinstance(value, list | None):
+        raise ValueError(f"a list is wanted, not {value!r}")
+    return value or []
 
 
 def _mapping(value: object) -> dict[str, Any]:

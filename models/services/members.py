@@ -88,8 +88,8 @@ def get(work: Work, member_id: UUID) -> Member:
     return found
 
 
-def sign_in(work: Work, email: str, password: str) -> NewSecret:
-    """A new session. Every failure is the same Unauthenticated, after the same time."""
+def prove(work: Work, email: str, password: str) -> Member:
+    """The member whose password this is. Every failure is the same Unauthenticated, after the same time."""
     member = work.session.scalar(
         select(Member).where(tenancy.mine(work, Member), Member.email == email.strip().lower())
     )
@@ -98,10 +98,15 @@ def sign_in(work: Work, email: str, password: str) -> NewSecret:
         raise Unauthenticated("sign_in_failed")
     if member.locked_until and member.locked_until > work.at:
         raise Unauthenticated("sign_in_failed")
-    organisation = work.session.get_one(Organisation, work.actor.org_id)
-    if organisation.state != "active":
+    if work.session.get_one(Organisation, work.actor.org_id).state != "active":
         raise Unauthenticated("sign_in_failed")
     member.failed_sign_ins = 0
+    return member
+
+
+def sign_in(work: Work, email: str, password: str) -> NewSecret:
+    """A new session for whoever proves to be a member."""
+    member = prove(work, email, password)
     secret = secrets.token_urlsafe(32)
     row = SignIn(
         org_id=member.org_id,

@@ -1,6 +1,7 @@
 """Bringing in organisations: their keys and first person, and finding another by the code one was told."""
 
 import secrets
+from uuid import UUID
 
 from sqlalchemy import select, text
 
@@ -42,6 +43,15 @@ def list_all(work: Work) -> list[Organisation]:
     """For the operator: every organisation, newest first."""
     assert work.actor.side == OPERATOR
     return list(work.session.scalars(select(Organisation).order_by(Organisation.id.desc())))
+
+
+def get_any(work: Work, org_id: UUID) -> Organisation:
+    """For the operator."""
+    assert work.actor.side == OPERATOR
+    found = work.session.get(Organisation, org_id)
+    if found is None:
+        raise NotFound
+    return found
 
 
 def get_own(work: Work) -> Organisation:

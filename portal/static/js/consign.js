@@ -12,7 +12,7 @@
 //   data-upload-url, data-upload-next   sends a file as the raw body of one request
 //
 // The server answers releases with {"fields": {name: value}, "entry": "…"}, uploads with {"id": "…"}, refusals with
-// problem details ({"title", "detail", "errors": [{"row", "field", "code", "message"}]}).
+// problem details ({"title", "errors": [{"row", "field", "code", "title"}]}).
 "use strict";
 
 const texts = document.getElementById("texts").dataset;
@@ -181,13 +181,13 @@ async function openSealed(section, form) {
     const answer = await fetch(form.action, {
       method: "POST",
       body: new URLSearchParams(new FormData(form)),
-      headers: { Accept: "application/json", "X-CSRFToken": csrf },
+      headers: { Accept: "application/json", "X-CSRF-Token": csrf },
       cache: "no-store",
     });
     if (!answer.ok) {
       const problem = await problemOf(answer);
       trace.classList.add("bad");
-      trace.textContent = problem.detail ?? problem.title;
+      trace.textContent = problem.title;
       button.disabled = false;
       return;
     }
@@ -254,13 +254,12 @@ function uploadUrl(form) {
 
 function showProblem(form, problem) {
   const errors = problem.errors ?? [];
-  const items = errors.slice(0, 20).map(({ row, field, code, message }) => {
-    const where = [row ? fill(texts.row, { row }) : "", field && field !== "*" ? field : ""].filter(Boolean).join(" · ");
-    return element("li", {}, where ? `${where}: ` : "", message ?? code);
+  const items = errors.slice(0, 20).map(({ row, field, code, title }) => {
+    const parts = [row ? fill(texts.row, { row }) : "", field !== "*" ? field : "", title ?? code];
+    return element("li", { textContent: parts.filter(Boolean).join(" · ") });
   });
   const box = element("section", { className: "notice notice-bad" }, element("div", {},
     element("p", { className: "notice-title", textContent: problem.title ?? texts.refused }),
-    problem.detail ? element("p", { textContent: problem.detail }) : "",
     element("ul", { className: "problem-list" }, ...items),
     errors.length > 20 ? element("p", { textContent: fill(texts.moreErrors, { count: errors.length - 20 }) }) : ""));
   form.querySelector(".upload-problem").replaceChildren(box);
@@ -275,7 +274,7 @@ function send(form, file) {
   request.open("POST", uploadUrl(form));
   request.setRequestHeader("Content-Type", CONTENT_TYPES[file.name.split(".").pop().toLowerCase()] ?? "application/octet-stream");
   request.setRequestHeader("Accept", "application/json");
-  request.setRequestHeader("X-CSRFToken", csrf);
+  request.setRequestHeader("X-CSRF-Token", csrf);
   request.setRequestHeader("Idempotency-Key", crypto.randomUUID());
   request.upload.onprogress = ({ loaded, total }) => {
     bar.value = loaded / total;

@@ -1,0 +1,118 @@
+"""The lender's case file: its columns, and every reason to refuse one of its rows."""
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import polars as pl
+
+from models import columns, identifiers
+from models.buckets import bucket_column
+from models.columns import Column, fault_if
+from models.tabular import Source, read_table
+
+COLUMNS = (
+    Column("case_number", columns.CASE_NUMBER, required=True),
+    Column("product", columns.PRODUCT, required=True),
+    Column("currency", columns.CURRENCY, required=True),
+    Column("principal", columns.AMOUNT),
+    Column("interest", columns.AMOUNT),
+    Column("fees", columns.AMOUNT),
+    Column("balance", columns.SIGNED_AMOUNT, required=True),
+    Column("dpd", columns.WHOLE_NUMBER, required=True),
+    Column("overdue_since", columns.DATE),
+    Column("opened_on", columns.DATE),
+    Column("region", columns.REGION),  # GB/T 2260, six digits
+    Column("name", columns.TEXT, required=True, field_class="identity", chars_max=100),
+    Column("id_number", columns.RESIDENT_ID, required=True, field_class="identity"),
+    Column("birth_date", columns.DATE, field_class="identity"),
+    Column("mobile", columns.MOBILE, required=True, field_class="contact"),
+    Column("mobile_2", columns.MOBILE, field_class="contact"),
+    Column("email", columns.EMAIL, field_class="contact", chars_max=254),
+    Column("address", columns.TEXT, field_class="contact", chars_max=300),
+    Column("relative_name", columns.TEXT, field_class="related", chars_max=100),
+    Column("relative_relation", columns.TEXT, field_class="related", chars_max=40),
+    Column("relative_phone", columns.PHONE, field_class="related"),
+    Column("employer", columns.TEXT, field_class="related", chars_max=200),
+    Column("employer_phone", columns.PHONE, field_class="related"),
+    Column("card_number", columns.CARD, field_class="account"),
+)
+# Never accepted and never stored (PCI DSS 3.3, JR/T 0171 class C3), under the names files give them.
+CARD_SECRETS = """
+cvv cvv2 cvc cvc2 cvn cvn2 card_cvv card_expiry card_expiration expiry expiry_date expiration_date exp_date
+valid_thru valid_until password passwd pwd login_password payment_password pin pin_block card_pin track1 track2
+track_data magnetic_stripe fingerprint faceprint face_image biometric voiceprint 有效期 安全码 密码 支付密码
+"""
+FORBIDDEN_COLUMNS = frozenset(CARD_SECRETS.split())
+COMPONENTS = ("principal", "interest", "fees")
+AGE_BANDS = {18: "0-17", 25: "18-24", 35: "25-34", 45: "35-44", 55: "45-54", 65: "55-64", 200: "65+"}  # below: band
+
+
+class CaseBatch(NamedTuple):
+    """`rows`: the good rows: `row`, COLUMNS (amounts Decimal(18, 2), dpd Int32, days Date, personal fields as
+    normalised text, birth_date as YYYY-MM-DD; null where not given), `bucket`, `age_band`.
+
+    `errors`: row, field, code of the others; never a value.
+    """
+
+    rows: pl.DataFrame
+    errors: pl.DataFrame
+
+
+def read_cases(source: Source, on: dt.date) -> Iterator[CaseBatch]:
+    """Batches in file order, in bounded memory. Ages are those on the business day `on`; no day may lie after it.
+
+    Raises Invalid where the file as a whole is refused: its header, its format, or no rows at all.
+    """
+    seen = columns.Seen()
+    for batch in read_table(source, columns.header_of(COLUMNS, FORBIDDEN_COLUMNS)):
+        texts = columns.tidied(batch.rows, COLUMNS)
+        crossed = _crossed(texts, seen.repeats(texts["case_number"]), on)
+        rows, errors = columns.judged(batch, COLUMNS, texts, crossed)
+        yield CaseBatch(_derived(rows, on), errors)
+
+
+def _crossed(texts: pl.DataFrame, repeats: pl.Series, on: dt.date) -> pl.DataFrame:
+    """The faults that show only between the fields of a row, or between a row and the rest of the file."""
+    days = ("overdue_since", "opened_on", "birth_date")
+    components = pl.col(COMPONENTS)
+    # A component that cannot be read has a fault of its own, and says nothing about the total.
+    unreadable = pl.any_horizontal(components.is_not_null() & columns.to_money(components).is_null())
+    given = pl.any_horizontal(components.is_not_null()) & ~unreadable
+    total = pl.sum_horizontal(pl.col(name).fill_null(0) for name in COMPONENTS)
+    born_on = identifiers.birth_date_column(pl.col("id_number"))
+    return (
+        texts.lazy()
+        .with_columns(
+            columns.to_day(pl.col(*days)),
+            columns.to_money(pl.col("balance", *COMPONENTS)),
+            born_on=born_on,
+            summed=given,
+        )
+        .select(
+            case_number=fault_if(duplicate_case_number=pl.lit(repeats)),
+            balance=fault_if(
+                balance_not_positive=pl.col("balance") <= 0,
+                components_mismatch=pl.col("summed") & (total != pl.col("balance")),
+            ),
+            overdue_since=fault_if(impossible_date=pl.col("overdue_since") > on),
+            opened_on=fault_if(impossible_date=pl.col("opened_on") > on),
+            id_number=fault_if(invalid_resident_id=pl.col("born_on") > on),
+            birth_date=fault_if(birth_date_mismatch=pl.col("birth_date") != pl.col("born_on")),
+        )
+        .collect()
+    )
+
+
+def _derived(rows: pl.DataFrame, on: dt.date) -> pl.DataFrame:
+    born_on = identifiers.birth_date_column(pl.col("id_number"))
+    had_birthday = born_on.dt.month() * 100 + born_on.dt.day() <= on.month * 100 + on.day
+    age = on.year - born_on.dt.year() - pl.when(had_birthday).then(0).otherwise(1)
+    band = fault_if(**{band: pl.col("age") < below for below, band in AGE_BANDS.items()})
+    return (
+        rows.lazy()
+        .with_columns(pl.col("birth_date").dt.to_string("%Y-%m-%d"), bucket=bucket_column(pl.col("dpd")), age=age)
+        .with_columns(age_band=band)
+        .drop("age")
+        .collect()
+    )

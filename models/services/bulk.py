@@ -1,0 +1,82 @@
+"""Many rows at once: COPY out into a Polars frame, COPY in through a temporary table under the policies."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from uuid import uuid4
+
+import polars as pl
+from psycopg import Connection
+from sqlalchemy import Select, TableClause, column, insert, select, table, text
+
+from models.base import Base
+from models.money import Schema
+from models.work import Work
+
+ROWS_PER_PIECE = 50_000  # of one COPY: bounds the text held in memory
+
+
+def read(work: Work, query: Select[Any], schema: Schema) -> pl.DataFrame:
+    """The query's rows, its columns in the order of `schema`. Ids come as text, times as UTC microseconds."""
+    work.session.flush()
+    compiled = query.compile(dialect=work.session.connection().dialect)
+    raw = b"".join(_copied(work, f"copy ({compiled}) to stdout (format csv)", compiled.params))
+    if not raw:
+        return pl.DataFrame(schema=schema)
+    times = [name for name, dtype in schema.items() if dtype == pl.Datetime]
+    as_text = {name: pl.String if name in times else dtype for name, dtype in schema.items()}
+    return pl.read_csv(raw, has_header=False, schema=as_text).with_columns(_utc(name) for name in times)
+
+
+def append(work: Work, target: type[Base], rows: pl.DataFrame) -> None:
+    """Insert `rows`, whose columns are named as the table's."""
+    if rows.height:
+        staged = stage(work, target, rows)
+        work.session.execute(insert(target).from_select(rows.columns, select(staged)))
+
+
+def stage(work: Work, target: type[Base], rows: pl.DataFrame) -> TableClause:
+    """`rows` in a temporary table, whose columns have the types they have in `target`."""
+    types = target.__table__.columns
+    dialect = work.session.connection().dialect
+    staged = make(work, {name: types[name].type.compile(dialect) for name in rows.columns})
+    fill(work, staged, rows)
+    work.session.execute(text(f"analyze {staged.name}"))
+    return staged
+
+
+def make(work: Work, types: Mapping[str, str]) -> TableClause:
+    """An empty temporary table, gone with the transaction: column → SQL type."""
+    name = f"staged_{uuid4().hex}"
+    columns = ", ".join(f'"{column_name}" {kind}' for column_name, kind in types.items())
+    work.session.execute(text(f"create temporary table {name} ({columns}) on commit drop"))
+    return table(name, *(column(column_name) for column_name in types))
+
+
+def fill(work: Work, staged: TableClause, rows: pl.DataFrame) -> None:
+    """COPY `rows` into a temporary table. It may spill to disk, so nothing personal may be in it in the clear."""
+    names = ", ".join(f'"{name}"' for name in rows.columns)
+    with _raw(work).cursor() as cursor, cursor.copy(f"copy {staged.name} ({names}) from stdin (format csv)") as copy:
+        for piece in rows.iter_slices(ROWS_PER_PIECE):
+            copy.write(piece.write_csv(include_header=False))
+
+
+def array_text(ids: pl.Expr) -> pl.Expr:
+    """A list of ids as PostgreSQL writes an array."""
+    return pl.format("{{}}", ids.list.join(","))
+
+
+def _copied(work: Work, statement: str, params: Mapping[str, Any]) -> Iterator[bytes]:
+    with _raw(work).cursor() as cursor, cursor.copy(statement, params) as copy:
+        for block in copy:
+            yield bytes(block)
+
+
+def _raw(work: Work) -> Connection[Any]:
+    connection = work.session.connection().connection.driver_connection
+    assert isinstance(connection, Connection)
+    return connection
+
+
+def _utc(name: str) -> pl.Expr:
+    moment = pl.col(name).str.strip_suffix("+00")
+    return moment.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us").dt.replace_time_zone("UTC").alias(name)

@@ -1,0 +1,128 @@
+"""Strata: what may be shown of cases without showing a case, each of at least K borrowers.
+
+Every dimension is counted by itself within one currency. A value with too few borrowers is merged: with its
+neighbour where values have an order, else into the rest, so that nothing smaller can be had by subtraction.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import TypedDict
+
+import polars as pl
+
+from models.buckets import BUCKETS
+from models.case_file import AGE_BANDS
+
+K = 20
+BALANCE_BANDS = {1_000: "0-1k", 5_000: "1k-5k", 10_000: "5k-10k", 50_000: "10k-50k", 100_000: "50k-100k"}  # below: band
+BALANCE_BAND_ABOVE = "100k+"
+UNKNOWN = "unknown"
+
+ORDERED = {
+    "bucket": BUCKETS,
+    "balance_band": (*BALANCE_BANDS.values(), BALANCE_BAND_ABOVE),
+    "age_band": tuple(AGE_BANDS.values()),
+}
+NOMINAL = ("product", "province")
+COLUMNS = ("borrower_id", "currency", "balance", "bucket", "product", "region", "age_band")
+
+
+class Stratum(TypedDict):
+    """`values`: those of the dimension that it holds, in their order; none for the rest of a nominal dimension."""
+
+    values: list[str]
+    case_count: int
+    borrower_count: int
+    balance: str
+
+
+class CurrencyStrata(TypedDict):
+    """`dimensions`: bucket, balance_band, age_band, product, province (GB/T 2260); empty below K borrowers."""
+
+    currency: str
+    case_count: int
+    borrower_count: int
+    balance: str
+    dimensions: dict[str, list[Stratum]]
+
+
+class Strata(TypedDict):
+    """As JSON takes it: money is text."""
+
+    k: int
+    currencies: list[CurrencyStrata]
+
+
+def stratify(cases: pl.DataFrame, k: int = K) -> Strata:
+    """One row per case in: COLUMNS, `balance` a Decimal, `region` six digits or null."""
+    parts = _banded(cases).sort("currency").partition_by("currency", maintain_order=True)
+    return {"k": k, "currencies": [_of_currency(part, k) for part in parts]}
+
+
+def _banded(cases: pl.DataFrame) -> pl.DataFrame:
+    band = pl.lit(BALANCE_BAND_ABOVE)
+    for below, name in reversed(BALANCE_BANDS.items()):
+        band = pl.when(pl.col("balance") < below).then(pl.lit(name)).otherwise(band)
+    return cases.select(
+        *COLUMNS[:5],
+        "age_band",
+        balance_band=band,
+        province=(pl.col("region").str.slice(0, 2) + "0000").fill_null(UNKNOWN),
+    )
+
+
+def _of_currency(cases: pl.DataFrame, k: int) -> CurrencyStrata:
+    whole = _stratum([], cases)
+    enough = whole["borrower_count"] >= k
+    groups = {
+        **{name: _neighbours(cases, name, order, k) for name, order in ORDERED.items()},
+        **{name: _with_rest(cases, name, k) for name in NOMINAL},
+    }
+    return {
+        "currency": cases["currency"][0],
+        "case_count": whole["case_count"],
+        "borrower_count": whole["borrower_count"],
+        "balance": whole["balance"],
+        "dimensions": groups if enough else {name: [] for name in groups},
+    }
+
+
+def _neighbours(cases: pl.DataFrame, dimension: str, order: Iterable[str], k: int) -> list[Stratum]:
+    """The smallest stratum joins the smaller of its neighbours until none is too small."""
+    parts = cases.partition_by(dimension, as_dict=True)
+    strata = [([value], parts[value,]) for value in order if (value,) in parts]
+    while len(strata) > 1:
+        sizes = [_borrowers(part) for _, part in strata]
+        least = sizes.index(min(sizes))
+        if sizes[least] >= k:
+            break
+        beside = [at for at in (least - 1, least + 1) if 0 <= at < len(strata)]
+        first, second = sorted((least, min(beside, key=sizes.__getitem__)))
+        joined = (strata[first][0] + strata[second][0], pl.concat([strata[first][1], strata[second][1]]))
+        strata[first : second + 1] = [joined]
+    return [_stratum(values, part) for values, part in strata]
+
+
+def _with_rest(cases: pl.DataFrame, dimension: str, k: int) -> list[Stratum]:
+    """The largest first. What is too small forms the rest, which takes the next smallest until it is large enough."""
+    parts = sorted(cases.partition_by(dimension, as_dict=True).items(), key=lambda part: (_borrowers(part[1]), part[0]))
+    rest = [part for _, part in parts if _borrowers(part) < k]
+    named = parts[len(rest) :]
+    while rest and named and _borrowers(pl.concat(rest)) < k:
+        rest.append(named.pop(0)[1])
+    strata = [_stratum([str(value)], part) for (value,), part in reversed(named)]
+    return [*strata, _stratum([], pl.concat(rest))] if rest else strata
+
+
+def _borrowers(cases: pl.DataFrame) -> int:
+    return cases["borrower_id"].n_unique()
+
+
+def _stratum(values: list[str], cases: pl.DataFrame) -> Stratum:
+    balance = cases["balance"].sum() or Decimal(0)
+    return {
+        "values": values,
+        "case_count": cases.height,
+        "borrower_count": _borrowers(cases),
+        "balance": f"{balance:.2f}",
+    }

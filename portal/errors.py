@@ -1,0 +1,158 @@
+"""How a refusal is told: RFC 9457 problem details to programs, a page to people."""
+
+import logging
+import traceback
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+from flask import Flask, Response, json, redirect, render_template, request, url_for
+from psycopg import errors as pg
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from werkzeug.exceptions import HTTPException
+
+from models import errors
+from portal.messages import message
+
+log = logging.getLogger("consign.portal")
+
+# Flask would pick handlers by class; one table read top to bottom says it aloud: first match wins.
+STATUSES: tuple[tuple[type[errors.Refusal], HTTPStatus], ...] = (
+    (errors.NotFound, HTTPStatus.NOT_FOUND),
+    (errors.Unauthenticated, HTTPStatus.UNAUTHORIZED),
+    (errors.Forbidden, HTTPStatus.FORBIDDEN),
+    (errors.Invalid, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (errors.Conflict, HTTPStatus.CONFLICT),
+    (errors.KeyReused, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (errors.TooMany, HTTPStatus.TOO_MANY_REQUESTS),
+    (errors.Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (errors.Refusal, HTTPStatus.BAD_REQUEST),
+)
+
+# What werkzeug and webargs refuse before a view runs.
+HTTP_CODES = {
+    400: "malformed_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    408: "upload_cut_off",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "invalid",
+}
+
+
+def register(app: Flask) -> None:
+    app.register_error_handler(errors.Refusal, refused)
+    app.register_error_handler(HTTPException, http_refused)
+    app.register_error_handler(IntegrityError, constraint_refused)
+    app.register_error_handler(OperationalError, database_unavailable)
+    app.register_error_handler(Exception, failed)
+
+
+def refused(refusal: errors.Refusal) -> Response:
+    status = next(status for kind, status in STATUSES if isinstance(refusal, kind))
+    if status == HTTPStatus.UNAUTHORIZED and not wants_problem():
+        back = request.path if request.method == "GET" else None
+        return redirect(url_for("door.sign_in", next=back))  # type: ignore[return-value]
+    rows = refusal.errors if isinstance(refusal, errors.Invalid) else []
+    return problem(status, refusal.code, rows, refusal.facts)
+
+
+def http_refused(error: HTTPException) -> Response:
+    status = HTTPStatus(error.code or 500)
+    if status in {HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.FOUND, HTTPStatus.PERMANENT_REDIRECT}:
+        return error.get_response()  # type: ignore[return-value]
+    data: dict[str, Any] = getattr(error, "data", None) or {}
+    return problem(status, HTTP_CODES.get(status, "refused"), field_errors(data.get("messages", {})), {})
+
+
+def constraint_refused(error: IntegrityError) -> Response:
+    """A composite reference that does not hold is a foreign or unknown id; any other constraint, a race lost."""
+    if isinstance(error.orig, pg.ForeignKeyViolation):
+        return problem(HTTPStatus.NOT_FOUND, "not_found", [], {})
+    return problem(HTTPStatus.CONFLICT, "conflict", [], {})
+
+
+def database_unavailable(error: OperationalError) -> Response:
+    if isinstance(error.orig, pg.LockNotAvailable):
+        return problem(HTTPStatus.CONFLICT, "busy", [], {"retry_seconds": 2})
+    return failed(error)
+
+
+def failed(error: Exception) -> Response:
+    """Whatever we did not foresee: a reference for the person, the class and the places for us, no text."""
+    reference = uuid4().hex[:12]
+    places = " < ".join(
+        f"{frame.filename.rsplit('/', 2)[-1]}:{frame.lineno}"
+        for frame in reversed(traceback.extract_tb(error.__traceback__))
+    )
+    kind = (
+        f"{type(error).__name__}({type(error.orig).__name__})"
+        if isinstance(error, DBAPIError)
+        else type(error).__name__
+    )
+    log.error("failed %s: %s at %s", reference, kind, places)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "failed", [], {"reference": reference})
+
+
+def problem(status: HTTPStatus, code: str, rows: list[errors.RowError], facts: dict[str, Any]) -> Response:
+    shown = [{"row": e.row, "field": e.field, "code": e.code, "title": message(e.code)} for e in rows]
+    if wants_problem():
+        body = {
+            "type": f"urn:consign:problem:{code}",
+            "title": message(code),
+            "status": status.value,
+            "code": code,
+            **facts,
+            **({"errors": shown} if shown else {}),
+        }
+        response = Response(json.dumps(body), status.value, content_type="application/problem+json")
+    else:
+        page = render_template(
+            "problem.html", status=status.value, code=code, title=message(code), facts=facts, errors=shown
+        )
+        response = Response(page, status.value, content_type="text/html; charset=utf-8")
+    if "retry_seconds" in facts:
+        response.headers["Retry-After"] = str(facts["retry_seconds"])
+    if status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def wants_problem() -> bool:
+    return request.path.startswith("/api/") or request.accept_mimetypes.best == "application/problem+json"
+
+
+def field_errors(messages: Any, path: str = "") -> list[errors.RowError]:
+    """marshmallow's nested messages as rows: its texts become codes, so that no text of ours repeats a value."""
+    if isinstance(messages, dict):
+        found = []
+        for name, inner in messages.items():
+            step = "" if name in {"json", "query", "form", "_schema"} else safe_name(str(name))
+            found += field_errors(inner, ".".join(part for part in (path, step) if part))
+        return found
+    texts = messages if isinstance(messages, list) else [messages]
+    return [errors.RowError(0, path or "*", SHAPE_CODES.get(str(text).rstrip("."), "wrong_shape")) for text in texts]
+
+
+SHAPE_CODES = {
+    "Missing data for required field": "required_missing",
+    "Field may not be null": "required_missing",
+    "Unknown field": "unknown_field",
+    "Not a valid UUID": "not_an_id",
+    "Not a valid date": "impossible_date",
+    "Not a valid datetime": "impossible_date",
+    "Not a valid integer": "not_a_number",
+    "Not a valid number": "not_a_number",
+    "Not a valid string": "wrong_shape",
+    "Invalid input type": "wrong_shape",
+}
+
+
+def safe_name(name: str) -> str:
+    """A field's name as given, unless it could be data somebody put in the wrong place."""
+    return (
+        name if name.replace("_", "").isalnum() and name.isascii() and not name.isdigit() and len(name) <= 40 else "?"
+    )

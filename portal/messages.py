@@ -1,0 +1,52 @@
+"""What every refusal's code says to a person, in their language."""
+
+from flask_babel import lazy_gettext
+
+MESSAGES = {
+    # Whole requests
+    "refused": lazy_gettext("This was refused."),
+    "not_found": lazy_gettext("There is nothing here."),
+    "forbidden": lazy_gettext("Your role does not allow this."),
+    "unauthenticated": lazy_gettext("Please sign in."),
+    "sign_in_failed": lazy_gettext("Organisation code, e-mail or password is wrong, or the account is resting."),
+    "session_ended": lazy_gettext("Your session has ended. Please sign in again."),
+    "token_invalid": lazy_gettext("This token is unknown, revoked or expired."),
+    "scope_missing": lazy_gettext("This token was not given the scope it needs."),
+    "csrf_token_wrong": lazy_gettext("This form is out of date. Reload the page and try again."),
+    "invalid": lazy_gettext("Some of the input is wrong. Nothing was changed."),
+    "malformed_request": lazy_gettext("The request could not be read."),
+    "method_not_allowed": lazy_gettext("This address does not take that method."),
+    "unsupported_media_type": lazy_gettext("This address does not take that kind of content."),
+    "not_acceptable": lazy_gettext("That kind of answer is not to be had here."),
+    "upload_cut_off": lazy_gettext("The upload stopped before its end. Nothing was changed."),
+    "too_large": lazy_gettext("That is larger than this address takes."),
+    "conflict": lazy_gettext("This does not fit the present state. Reload and look again."),
+    "busy": lazy_gettext("Somebody is changing this right now. Try again in a moment."),
+    "failed": lazy_gettext("Something went wrong on our side. Nothing was half done."),
+    "unavailable": lazy_gettext("A part that must not be skipped does not answer. Try again shortly."),
+    "log_down": lazy_gettext("The audit log is not keeping up, so nothing is opened. Masked data still works."),
+    "idempotency_key_reused": lazy_gettext("This idempotency key was used for another request."),
+    "choose_mandate": lazy_gettext("Choose the lender in whose mandate you work."),
+    # Parties
+    "unknown_organisation_code": lazy_gettext("No organisation of that kind has this code."),
+    "organisation_not_active": lazy_gettext("That organisation is not active."),
+    "agreement_number_taken": lazy_gettext("An agreement with this number stands already."),
+    "mandate_stands": lazy_gettext("This auditor holds a mandate for that time already."),
+    "already_revoked": lazy_gettext("This was revoked already."),
+    # Fields
+    "required_missing": lazy_gettext("This field is required."),
+    "unknown_field": lazy_gettext("This field is not known here."),
+    "unknown_value": lazy_gettext("This is none of the values allowed here."),
+    "wrong_shape": lazy_gettext("This does not have the shape expected here."),
+    "not_an_id": lazy_gettext("This is not an id."),
+    "not_a_number": lazy_gettext("This is not a number."),
+    "impossible_date": lazy_gettext("This is not a possible date."),
+    "out_of_range": lazy_gettext("This is out of range."),
+    "too_short": lazy_gettext("This is too short."),
+    "dates_reversed": lazy_gettext("The end lies before the beginning."),
+}
+
+
+def message(code: str) -> str:
+    """The sentence for a code; a code nobody wrote a sentence for is shown as it is, and a test finds it."""
+    return str(MESSAGES.get(code, code))

@@ -1,0 +1,38 @@
+"""What views read of a request: an idempotency key, a page's cursor, an upload's bytes."""
+
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from typing import TypeVar
+from uuid import UUID
+
+from flask import request
+from werkzeug.exceptions import ClientDisconnected
+
+from models.services import idempotency
+from models.services.idempotency import Identified
+from models.work import Work
+
+UPLOAD_BYTES_MAX = 2 << 30
+CHUNK_BYTES = 1 << 18
+
+Made = TypeVar("Made", bound=Identified)
+
+
+def once(work: Work, act: Callable[[], Made], again: Callable[[UUID], Made]) -> Made:
+    """Do `act` once per Idempotency-Key; a repeated request gets `again(id of what was made)`."""
+    digest = sha256(f"{request.method} {request.full_path}\n".encode() + request.get_data()).digest()
+    return idempotency.once(work, request.headers.get("Idempotency-Key"), digest, act, again)
+
+
+def uploaded() -> Iterator[bytes]:
+    """The raw body, chunk by chunk: it is never parsed as a form, because that spools to a temporary file.
+
+    A body that ends before its announced length is refused, not taken for a shorter file.
+    """
+    request.max_content_length = UPLOAD_BYTES_MAX
+    expected, seen = request.content_length, 0
+    while chunk := request.stream.read(CHUNK_BYTES):
+        seen += len(chunk)
+        yield chunk
+    if expected is not None and seen < expected:
+        raise ClientDisconnected

@@ -1,0 +1,60 @@
+"""The fields every schema shares: money as text, ids, codes and a page of a list."""
+
+from decimal import Decimal
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+MONEY_PATTERN = r"^-?\d{1,16}(\.\d{1,2})?$"
+
+
+class Money(fields.String):
+    """An amount as a string with at most two decimals, so that no JSON number rounds it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        metadata = {"pattern": MONEY_PATTERN, "example": "1234.56", **kwargs.pop("metadata", {})}
+        super().__init__(
+            validate=validate.Regexp(MONEY_PATTERN, error="Not a valid number."), metadata=metadata, **kwargs
+        )
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else f"{value:.2f}"
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        text = super().deserialize(value, *args, **kwargs)
+        return Decimal(text) if isinstance(text, str) else text
+
+
+class Rate(fields.String):
+    """A fraction as a string: `0.180000` is 18 %."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        pattern = validate.Regexp(r"^\d(\.\d{1,6})?$", error="Not a valid number.")
+        super().__init__(validate=pattern, metadata={"example": "0.180000"}, **kwargs)
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else f"{value:.6f}"
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        text = super().deserialize(value, *args, **kwargs)
+        return Decimal(text) if isinstance(text, str) else text
+
+
+class PageQuery(Schema):
+    """A page of a list: `after` is the last id of the page before."""
+
+    after = fields.UUID(load_default=None)
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, 200))
+
+
+def page_of(view: type[Schema]) -> type[Schema]:
+    """The schema of one page: the items and the cursor of the next, null on the last."""
+    return Schema.from_dict(
+        {"items": fields.List(fields.Nested(view)), "next_after": fields.UUID(allow_none=True)},
+        name=view.__name__.removesuffix("View") + "Page",
+    )
+
+
+def page(items: list[Any], limit: int) -> dict[str, Any]:
+    """The items, and the last one's id where there may be more."""
+    return {"items": items, "next_after": items[-1].id if len(items) == limit else None}

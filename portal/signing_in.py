@@ -1,0 +1,52 @@
+"""From a password to a session or a token: each failure is counted in a Work of its own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from models.errors import Unauthenticated
+from models.services import members, organisations
+from models.work import Work
+from portal.access import database, door
+from portal.schemas.directory import TokenView
+
+NOBODY = UUID(int=0)
+
+
+def session_for(organisation: str, email: str, password: str) -> str:
+    """The cookie's value for a new session."""
+    with _at_the_door(organisation, email) as work:
+        return members.sign_in(work, email, password).secret
+
+
+def token_for(
+    organisation: str, email: str, password: str, name: str, scopes: list[str], days: int, lender_id: UUID | None
+) -> dict[str, Any]:
+    """A new token as the API shows it, once. Whether an auditor's mandate stands is asked at each use."""
+    with _at_the_door(organisation, email) as work:
+        member = members.prove(work, email, password)
+        made = members.create_token(work, member.id, name, scopes, days, tenant_id=lender_id)
+    return TokenView().dump(made.row) | {"token": made.secret}
+
+
+@contextmanager
+def _at_the_door(organisation: str, email: str) -> Iterator[Work]:
+    """A Work in the tenant whose code was typed. A failed proof rolls it back and is counted in a second one."""
+    actor = door(_tenant_of(organisation))
+    try:
+        with database().work(actor) as work:
+            yield work
+    except Unauthenticated:
+        with database().work(actor) as work:
+            members.record_failed_sign_in(work, email)
+        raise
+
+
+def _tenant_of(code: str) -> UUID:
+    """Nobody's tenant is open yet: row security shows the one row whose code was typed."""
+    with database().work(door(NOBODY)) as work:
+        found = organisations.find_by_code(work, code)
+    if found is None:
+        raise Unauthenticated("sign_in_failed")
+    return found.id

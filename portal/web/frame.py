@@ -1,0 +1,80 @@
+"""What every page knows without asking: who looks, where they are and which nouns are theirs."""
+
+from typing import Any, NamedTuple
+
+from flask import request, url_for
+from flask_babel import lazy_gettext as _
+
+from models.work import AUDITOR
+from portal import access
+
+
+class Item(NamedTuple):
+    """One entry of the navigation, shown to those who may open it."""
+
+    endpoint: str
+    label: Any
+    icon: str
+    permission: str
+
+
+NAVIGATION = (
+    Item("overview.show", _("Overview"), "home", "self.read"),
+    Item("portfolios.index", _("Portfolios"), "file", "portfolios.read"),
+    Item("offers.index", _("Offers"), "offer", "offers.read"),
+    Item("placements.index", _("Placements"), "link", "placements.read"),
+    Item("cases.worklist", _("Worklist"), "list", "contacts.record"),
+    Item("ledger.index", _("Ledger"), "money", "ledger.read"),
+    Item("breaks.index", _("Breaks"), "warning", "breaks.read"),
+    Item("statements.index", _("Statements"), "chart", "statements.read"),
+    Item("breaches.index", _("Conduct"), "shield", "breaches.read"),
+    Item("audit.index", _("Audit log"), "lock", "audit.read"),
+    Item("parties.index", _("Agencies"), "people", "agreements.create"),
+    Item("organisations.index", _("Organisations"), "people", "organisations.read"),
+    Item("jobs.index", _("Jobs"), "clock", "jobs.read"),
+)
+
+
+def frame() -> dict[str, Any]:
+    """The variables of layout/base.html and layout/bare.html."""
+    known = access.find_known() if request.endpoint and not request.endpoint.endswith("static") else None
+    shown: dict[str, Any] = {
+        "csrf_token": access.csrf_token,
+        "may": may,
+        "home_url": url_for("overview.show"),
+        "language_url": url_for("door.choose_language"),
+    }
+    if known:
+        shown |= {
+            "org_name": known.organisation.name,
+            "org_kind": known.actor.side,
+            "member_name": known.member.name,
+            "member_role": ", ".join(known.member.roles),
+            "working_for": known.actor.mandate_lender_id,
+            "sign_out_url": url_for("door.sign_out"),
+            "nav": [_shown(item) for item in NAVIGATION if may(item.permission) and not _waits(item)],
+        }
+    return shown
+
+
+def may(permission: str) -> bool:
+    """Whether this person's roles allow it: for showing a button, never for guarding a route."""
+    known = access.find_known()
+    allowed = access.PERMISSIONS[permission][1]
+    return bool(known) and any((known.actor.side, role) in allowed for role in known.actor.roles)  # type: ignore[union-attr]
+
+
+def _waits(item: Item) -> bool:
+    """Until an auditor has chosen a mandate, there is nothing of a lender's to open."""
+    known = access.require_known()
+    return known.actor.side == AUDITOR and known.actor.mandate_lender_id is None and item.endpoint != "overview.show"
+
+
+def _shown(item: Item) -> dict[str, Any]:
+    here = (request.endpoint or "").split(".")[0]
+    return {
+        "endpoint": item.endpoint,
+        "label": item.label,
+        "icon": item.icon,
+        "active": item.endpoint.split(".")[0] == here,
+    }

@@ -1,0 +1,79 @@
+"""The API over organisations, people, tokens and agreements."""
+
+from collections.abc import Callable
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests.world import PASSWORD, Someone, World
+
+Client = Callable[[Someone], FlaskClient]
+
+
+def agreement_of(agency: Someone) -> dict[str, object]:
+    return {
+        "agency_code": agency.organisation.code,
+        "number": "2026-001",
+        "contingency_rate": "0.18",
+        "processing_agreement": "PA-1",
+        "impact_assessment": "IA-1",
+        "starts_on": "2026-01-01",
+        "ends_on": "2026-12-31",
+    }
+
+
+def test_a_person_is_told_who_they_are(world: World, program: Client) -> None:
+    lender = world.lender()
+    answer = program(lender).get("/api/v1/me")
+    assert answer.status_code == 200
+    assert answer.json["organisation"]["id"] == str(lender.organisation.id)
+
+
+def test_without_a_credential_every_answer_is_a_problem(app: Flask) -> None:
+    answer = app.test_client().get("/api/v1/me")
+    assert answer.status_code == 401
+    assert answer.content_type == "application/problem+json"
+    assert answer.json["code"] == "unauthenticated"
+
+
+def test_a_repeated_request_with_one_key_makes_one_agreement(world: World, program: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    client, body = program(lender), agreement_of(agency)
+    first = client.post("/api/v1/agreements", json=body, headers={"Idempotency-Key": "k1"})
+    again = client.post("/api/v1/agreements", json=body, headers={"Idempotency-Key": "k1"})
+    assert first.status_code == again.status_code == 201
+    assert first.json == again.json
+    assert len(client.get("/api/v1/agreements").json) == 1
+
+
+def test_one_key_for_two_requests_is_refused(world: World, program: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    client, body = program(lender), agreement_of(agency)
+    client.post("/api/v1/agreements", json=body, headers={"Idempotency-Key": "k1"})
+    other = client.post("/api/v1/agreements", json=body | {"number": "x"}, headers={"Idempotency-Key": "k1"})
+    assert (other.status_code, other.json["code"]) == (422, "idempotency_key_reused")
+
+
+def test_a_wrong_shape_names_the_field_and_not_the_value(world: World, program: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    answer = program(lender).post("/api/v1/agreements", json=agreement_of(agency) | {"starts_on": "31/31/2026"})
+    assert answer.status_code == 422
+    assert [(e["field"], e["code"]) for e in answer.json["errors"]] == [("starts_on", "impossible_date")]
+    assert "31/31" not in answer.text
+
+
+def test_a_session_without_the_csrf_token_changes_nothing(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    client = signed_in(lender)
+    del client.environ_base["HTTP_X_CSRF_TOKEN"]
+    answer = client.post("/api/v1/agreements", json=agreement_of(agency))
+    assert (answer.status_code, answer.json["code"]) == (403, "csrf_token_wrong")
+
+
+def test_five_wrong_passwords_rest_the_account(world: World, app: Flask) -> None:
+    someone = world.lender()
+    client = app.test_client()
+    body = {"organisation": someone.organisation.code, "email": someone.member.email, "name": "n", "scopes": ["read"]}
+    for _ in range(5):
+        assert client.post("/api/v1/sign-in", json=body | {"password": "wrong"}).status_code == 401
+    assert client.post("/api/v1/sign-in", json=body | {"password": PASSWORD}).status_code == 401
