@@ -110,40 +110,32 @@ def _of_name(value: str) -> str | None:
     return _of_name_cn(value) or _of_name_minority(value) or _of_name_foreign(value)
 
 
-def _of_id_cn(value: str) -> str | None:
-    if _id_cn(value):
-        return value[0] + "*" * (len(value) - 2) + value[-1].upper()
-    return _in_place(value, _of_id_cn)
+def _of_id_cn(bare: str) -> str | None:
+    return bare[0] + "*" * (len(bare) - 2) + bare[-1].upper() if _id_cn(bare) else None
 
 
-def _of_mobile(value: str) -> str | None:
-    if _mobile(value):
-        return f"{value[:3]}****{value[7:]}"
-    return _in_place(value, _of_mobile, _country)
+def _of_mobile(bare: str) -> str | None:
+    return f"{bare[:3]}****{bare[7:]}" if _mobile(bare) else None
 
 
-def _of_landline(value: str) -> str | None:
-    found = _landline(value)
-    if found:
-        area, number = found.groups()
-        return area + "*" * (len(number) - 2) + number[-2:]
-    return _in_place(value, _of_landline, _country)
+def _of_landline(bare: str) -> str | None:
+    found = _landline(bare)
+    if not found:
+        return None
+    area, number = found.groups()
+    return area + "*" * (len(number) - 2) + number[-2:]
 
 
-def _of_phone(value: str) -> str | None:
-    return _of_mobile(value) or _of_landline(value)
+def _of_phone(bare: str) -> str | None:
+    return _of_mobile(bare) or _of_landline(bare)
 
 
-def _of_bank_card(value: str) -> str | None:
-    if _bank_card(value):
-        return "*" * (len(value) - 4) + value[-4:]
-    return _in_place(value, _of_bank_card)
+def _of_bank_card(bare: str) -> str | None:
+    return "*" * (len(bare) - 4) + bare[-4:] if _bank_card(bare) else None
 
 
-def _of_ssn_us(value: str) -> str | None:
-    if _ssn_us(value):
-        return "*****" + value[-4:]
-    return _in_place(value, _of_ssn_us)
+def _of_ssn_us(bare: str) -> str | None:
+    return "*****" + bare[-4:] if _ssn_us(bare) else None
 
 
 def _of_email(value: str) -> str | None:
@@ -178,16 +170,22 @@ def _of_birth_date(value: str) -> str | None:
     return found[1] if found else None
 
 
-def _in_place(value: str, pattern: _Mask, prefix: Callable[[str], re.Match[str] | None] | None = None) -> str | None:
-    """The mask of the bare characters, with the prefix and separators where they stood."""
-    found = prefix(value) if prefix else None
-    head, body = (found[0], value[found.end() :]) if found else ("", value)
-    bare = body.replace(" ", "").replace("-", "")
-    masked = pattern(bare) if bare != value else None
-    if masked is None:
-        return None
-    left = iter(masked)
-    return head + "".join([char if char in " -" else next(left) for char in body])
+def _in_place(pattern: _Mask, prefix: Callable[[str], re.Match[str] | None] | None = None) -> _Mask:
+    """The pattern of the bare characters, with one prefix and the separators left where they stand."""
+
+    def of(value: str) -> str | None:
+        masked = pattern(value)
+        if masked:
+            return masked
+        found = prefix(value) if prefix else None
+        start = found.end() if found else 0
+        masked = pattern(value[start:].replace(" ", "").replace("-", ""))
+        if not masked:
+            return None
+        left = iter(masked)
+        return value[:start] + "".join([char if char in " -" else next(left) for char in value[start:]])
+
+    return of
 
 
 MASKS: dict[str, _Mask] = {
@@ -195,14 +193,14 @@ MASKS: dict[str, _Mask] = {
     "name_cn": _of_name_cn,
     "name_minority": _of_name_minority,
     "name_foreign": _of_name_foreign,
-    "id_cn": _of_id_cn,
-    "mobile": _of_mobile,
-    "landline": _of_landline,
-    "phone": _of_phone,
-    "bank_card": _of_bank_card,
+    "id_cn": _in_place(_of_id_cn),
+    "mobile": _in_place(_of_mobile, _country),
+    "landline": _in_place(_of_landline, _country),
+    "phone": _in_place(_of_phone, _country),
+    "bank_card": _in_place(_of_bank_card),
     "email": _of_email,
     "address": _of_address,
     "employer": _of_employer,
-    "ssn_us": _of_ssn_us,
+    "ssn_us": _in_place(_of_ssn_us),
     "birth_date": _of_birth_date,
 }

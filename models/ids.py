@@ -2,6 +2,7 @@
 
 import os
 import time
+from operator import attrgetter
 from uuid import UUID
 
 
@@ -14,7 +15,7 @@ def new_ids(count: int) -> list[UUID]:
     """`count` UUIDv7 of one millisecond, in ascending order: a bulk load reads its randomness once."""
     millis = time.time_ns() // 1_000_000
     noise = os.urandom(10 * count)
-    return sorted(_uuid7(millis, noise[i : i + 10]) for i in range(0, 10 * count, 10))
+    return sorted((_uuid7(millis, noise[i : i + 10]) for i in range(0, 10 * count, 10)), key=attrgetter("int"))
 
 
 def _uuid7(millis: int, noise: bytes) -> UUID:

@@ -1,9 +1,9 @@
-"""Bulk sealing: batches of good rows go in; masks, blind tokens and sealed cells come out, and nothing in the clear."""
+"""Bulk sealing: batches of good rows go in; masks, blind tokens and sealed cells come out, nothing in the clear."""
 
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -16,11 +16,10 @@ from models.case_file import CaseBatch
 from models.ids import new_ids
 
 SALT_BYTES = 32
-SEALED_CLASSES = ("identity", "contact", "related", "account")
 FIELDS = {
-    name: [column.name for column in case_file.COLUMNS if column.field_class == name] for name in SEALED_CLASSES
+    field_class: [column.name for column in case_file.COLUMNS if column.field_class == field_class]
+    for field_class in ("identity", "contact", "related", "account")
 }
-# A field without a kind of its own is hidden whole.
 MASK_KINDS = {
     "name": "name",
     "id_number": "id_cn",
@@ -30,77 +29,109 @@ MASK_KINDS = {
     "email": "email",
     "address": "address",
     "relative_name": "name",
-    "relative_relation": "hidden",
+    "relative_relation": "",  # no kind: hidden whole
     "relative_phone": "phone",
     "employer": "employer",
     "employer_phone": "phone",
     "card_number": "bank_card",
 }
-FIGURES = (
-    pl.col("row"),
-    pl.col("case_number").alias("reference"),
-    *map(pl.col, ("product", "region", "currency", "principal", "interest", "fees", "balance", "dpd")),
-    pl.col("bucket"),
-    pl.col("age_band"),
-    pl.col("overdue_since").alias("overdue_since_on"),
-    pl.col("opened_on"),
-)
-BYTES = ("id_token", "mobile_token", "mobile_2_token", "salt", *SEALED_CLASSES)
+FIGURES = {  # what stays readable: the column's name in the table, and in the file
+    "row": "row",
+    "reference": "case_number",
+    "product": "product",
+    "region": "region",
+    "currency": "currency",
+    "principal": "principal",
+    "interest": "interest",
+    "fees": "fees",
+    "balance": "balance",
+    "dpd": "dpd",
+    "bucket": "bucket",
+    "age_band": "age_band",
+    "overdue_since_on": "overdue_since",
+    "opened_on": "opened_on",
+}
 
 
 class SealedBatch(NamedTuple):
-    """`rows`: FIGURES, then case_id and borrower_id (hex), masks (JSON), and BYTES; `errors`: row, field, code."""
+    """`rows`: FIGURES; `case_id`, and `borrower_id` for a person new to the lender, in hex; `masks`, a JSON object
+    where null stands for no value; bytes: `id_token`, `mobile_token`, `mobile_2_token` (null where it is the same
+    number), `salt`, and a cell for each class in FIELDS (null where it has no value).
+
+    `errors`: row, field, code of the rows refused.
+    """
 
     rows: pl.DataFrame
     errors: pl.DataFrame
 
 
 class Sealer:
-    """Seals the cases of one portfolio. `index_key` is the lender's: equal ids and phones get equal tokens."""
+    """Seals the cases of one portfolio. Under the lender's index key equal ids and phones have equal tokens."""
 
     def __init__(self, portfolio_id: bytes, class_keys: Mapping[str, Secret], index_key: Secret) -> None:
         self._cells = CellSealer(portfolio_id, class_keys)
         self._index_key = index_key
 
-    def seal_ahead(self, batches: Iterator[CaseBatch]) -> Iterator[SealedBatch]:
-        """Read and seal the next batch in a thread while the caller stores this one. To be closed."""
-        with ThreadPoolExecutor(1, "intake") as pool:
-            coming = pool.submit(self._next, batches)
-            while (batch := coming.result()) is not None:
-                coming = pool.submit(self._next, batches)
-                yield batch
-
     def seal(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """`rows` as `case_file.read_cases` gives them."""
-        count = rows.height
-        ids = new_ids(2 * count)
-        return rows.select(FIGURES).with_columns(
-            # Borrowers new to the lender take the second half; the ids of the others are never used.
-            pl.Series("case_id", [id_.hex for id_ in ids[:count]], pl.String),
-            pl.Series("borrower_id", [id_.hex for id_ in ids[count:]], pl.String),
-            _masks(rows),
-            *self._tokens(rows),
-            *self._sealed(rows),
+        """The `rows` of a SealedBatch for those of a CaseBatch."""
+        ids = [id_.hex for id_ in new_ids(2 * rows.height)]
+        noise = os.urandom(SALT_BYTES * rows.height)
+        salts = [noise[at : at + SALT_BYTES] for at in range(0, len(noise), SALT_BYTES)]
+        return rows.select(
+            **{name: pl.col(column) for name, column in FIGURES.items()},
+            case_id=pl.Series(ids[: rows.height], dtype=pl.String),
+            borrower_id=pl.Series(ids[rows.height :], dtype=pl.String),
+            masks=_masks(rows),
+            id_token=self._tokens("id_cn", rows["id_number"]),
+            mobile_token=self._tokens("mobile", rows["mobile"]),
+            mobile_2_token=self._tokens("mobile", _only_other(rows["mobile_2"], rows["mobile"])),
+            salt=pl.Series(salts, dtype=pl.Binary),
+            **self._sealed(rows, salts),
         )
+
+    def seal_ahead(self, batches: Iterator[CaseBatch]) -> Iterator[SealedBatch]:
+        """Reads and seals one batch in a thread while the caller stores the one before. Close it when done."""
+        with ThreadPoolExecutor(1, "intake") as thread:
+            coming = thread.submit(self._next, batches)
+            while batch := coming.result():
+                coming = thread.submit(self._next, batches)
+                yield batch
 
     def _next(self, batches: Iterator[CaseBatch]) -> SealedBatch | None:
         batch = next(batches, None)
         return SealedBatch(self.seal(batch.rows), batch.errors) if batch else None
 
-    def _tokens(self, rows: pl.DataFrame) -> list[pl.Series]:
-        def column(kind: str, name: str) -> pl.Series:
-            values = [value and token(self._index_key, kind, value) for value in rows[name].to_list()]
-            return pl.Series(f"{name}_token", values, pl.Binary)
+    def _tokens(self, kind: str, values: pl.Series) -> pl.Series:
+        tokens = [None if value is None else token(self._index_key, kind, value) for value in values.to_list()]
+        return pl.Series(tokens, dtype=pl.Binary)
 
-        again = pl.when(pl.col("mobile_2") != pl.col("mobile")).then("mobile_2").alias("mobile_2")
-        return [
-            column("id_cn", "id_number").alias("id_token"),
-            column("mobile", "mobile"),
-            pl.Series("mobile_2_token", []),
+    def _sealed(self, rows: pl.DataFrame, salts: list[bytes]) -> dict[str, pl.Series]:
+        classes = [_given(rows.select(columns)) for columns in FIELDS.values()]
+        cells = [
+            self._cells.seal_case(
+                reference.encode(), salt, {name: fields for name, fields in zip(FIELDS, given, strict=True) if fields}
+            )
+            for reference, salt, *given in zip(rows["case_number"].to_list(), salts, *classes, strict=True)
         ]
+        return {name: pl.Series([cell.get(name) for cell in cells], dtype=pl.Binary) for name in FIELDS}
 
-    def _sealed(self, rows: pl.DataFrame) -> list[pl.Series]:
-        noise = os.urandom(SALT_BYTES * rows.height)
-        salts = [noise[at : at + SALT_BYTES] for at in range(0, len(noise), SALT_BYTES)]
-        by_class = {name: _fields(rows.select(fields)) for name, fields in FIELDS.items()}
-        return []
+
+def _given(columns: pl.DataFrame) -> list[dict[str, Any]]:
+    """Each row's values by name, without the nulls."""
+    names = columns.columns
+    return [
+        {name: value for name, value in zip(names, row, strict=True) if value is not None}
+        for row in columns.iter_rows()
+    ]
+
+
+def _masks(rows: pl.DataFrame) -> pl.Expr:
+    masks = [
+        pl.Series(name, [None if value is None else mask(kind, value) for value in rows[name].to_list()], pl.String)
+        for name, kind in MASK_KINDS.items()
+    ]
+    return pl.struct(masks).struct.json_encode()
+
+
+def _only_other(values: pl.Series, first: pl.Series) -> pl.Series:
+    return pl.select(pl.when(values != first).then(values)).to_series()

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from models.base import Base, Key, refers
 
 FIELD_CLASSES = ("identity", "contact", "related", "account", "notes")
+UPLOADED, REFUSED = "uploaded", "refused"  # refused: not one row of the file stands
 
 
 class Portfolio(Base):
@@ -22,7 +23,7 @@ class Portfolio(Base):
     id: Mapped[Key]
     name: Mapped[str]
     file_digest: Mapped[bytes]
-    state: Mapped[str]  # uploaded
+    state: Mapped[str]
     row_count: Mapped[int]
     case_count: Mapped[int]
     borrower_count: Mapped[int]

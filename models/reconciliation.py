@@ -34,6 +34,7 @@ PAYMENTS: Final[Schema] = {  # what models.attribution.attribute returns
     "effective_on": pl.Date,
     "reference": pl.String,
 }
+STANDING: Final[Schema] = {"claim_id": pl.String, "payment_id": pl.String}
 MATCHES: Final[Schema] = {
     "match": pl.UInt32,  # the links of one match share its number
     "claim_id": pl.String,
@@ -88,18 +89,35 @@ class _Open(NamedTuple):
         return _Open(self.claims.join(links, on="c", how="anti"), self.payments.join(links, on="p", how="anti"))
 
 
-def match(claims: pl.DataFrame, payments: pl.DataFrame, tolerance: Decimal, day_window: int) -> Matched:
+def match(
+    claims: pl.DataFrame,
+    payments: pl.DataFrame,
+    tolerance: Decimal,
+    day_window: int,
+    standing: pl.DataFrame | None = None,
+) -> Matched:
     """CLAIMS and PAYMENTS (each id once) → MATCHES and BREAKS; every claim is in exactly one of them.
 
     `tolerance` is the largest difference of amounts that still matches, `day_window` the largest distance in days of
     value date and claimed date. A payment outside every term that nobody claims, and a reversal, make no break.
+    `standing` (STANDING) are links of an earlier run: they hold, whatever came later, and are not found again.
     """
     all_ = _Open(
         _numbered(money_frame(claims, CLAIMS), "c", "paid_on"),
         _numbered(money_frame(payments, PAYMENTS), "p", "effective_on"),
     )
-    links = _links(all_, tolerance, day_window)
-    return Matched(_matches(all_, links), _breaks(all_, links, tolerance, day_window))
+    stand = _standing(all_, standing)
+    links = _links(all_.without(stand), tolerance, day_window)
+    return Matched(_matches(all_, links), _breaks(all_, pl.concat([stand, links]), tolerance, day_window))
+
+
+def _standing(all_: _Open, standing: pl.DataFrame | None) -> pl.DataFrame:
+    links = pl.DataFrame(schema=STANDING) if standing is None else money_frame(standing, STANDING)
+    return (
+        links.join(all_.claims.select("c", claim_id="id"), on="claim_id")
+        .join(all_.payments.select("p", payment_id="id"), on="payment_id")
+        .select("c", "p", rule=pl.lit("standing"))
+    )
 
 
 def _numbered(rows: pl.DataFrame, index: str, day: str) -> pl.DataFrame:

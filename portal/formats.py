@@ -14,7 +14,7 @@ from flask_babel import get_locale
 from jinja2 import Environment, pass_context
 
 from models.money import round_money
-from portal.words import STATES, State, label
+from portal.words import STATES, State, label, labels
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
@@ -183,5 +183,6 @@ def install(
         heat_level=heat_level,
         state=state,
         label=pass_context(lambda _context, code, table: label(code, table)),
+        labels=pass_context(lambda _context, table: labels(table)),
     )
     environment.globals["language"] = language

@@ -224,6 +224,11 @@ TABLES: dict[str, Mapping[str, str | LazyString]] = {
 }
 
 
+def labels(table: str) -> dict[str, str]:
+    """Every code of a table with its word, for the scripts of a page."""
+    return {code: label(code, table) for code in TABLES[table]}
+
+
 def label(code: str, table: str) -> str:
     """The word for a code in the reader's language; a code without one is shown as it is, spaced."""
     text = TABLES[table].get(code)

@@ -4,16 +4,28 @@ What names no case of the lender waits in suspense: it is not lost, and never gu
 """
 
 import datetime as dt
-from typing import Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import ColumnElement, TableClause, and_, case, delete, exists, func, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    TableClause,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from crypto import cobblestone
 from crypto.cells import lp
-from crypto.secret import Secret
 from models.business_day import day_of
 from models.case import Case
 from models.errors import AlreadyUploaded, Conflict, Invalid, NotFound, RowError
@@ -26,6 +38,7 @@ from models.work import Work
 
 PAYMENTS: Final = "payments"
 BALANCES: Final = "balances"
+SEQUENCE_MAX: Final = 9999
 
 _PAYMENT: Final = {
     "row": "bigint",
@@ -50,36 +63,44 @@ _BALANCE: Final = {
 _ERROR: Final = {"row": "bigint", "field": "text", "code": "text"}
 
 
+class FeedKey(NamedTuple):
+    """What a file of the ledger is, whatever it holds: sent twice, it changes nothing."""
+
+    kind: str
+    business_date: dt.date
+    sequence: int
+
+
 def receive_payments(work: Work, stream: Source, business_date: dt.date, sequence: int) -> Feed:
     """Book the payments of one file; a row that is refused is kept as its error, the rest stands."""
-    _check_key(work, business_date, sequence)
+    key = _checked(work, FeedKey(PAYMENTS, business_date, sequence))
     turns.take(work, "ledger")
     upload, rows, errors = Upload(stream), bulk.make(work, _PAYMENT), bulk.make(work, _ERROR)
     for batch in read_payments(upload):
         bulk.fill(work, rows, _sealed_payments(work, batch.rows))
         bulk.fill(work, errors, batch.errors)
-    _require_new(work, PAYMENTS, business_date, sequence, upload.digest())
+    _require_new(work, key, upload.digest())
     stands = exists().where(tenancy.own(work, LedgerPayment), LedgerPayment.reference == rows.c.reference)
     _refuse(work, rows, errors, stands, "reference", "duplicate_reference")
     in_suspense = _count(work, select(rows.c.row).where(~_is_ours(work, rows)))
-    feed = _record_feed(work, PAYMENTS, business_date, sequence, upload.digest(), rows, errors, in_suspense)
+    feed = _record_feed(work, key, upload.digest(), rows, errors, in_suspense)
     _book(work, feed, rows)
     return feed
 
 
 def receive_balances(work: Work, stream: Source, business_date: dt.date, sequence: int) -> Feed:
     """Keep each case's balance and status of the day; what is newer already stands."""
-    _check_key(work, business_date, sequence)
+    key = _checked(work, FeedKey(BALANCES, business_date, sequence))
     turns.take(work, "ledger")
     upload, rows, errors = Upload(stream), bulk.make(work, _BALANCE), bulk.make(work, _ERROR)
     for batch in read_balances(upload):
         bulk.fill(work, rows, batch.rows.select(*_BALANCE))
         bulk.fill(work, errors, batch.errors)
-    _require_new(work, BALANCES, business_date, sequence, upload.digest())
+    _require_new(work, key, upload.digest())
     _refuse(work, rows, errors, ~_is_ours(work, rows), "case_number", "unknown_case")
     other = exists().where(_same_case(work, rows), Case.currency != rows.c.currency)
     _refuse(work, rows, errors, other, "currency", "currency_mismatch")
-    feed = _record_feed(work, BALANCES, business_date, sequence, upload.digest(), rows, errors, 0)
+    feed = _record_feed(work, key, upload.digest(), rows, errors, 0)
     _keep_balances(work, feed, rows)
     return feed
 
@@ -123,22 +144,23 @@ def suspense_context(lender_id: UUID, payment_id: UUID) -> bytes:
     return b"consign/suspense/1\x00" + lp(lender_id.bytes) + lp(payment_id.bytes)
 
 
-def _check_key(work: Work, business_date: dt.date, sequence: int) -> None:
+def _checked(work: Work, key: FeedKey) -> FeedKey:
     faults = [
-        *([RowError(0, "business_date", "in_future")] if business_date > day_of(work.at) else []),
-        *([RowError(0, "sequence", "out_of_range")] if not 1 <= sequence <= 9999 else []),
+        *([RowError(0, "business_date", "in_future")] if key.business_date > day_of(work.at) else []),
+        *([RowError(0, "sequence", "out_of_range")] if not 1 <= key.sequence <= SEQUENCE_MAX else []),
     ]
     if faults:
         raise Invalid(errors=faults)
+    return key
 
 
-def _require_new(work: Work, kind: str, business_date: dt.date, sequence: int, digest: bytes) -> None:
+def _require_new(work: Work, key: FeedKey, digest: bytes) -> None:
     standing = work.session.scalar(
         select(Feed.digest).where(
             tenancy.own(work, Feed),
-            Feed.kind == kind,
-            Feed.business_date == business_date,
-            Feed.sequence == sequence,
+            Feed.kind == key.kind,
+            Feed.business_date == key.business_date,
+            Feed.sequence == key.sequence,
         )
     )
     if standing == digest:
@@ -151,10 +173,10 @@ def _sealed_payments(work: Work, rows: pl.DataFrame) -> pl.DataFrame:
     """The rows as `_PAYMENT`, with every case number that might be personal sealed before it goes anywhere."""
     ids = new_ids(rows.height)
     personal = rows["reference_personal"].to_list()
-    key = organisations.open_lender_key(work, "ledger") if any(personal) else Secret(b"")
+    key = organisations.open_lender_key(work, "ledger").reveal() if any(personal) else b""
     numbers = rows["case_number"].to_list()
     sealed = [
-        "\\x" + cobblestone.seal(key.reveal(), suspense_context(work.tenant_id, id_), number.encode()).hex()
+        "\\x" + cobblestone.seal(key, suspense_context(work.tenant_id, id_), number.encode()).hex()
         if is_personal
         else None
         for id_, number, is_personal in zip(ids, numbers, personal, strict=True)
@@ -187,9 +209,7 @@ def _refuse(
 
 def _record_feed(
     work: Work,
-    kind: str,
-    business_date: dt.date,
-    sequence: int,
+    key: FeedKey,
     digest: bytes,
     rows: TableClause,
     errors: TableClause,
@@ -199,15 +219,13 @@ def _record_feed(
     feed = Feed(
         lender_id=work.tenant_id,
         id=new_id(),
-        kind=kind,
-        business_date=business_date,
-        sequence=sequence,
         digest=digest,
         row_count=_count(work, select(rows.c.row)),
         refused_count=_count(work, select(errors.c.row).distinct()),
         suspense_count=suspense_count,
         received_by=work.actor.member_id,
         received_at=work.at,
+        **key._asdict(),
     )
     work.session.add(feed)
     work.session.flush()
@@ -220,9 +238,7 @@ def _record_feed(
         audit.Action.FEED_RECEIVE,
         {
             "feed": feed.id,
-            "kind": kind,
-            "business_date": business_date,
-            "sequence": sequence,
+            **key._asdict(),
             "digest": digest,
             "rows": feed.row_count,
             "refused": feed.refused_count,
@@ -232,8 +248,8 @@ def _record_feed(
     return feed
 
 
-def _count(work: Work, query: object) -> int:
-    counted = select(func.count()).select_from(query.subquery())  # type: ignore[attr-defined]
+def _count(work: Work, query: Select[Any]) -> int:
+    counted = select(func.count()).select_from(query.subquery())
     return work.session.scalar(counted) or 0
 
 

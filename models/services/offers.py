@@ -12,7 +12,8 @@ from uuid import UUID
 
 import polars as pl
 from psycopg.errors import UniqueViolation
-from sqlalchemy import ColumnElement, Row, Select, String, cast, exists, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Row, Select, String, Text, any_, cast, exists, func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 
@@ -255,7 +256,7 @@ def _candidates(work: Work, portfolio_id: UUID, agreement: Agreement, buckets: l
         ~offered_elsewhere,
     )
     if buckets is not None:
-        query = query.where(Case.bucket.in_(buckets))
+        query = query.where(Case.bucket == any_(literal(buckets, ARRAY(Text))))
     return query.order_by(Case.id)
 
 

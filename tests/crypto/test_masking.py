@@ -92,6 +92,8 @@ def test_other_spellings_follow_the_same_patterns(kind: str, value: str, masked:
         ("id_cn", "5134362000032O711X"),
         ("mobile", "12345678901"),
         ("mobile", "010-62345678"),
+        ("mobile", "+86+8618049531999"),
+        ("phone", "+86" * 3000),
         ("landline", "62345678"),
         ("bank_card", "6225"),
         ("bank_card", "6225751234567891496000"),

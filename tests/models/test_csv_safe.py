@@ -6,7 +6,7 @@ import io
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.csv_safe import csv_line, csv_lines
@@ -25,6 +25,7 @@ def test_a_byte_order_mark_comes_once_and_first():
     assert list(csv_lines([["a"], ["b"]], bom=True)) == ["\ufeffa\r\n", "b\r\n"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=2))
 def test_what_is_written_reads_back(values):
     [read] = csv.reader(io.StringIO(csv_line(values), newline=""))

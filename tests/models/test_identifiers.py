@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import identifiers
@@ -90,6 +90,7 @@ def test_an_ordinary_case_number_is_left_alone(number):
     assert on_column(identifiers.looks_personal_column, [number]) == [False]
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"[0-9]{1,18}", fullmatch=True))
 def test_a_luhn_digit_completes_any_number(body):
     assert identifiers.is_luhn(body + identifiers.luhn_digit(body))
@@ -106,6 +107,7 @@ NUMBER_LIKE = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(NUMBER_LIKE)
 def test_a_value_and_a_column_are_judged_alike(values):
     assert on_column(identifiers.resident_id_holds, values) == list(map(identifiers.is_resident_id, values))

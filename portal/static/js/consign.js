@@ -254,8 +254,9 @@ function uploadUrl(form) {
 
 function showProblem(form, problem) {
   const errors = problem.errors ?? [];
+  const words = JSON.parse(form.dataset.fieldWords);
   const items = errors.slice(0, 20).map(({ row, field, code, title }) => {
-    const parts = [row ? fill(texts.row, { row }) : "", field !== "*" ? field : "", title ?? code];
+    const parts = [row ? fill(texts.row, { row }) : "", field !== "*" ? words[field] ?? field : "", title ?? code];
     return element("li", { textContent: parts.filter(Boolean).join(" · ") });
   });
   const box = element("section", { className: "notice notice-bad" }, element("div", {},
