@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from models import columns
-from models.columns import Column, fault_if
+from models.columns import Column, first_true
 from models.tabular import Batch, Source, read_table
 
 CHANNELS = ("call", "ai_voice", "sms", "im", "email", "letter", "visit")
@@ -62,7 +62,7 @@ def read_contacts(source: Source, zone: str = ZONE) -> Iterator[Batch]:
     for batch in read_table(source, columns.header_of(expected)):
         texts = columns.tidied(batch.rows, expected)
         repeats = seen.repeats(texts["external_ref"])
-        crossed = texts.select(external_ref=fault_if(duplicate_reference=pl.lit(repeats)))
+        crossed = texts.select(external_ref=first_true(duplicate_reference=pl.lit(repeats)))
         yield columns.judged(batch, expected, texts, crossed)
 
 
@@ -77,7 +77,7 @@ def read_claims(source: Source) -> Iterator[Batch]:
         repeats = seen.repeats(texts["reference"])
         amount = columns.to_money(pl.col("amount"))
         crossed = texts.select(
-            amount=fault_if(zero_amount=amount == 0),
-            reference=fault_if(duplicate_reference=pl.lit(repeats)),
+            amount=first_true(zero_amount=amount == 0),
+            reference=first_true(duplicate_reference=pl.lit(repeats)),
         )
         yield columns.judged(batch, CLAIM_COLUMNS, texts, crossed)

@@ -8,7 +8,7 @@ import polars as pl
 
 from models import columns, identifiers
 from models.buckets import bucket_column
-from models.columns import Column, fault_if
+from models.columns import Column, first_true
 from models.tabular import Source, read_table
 
 COLUMNS = (
@@ -76,8 +76,10 @@ def _crossed(texts: pl.DataFrame, repeats: pl.Series, on: dt.date) -> pl.DataFra
     """The faults that show only between the fields of a row, or between a row and the rest of the file."""
     days = ("overdue_since", "opened_on", "birth_date")
     components = pl.col(COMPONENTS)
-    # A component that cannot be read has a fault of its own, and says nothing about the total.
-    unreadable = pl.any_horizontal(components.is_not_null() & columns.to_money(components).is_null())
+    # A component that cannot stand has a fault of its own, and says nothing about the total.
+    unreadable = pl.any_horizontal(
+        components.is_not_null() & ~(columns.to_money(components) >= 0).fill_null(value=False)
+    )
     given = pl.any_horizontal(components.is_not_null()) & ~unreadable
     total = pl.sum_horizontal(pl.col(name).fill_null(0) for name in COMPONENTS)
     born_on = identifiers.birth_date_column(pl.col("id_number"))
@@ -90,15 +92,15 @@ def _crossed(texts: pl.DataFrame, repeats: pl.Series, on: dt.date) -> pl.DataFra
             summed=given,
         )
         .select(
-            case_number=fault_if(duplicate_case_number=pl.lit(repeats)),
-            balance=fault_if(
+            case_number=first_true(duplicate_case_number=pl.lit(repeats)),
+            balance=first_true(
                 balance_not_positive=pl.col("balance") <= 0,
                 components_mismatch=pl.col("summed") & (total != pl.col("balance")),
             ),
-            overdue_since=fault_if(impossible_date=pl.col("overdue_since") > on),
-            opened_on=fault_if(impossible_date=pl.col("opened_on") > on),
-            id_number=fault_if(invalid_resident_id=pl.col("born_on") > on),
-            birth_date=fault_if(birth_date_mismatch=pl.col("birth_date") != pl.col("born_on")),
+            overdue_since=first_true(impossible_date=pl.col("overdue_since") > on),
+            opened_on=first_true(impossible_date=pl.col("opened_on") > on),
+            id_number=first_true(invalid_resident_id=pl.col("born_on") > on),
+            birth_date=first_true(birth_date_mismatch=pl.col("birth_date") != pl.col("born_on")),
         )
         .collect()
     )
@@ -108,7 +110,7 @@ def _derived(rows: pl.DataFrame, on: dt.date) -> pl.DataFrame:
     born_on = identifiers.birth_date_column(pl.col("id_number"))
     had_birthday = born_on.dt.month() * 100 + born_on.dt.day() <= on.month * 100 + on.day
     age = on.year - born_on.dt.year() - pl.when(had_birthday).then(0).otherwise(1)
-    band = fault_if(**{band: pl.col("age") < below for below, band in AGE_BANDS.items()})
+    band = first_true(**{band: pl.col("age") < below for below, band in AGE_BANDS.items()})
     return (
         rows.lazy()
         .with_columns(pl.col("birth_date").dt.to_string("%Y-%m-%d"), bucket=bucket_column(pl.col("dpd")), age=age)

@@ -63,7 +63,7 @@ class Column(NamedTuple):
     chars_max: int = 40
 
 
-def fault_if(**tests: pl.Expr) -> pl.Expr:
+def first_true(**tests: pl.Expr) -> pl.Expr:
     """The name of the first test that holds, or null."""
     return reduce(
         lambda otherwise, test: pl.when(test[1]).then(pl.lit(test[0])).otherwise(otherwise),
@@ -103,7 +103,7 @@ def _fault(column: Column) -> pl.Expr:
     fits = column.kind.holds(text) & (text.str.len_chars() <= column.chars_max)
     stands = pl.when(text.is_null()).then(not column.required).otherwise(fits.fill_null(value=False))
     why = pl.coalesce(
-        fault_if(
+        first_true(
             required_missing=text.is_null(),
             control_character=text.str.contains(CONTROL),
             too_long=text.str.len_chars() > column.chars_max,
@@ -203,7 +203,7 @@ def _mangled(text: pl.Expr) -> pl.Expr:
 
 
 def _why_no_whole_number(text: pl.Expr) -> pl.Expr:
-    return fault_if(
+    return first_true(
         spreadsheet_mangled=_mangled(text),
         not_a_number=~text.str.contains("^-?[0-9]+$"),
         negative_amount=text.str.starts_with("-"),
@@ -212,7 +212,7 @@ def _why_no_whole_number(text: pl.Expr) -> pl.Expr:
 
 
 def _why_no_amount(text: pl.Expr) -> pl.Expr:
-    return fault_if(
+    return first_true(
         spreadsheet_mangled=_mangled(text),
         not_a_number=~text.str.contains(r"^[+-]?[0-9]+(?:\.[0-9]+)?$"),
         too_many_decimals=text.str.contains(r"\.[0-9]{3,}$"),
@@ -255,19 +255,25 @@ def _readable(noun: str, shape: str) -> Kind:
 
     def fault(text: pl.Expr) -> pl.Expr:
         personal = {f"{noun}_personal": identifiers.looks_personal_column(text)}
-        return fault_if(spreadsheet_mangled=_mangled(text), **personal, **{f"{noun}_shape": pl.lit(value=True)})
+        return first_true(spreadsheet_mangled=_mangled(text), **personal, **{f"{noun}_shape": pl.lit(value=True)})
 
     return Kind(holds, fault)
 
 
+def _rounded(text: pl.Expr) -> pl.Expr:
+    """Kept by a spreadsheet as a number: fifteen digits and zeros, or what a workbook's reader makes of those."""
+    whole = text.cast(pl.Int64, strict=False)
+    nearest = whole.cast(pl.Float64).round_sig_figs(15).cast(pl.Int64, strict=False)
+    return _mangled(text) | text.str.contains("^[0-9]{15}0{1,4}$") | ((text.str.len_bytes() > 15) & (whole == nearest))
+
+
 def _number_of(tidy: Rule, code: str, holds: Rule) -> Kind:
-    """A long number that a spreadsheet may have mangled: it keeps fifteen digits and writes zeros for the rest."""
-    zeroed = "^[0-9]{15}0{1,4}$" if code == "invalid_card" else "^[0-9]{15}000$"
+    """A long number of a person, which a spreadsheet may have mangled."""
+    why = {code: pl.lit(value=True)}
+    return Kind(holds, fault=lambda text: first_true(spreadsheet_mangled=_rounded(text), **why), tidy=tidy)
 
-    def fault(text: pl.Expr) -> pl.Expr:
-        return fault_if(spreadsheet_mangled=_mangled(text) | text.str.contains(zeroed), **{code: pl.lit(value=True)})
 
-    return Kind(holds, fault, tidy=tidy)
+_dashed = _mended("/", lambda text: text.str.replace(_DAY_SLASHED, "$1-$2-$3"))
 
 
 def _because(code: str) -> Rule:
@@ -286,7 +292,9 @@ def choice(*words: str) -> Kind:
 def moment(zone: str) -> Kind:
     """An ISO 8601 time, as UTC; without an offset it is local time of `zone`."""
     value = _to_moment(zone)
-    return Kind(holds=lambda text: value(text).is_not_null(), fault=_because("impossible_time"), value=value)
+    return Kind(
+        holds=lambda text: value(text).is_not_null(), fault=_because("impossible_time"), value=value, tidy=_dashed
+    )
 
 
 TEXT = Kind(holds=lambda text: ~text.str.contains(CONTROL), fault=_because("control_character"))
@@ -316,12 +324,12 @@ DATE = Kind(
     holds=lambda text: to_day(text).is_not_null(),
     fault=_because("impossible_date"),
     value=to_day,
-    tidy=_mended("/", lambda text: text.str.replace(_DAY_SLASHED, "$1-$2-$3")),
+    tidy=_dashed,
 )
 RESIDENT_ID = _number_of(_mended("[^0-9X]", _ungrouped), "invalid_resident_id", identifiers.resident_id_holds)
 CARD = _number_of(_mended("[^0-9]", _ungrouped), "invalid_card", identifiers.card_holds)
 MOBILE = _number_of(_mended("[^0-9]", _national), "invalid_mobile", lambda text: text.str.contains("^1[3-9][0-9]{9}$"))
-PHONE = _number_of(_mended("[^0-9]", _national), "invalid_phone", lambda text: text.str.contains(_PHONE))
+PHONE = _number_of(_mended("[^0-9-]|^1[3-9][0-9]-", _national), "invalid_phone", lambda text: text.str.contains(_PHONE))
 EMAIL = Kind(
     holds=lambda text: text.str.contains(_EMAIL) & ~text.str.contains(CONTROL), fault=_because("invalid_email")
 )

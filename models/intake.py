@@ -1,7 +1,7 @@
 """Bulk sealing: batches of good rows go in; masks, blind tokens and sealed cells come out, nothing in the clear."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -89,7 +89,7 @@ class Sealer:
             **self._sealed(rows, salts),
         )
 
-    def seal_ahead(self, batches: Iterator[CaseBatch]) -> Iterator[SealedBatch]:
+    def seal_ahead(self, batches: Iterator[CaseBatch]) -> Generator[SealedBatch]:
         """Reads and seals one batch in a thread while the caller stores the one before. Close it when done."""
         with ThreadPoolExecutor(1, "intake") as thread:
             coming = thread.submit(self._next, batches)

@@ -6,7 +6,7 @@ import polars as pl
 
 from models import columns, identifiers
 from models.activity_file import PAID_TO
-from models.columns import Column, fault_if
+from models.columns import Column, first_true
 from models.tabular import Batch, Source, read_table
 
 STATUSES = ("open", "paid_off", "cured", "hold", "stopped")
@@ -43,12 +43,12 @@ def read_payments(source: Source) -> Iterator[Batch]:
         amount = columns.to_money(pl.col("amount"))
         is_reversal = pl.col("reversal_of").is_not_null()
         crossed = texts.select(
-            amount=fault_if(
+            amount=first_true(
                 zero_amount=amount == 0,
                 negative_amount=(amount < 0) & ~is_reversal,
                 reversal_not_negative=(amount > 0) & is_reversal,
             ),
-            reference=fault_if(duplicate_reference=pl.lit(repeats)),
+            reference=first_true(duplicate_reference=pl.lit(repeats)),
         )
         rows, errors = columns.judged(batch, PAYMENT_COLUMNS, texts, crossed)
         number = pl.col("case_number")
@@ -65,5 +65,5 @@ def read_balances(source: Source) -> Iterator[Batch]:
     for batch in read_table(source, columns.header_of(BALANCE_COLUMNS), may_be_empty=True):
         texts = columns.tidied(batch.rows, BALANCE_COLUMNS)
         repeats = seen.repeats(texts["case_number"])
-        crossed = texts.select(case_number=fault_if(duplicate_case_number=pl.lit(repeats)))
+        crossed = texts.select(case_number=first_true(duplicate_case_number=pl.lit(repeats)))
         yield columns.judged(batch, BALANCE_COLUMNS, texts, crossed)

@@ -12,6 +12,7 @@ import polars as pl
 
 from models.buckets import BUCKETS
 from models.case_file import AGE_BANDS
+from models.money import Schema
 
 K = 20
 BALANCE_BANDS = {1_000: "0-1k", 5_000: "1k-5k", 10_000: "5k-10k", 50_000: "10k-50k", 100_000: "50k-100k"}  # below: band
@@ -24,7 +25,15 @@ ORDERED = {
     "age_band": tuple(AGE_BANDS.values()),
 }
 NOMINAL = ("product", "province")
-COLUMNS = ("borrower_id", "currency", "balance", "bucket", "product", "region", "age_band")
+CASE_SCHEMA: Schema = {
+    "borrower_id": pl.String,
+    "currency": pl.String,
+    "balance": pl.Decimal(38, 2),
+    "bucket": pl.String,
+    "product": pl.String,
+    "region": pl.String,
+    "age_band": pl.String,
+}
 
 
 class Stratum(TypedDict):
@@ -54,7 +63,7 @@ class Strata(TypedDict):
 
 
 def stratify(cases: pl.DataFrame, k: int = K) -> Strata:
-    """One row per case in: COLUMNS, `balance` a Decimal, `region` six digits or null."""
+    """One row per case in, as CASE_SCHEMA; `region` is six digits (GB/T 2260) or null."""
     parts = _banded(cases).sort("currency").partition_by("currency", maintain_order=True)
     return {"k": k, "currencies": [_of_currency(part, k) for part in parts]}
 
@@ -64,8 +73,7 @@ def _banded(cases: pl.DataFrame) -> pl.DataFrame:
     for below, name in reversed(BALANCE_BANDS.items()):
         band = pl.when(pl.col("balance") < below).then(pl.lit(name)).otherwise(band)
     return cases.select(
-        *COLUMNS[:5],
-        "age_band",
+        pl.exclude("region"),
         balance_band=band,
         province=(pl.col("region").str.slice(0, 2) + "0000").fill_null(UNKNOWN),
     )

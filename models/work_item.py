@@ -35,9 +35,7 @@ class WorkItem(Base):
     __table_args__ = (
         refers(*PLACED, to="placed_case", target=PLACED),
         Index("ix_work_item_order", "agency_id", "priority", "case_id"),
-        Index(
-            "ix_work_item_promise", "agency_id", "promise_due_on", postgresql_where="promise_due_on is not null"
-        ),
+        Index("ix_work_item_promise", "agency_id", "promise_due_on", postgresql_where="promise_due_on is not null"),
     )
     lender_id: Mapped[Key]
     placement_id: Mapped[Key]

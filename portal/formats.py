@@ -2,24 +2,22 @@
 
 import math
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_timedelta
-from flask import Flask
-from flask_babel import get_locale
 from jinja2 import Environment, pass_context
 
+from models.business_day import ZONE
 from models.money import round_money
 from portal.words import STATES, State, label, labels
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
 NBSP = "\N{NO-BREAK SPACE}"
-BUSINESS_ZONE = ZoneInfo("Asia/Shanghai")
 
 # The sign people write in both languages; any other currency is shown by its code.
 SYMBOLS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "HKD": "HK$", "INR": "₹", "JPY": "JP¥"}
@@ -118,12 +116,12 @@ def day(on: date | None) -> str:
     return on.isoformat()
 
 
-def moment(at: datetime | None, zone: ZoneInfo = BUSINESS_ZONE) -> str:
+def moment(at: datetime | None, zone: ZoneInfo = ZONE) -> str:
     """`2026-03-10 14:05` on the business clock."""
     return DASH if at is None else f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
 
 
-def exact_moment(at: datetime, zone: ZoneInfo = BUSINESS_ZONE) -> str:
+def exact_moment(at: datetime, zone: ZoneInfo = ZONE) -> str:
     """`2026-03-10 14:05:33+08:00 Asia/Shanghai`: what hovering over a moment shows."""
     return f"{at.astimezone(zone).isoformat(' ', 'seconds')} {zone.key}"
 
@@ -152,17 +150,11 @@ def state(word: str) -> State:
     return STATES.get(word, State("neutral", "dot", word.replace("_", " ")))
 
 
-def register(app: Flask) -> None:
-    """Gives the application's templates these filters, in the reader's language and the business zone."""
-    zone = app.extensions["consign.settings"].time_zone
-    install(app.jinja_env, lambda: str(get_locale() or "en"), lambda: datetime.now(UTC), zone)
-
-
 def install(
     environment: Environment,
     language: Callable[[], str],
     now: Callable[[], datetime],
-    zone: ZoneInfo = BUSINESS_ZONE,
+    zone: ZoneInfo = ZONE,
 ) -> None:
     """Registers the filters; `language` and `now` are asked at each use, so the functions above stay pure.
 

@@ -44,6 +44,36 @@ MESSAGES = {
     "out_of_range": lazy_gettext("This is out of range."),
     "too_short": lazy_gettext("This is too short."),
     "dates_reversed": lazy_gettext("The end lies before the beginning."),
+    # Files
+    # the file as a whole
+    "encoding": lazy_gettext("Cannot be read as UTF-8 or GB18030."),
+    "empty_file": lazy_gettext("The file is empty."),
+    "header_only": lazy_gettext("The file has a header and no rows."),
+    "missing_column": lazy_gettext("This column is missing."),
+    "unknown_column": lazy_gettext("This column is not known."),
+    "duplicate_column": lazy_gettext("This column appears twice."),
+    "forbidden_column": lazy_gettext("Card security data is never accepted. Remove this column and upload again."),
+    "truncated_row": lazy_gettext("The file is cut off in this row."),
+    "too_many_fields": lazy_gettext("The row has more fields than the header."),
+    # one field
+    "case_number_personal": lazy_gettext("Looks like an ID, card or phone number. Use a number of your own."),
+    "case_number_shape": lazy_gettext("Use letters, digits and . _ / - only, 40 characters at most."),
+    "duplicate_case_number": lazy_gettext("This case number is already in the file."),
+    "case_number_taken": lazy_gettext("This case number already stands."),
+    "duplicate_reference": lazy_gettext("This reference is already in the file."),
+    "negative_amount": lazy_gettext("An amount below zero is not allowed here."),
+    "balance_not_positive": lazy_gettext("The balance must be above zero."),
+    "components_mismatch": lazy_gettext("Principal, interest and fees do not add up to the balance."),
+    "too_many_decimals": lazy_gettext("At most two decimals."),
+    "unknown_currency": lazy_gettext("Not an ISO 4217 currency."),
+    "invalid_resident_id": lazy_gettext("Not a valid resident ID number."),
+    "invalid_mobile": lazy_gettext("Not a valid mobile number."),
+    "invalid_card": lazy_gettext("Not a valid card number."),
+    "birth_date_mismatch": lazy_gettext("Does not agree with the ID number."),
+    "spreadsheet_mangled": lazy_gettext("A spreadsheet has changed this number. Export it again as text."),
+    "control_character": lazy_gettext("Contains characters that cannot be shown."),
+    "too_long": lazy_gettext("Too long."),
+    "unknown_case": lazy_gettext("No such case."),
 }
 
 

@@ -179,39 +179,6 @@ OUTCOMES = {
 
 PAID_TO = {"lender": N_("Lender"), "agency": N_("Agency"), "platform": N_("Platform")}
 
-# What may be wrong with an uploaded file; what any request may meet with is in messages.py.
-FILE_ERRORS = {
-    # the file as a whole
-    "encoding": N_("Cannot be read as UTF-8 or GB18030."),
-    "empty_file": N_("The file is empty."),
-    "header_only": N_("The file has a header and no rows."),
-    "missing_column": N_("This column is missing."),
-    "unknown_column": N_("This column is not known."),
-    "duplicate_column": N_("This column appears twice."),
-    "forbidden_column": N_("Card security data is never accepted. Remove this column and upload again."),
-    "truncated_row": N_("The file is cut off in this row."),
-    "too_many_fields": N_("The row has more fields than the header."),
-    # one field
-    "case_number_personal": N_("Looks like an ID, card or phone number. Use a number of your own."),
-    "case_number_shape": N_("Use letters, digits and . _ / - only, 40 characters at most."),
-    "duplicate_case_number": N_("This case number is already in the file."),
-    "case_number_taken": N_("This case number already stands."),
-    "duplicate_reference": N_("This reference is already in the file."),
-    "negative_amount": N_("An amount below zero is not allowed here."),
-    "balance_not_positive": N_("The balance must be above zero."),
-    "components_mismatch": N_("Principal, interest and fees do not add up to the balance."),
-    "too_many_decimals": N_("At most two decimals."),
-    "unknown_currency": N_("Not an ISO 4217 currency."),
-    "invalid_resident_id": N_("Not a valid resident ID number."),
-    "invalid_mobile": N_("Not a valid mobile number."),
-    "invalid_card": N_("Not a valid card number."),
-    "birth_date_mismatch": N_("Does not agree with the ID number."),
-    "spreadsheet_mangled": N_("A spreadsheet has changed this number. Export it again as text."),
-    "control_character": N_("Contains characters that cannot be shown."),
-    "too_long": N_("Too long."),
-    "unknown_case": N_("No such case."),
-}
-
 TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "field_class": FIELD_CLASSES,
     "field": FIELDS,
@@ -220,7 +187,7 @@ TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "party": PARTIES,
     "outcome": OUTCOMES,
     "paid_to": PAID_TO,
-    "error": {**FILE_ERRORS, **MESSAGES},
+    "error": MESSAGES,
 }
 
 

@@ -7,7 +7,7 @@ the case; that the case is still placed is asked of the placement each time.
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Uuid, and_, any_, func, literal, select
+from sqlalchemy import Select, String, Uuid, and_, any_, cast, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from models.case import Case
@@ -20,6 +20,7 @@ from models.work import Work
 from models.work_item import WorkItem
 
 COLLECTOR = "collector"
+ENTRY_CASES_MAX = 1000  # an audit entry names no more cases than this
 
 
 class Collector(NamedTuple):
@@ -111,3 +112,79 @@ def _require_collectors(work: Work, collector_ids: list[UUID]) -> None:
     )
     if set(found) != wanted:
         raise NotFound
+
+
+def _unassigned(work: Work, placement: Placement) -> Select[UUID, UUID]:
+    assigned = exists().where(
+        tenancy.own(work, Assignment),
+        Assignment.lender_id == Case.lender_id,
+        Assignment.placement_id == placement.id,
+        Assignment.case_id == Case.id,
+    )
+    return (
+        select(Case.id, Case.borrower_id)
+        .where(tenancy.own(work, Case), Case.id.in_(_live_cases(work, placement)), ~assigned)
+        .order_by(Case.id)
+    )
+
+
+def _live_cases(work: Work, placement: Placement) -> Select[UUID]:
+    return select(PlacedCase.case_id).where(
+        tenancy.own(work, PlacedCase), PlacedCase.placement_id == placement.id, PlacedCase.ended_at.is_(None)
+    )
+
+
+def _collectors_of_borrowers(work: Work, placement: Placement, borrower_ids: list[UUID]) -> dict[UUID, UUID]:
+    """borrower -> the active collector who has a case of theirs in the worklist now."""
+    rows = work.session.execute(
+        select(Case.borrower_id, func.min(cast(Assignment.collector_id, String)))
+        .join(Assignment, and_(Assignment.lender_id == Case.lender_id, Assignment.case_id == Case.id))
+        .join(
+            WorkItem,
+            and_(
+                WorkItem.lender_id == Assignment.lender_id,
+                WorkItem.placement_id == Assignment.placement_id,
+                WorkItem.case_id == Assignment.case_id,
+            ),
+        )
+        .join(Member, and_(tenancy.mine(work, Member), Member.id == Assignment.collector_id))
+        .where(
+            tenancy.own(work, Case),
+            tenancy.own(work, Assignment),
+            tenancy.own(work, WorkItem),
+            Case.lender_id == placement.lender_id,
+            Case.borrower_id == any_(literal(borrower_ids, ARRAY(Uuid))),
+            Member.state == "active",
+        )
+        .group_by(Case.borrower_id)
+    )
+    return {borrower_id: UUID(collector_id) for borrower_id, collector_id in rows}
+
+
+def _put(work: Work, placement: Placement, chosen: dict[UUID, UUID]) -> None:
+    """case -> collector: write the assignments, and log for each collector which cases they got."""
+    pairs = select(
+        literal(placement.lender_id),
+        literal(placement.id),
+        func.unnest(literal(list(chosen), ARRAY(Uuid))),
+        literal(placement.agency_id),
+        func.unnest(literal(list(chosen.values()), ARRAY(Uuid))),
+        literal(work.at),
+    )
+    columns = ["lender_id", "placement_id", "case_id", "agency_id", "collector_id", "assigned_at"]
+    written = insert(Assignment).from_select(columns, pairs)
+    work.session.execute(
+        written.on_conflict_do_update(
+            index_elements=["lender_id", "placement_id", "case_id"],
+            set_={"collector_id": written.excluded.collector_id, "assigned_at": written.excluded.assigned_at},
+        )
+    )
+    for collector_id in sorted(set(chosen.values())):
+        cases = [case_id for case_id, chosen_id in chosen.items() if chosen_id == collector_id]
+        for first in range(0, len(cases), ENTRY_CASES_MAX):
+            some = cases[first : first + ENTRY_CASES_MAX]
+            audit.record(
+                work,
+                audit.Action.CASE_ASSIGN,
+                {"placement": placement.id, "collector": collector_id, "count": len(some), "cases": some},
+            )

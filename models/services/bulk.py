@@ -1,7 +1,7 @@
 """Many rows at once: COPY out into a Polars frame, COPY in through a temporary table under the policies."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeAlias
 from uuid import uuid4
 
 import polars as pl
@@ -9,22 +9,26 @@ from psycopg import Connection
 from sqlalchemy import Select, TableClause, column, insert, select, table, text
 
 from models.base import Base
+from models.ids import new_ids
 from models.money import Schema
 from models.work import Work
+
+Query: TypeAlias = Select[*tuple[Any, ...]]
 
 ROWS_PER_PIECE = 50_000  # of one COPY: bounds the text held in memory
 
 
-def read(work: Work, query: Select[Any], schema: Schema) -> pl.DataFrame:
+def read(work: Work, query: Query, schema: Schema) -> pl.DataFrame:
     """The query's rows, its columns in the order of `schema`. Ids come as text, times as UTC microseconds."""
     work.session.flush()
     compiled = query.compile(dialect=work.session.connection().dialect)
     raw = b"".join(_copied(work, f"copy ({compiled}) to stdout (format csv)", compiled.params))
     if not raw:
         return pl.DataFrame(schema=schema)
-    times = [name for name, dtype in schema.items() if dtype == pl.Datetime]
-    as_text = {name: pl.String if name in times else dtype for name, dtype in schema.items()}
-    return pl.read_csv(raw, has_header=False, schema=as_text).with_columns(_utc(name) for name in times)
+    kinds = {name: dtype.base_type() for name, dtype in schema.items()}
+    as_written = {name: pl.String if kinds[name] in _PARSED else dtype for name, dtype in schema.items()}
+    parsed = [_PARSED[kind](name) for name, kind in kinds.items() if kind in _PARSED]
+    return pl.read_csv(raw, has_header=False, schema=as_written).with_columns(parsed)
 
 
 def append(work: Work, target: type[Base], rows: pl.DataFrame) -> None:
@@ -60,6 +64,15 @@ def fill(work: Work, staged: TableClause, rows: pl.DataFrame) -> None:
             copy.write(piece.write_csv(include_header=False))
 
 
+def stamped(work: Work, rows: pl.DataFrame, moment: str) -> pl.DataFrame:
+    """The rows with the tenant, new ids in their order, and the time of the act in the column `moment`."""
+    return rows.with_columns(
+        pl.lit(str(work.tenant_id)).alias("lender_id"),
+        pl.Series("id", [str(new) for new in new_ids(rows.height)], pl.String),
+        pl.lit(work.at.isoformat()).alias(moment),
+    )
+
+
 def array_text(ids: pl.Expr) -> pl.Expr:
     """A list of ids as PostgreSQL writes an array."""
     return pl.format("{{}}", ids.list.join(","))
@@ -80,3 +93,11 @@ def _raw(work: Work) -> Connection[Any]:
 def _utc(name: str) -> pl.Expr:
     moment = pl.col(name).str.strip_suffix("+00")
     return moment.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us").dt.replace_time_zone("UTC").alias(name)
+
+
+def _true(name: str) -> pl.Expr:
+    return (pl.col(name) == "t").alias(name)
+
+
+# What PostgreSQL writes in a way of its own.
+_PARSED: Final[Mapping[Any, Callable[[str], pl.Expr]]] = {pl.Datetime: _utc, pl.Boolean: _true}

@@ -32,7 +32,7 @@ from models.errors import AlreadyUploaded, Conflict, Invalid, NotFound, RowError
 from models.ids import new_id, new_ids
 from models.ledger import CaseBalance, Feed, FeedError, LedgerPayment
 from models.ledger_file import read_balances, read_payments
-from models.services import audit, bulk, organisations, tenancy, turns
+from models.services import audit, bulk, organisations, pages, tenancy, turns
 from models.tabular import Source, Upload
 from models.work import Work
 
@@ -106,8 +106,8 @@ def receive_balances(work: Work, stream: Source, business_date: dt.date, sequenc
 
 
 def list_feeds(work: Work, after: UUID | None = None, limit: int = 50) -> list[Feed]:
-    query = select(Feed).where(tenancy.own(work, Feed)).order_by(Feed.id.desc()).limit(limit)
-    return list(work.session.scalars(query.where(Feed.id < after) if after else query))
+    query = select(Feed).where(tenancy.own(work, Feed))
+    return list(work.session.scalars(pages.newest(query, Feed.id, after, limit)))
 
 
 def get_feed(work: Work, feed_id: UUID) -> Feed:
@@ -130,13 +130,8 @@ def list_feed_errors(work: Work, feed_id: UUID) -> list[FeedError]:
 
 def list_suspense(work: Work, after: UUID | None = None, limit: int = 50) -> list[LedgerPayment]:
     """Payments without a case, newest first; a sealed reference stays sealed."""
-    query = (
-        select(LedgerPayment)
-        .where(tenancy.own(work, LedgerPayment), LedgerPayment.case_id.is_(None))
-        .order_by(LedgerPayment.id.desc())
-        .limit(limit)
-    )
-    return list(work.session.scalars(query.where(LedgerPayment.id < after) if after else query))
+    query = select(LedgerPayment).where(tenancy.own(work, LedgerPayment), LedgerPayment.case_id.is_(None))
+    return list(work.session.scalars(pages.newest(query, LedgerPayment.id, after, limit)))
 
 
 def suspense_context(lender_id: UUID, payment_id: UUID) -> bytes:

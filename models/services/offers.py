@@ -12,7 +12,21 @@ from uuid import UUID
 
 import polars as pl
 from psycopg.errors import UniqueViolation
-from sqlalchemy import ColumnElement, Row, Select, String, Text, any_, cast, exists, func, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    String,
+    Text,
+    any_,
+    cast,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
@@ -24,7 +38,7 @@ from models.case import OPEN, Case
 from models.errors import Conflict, Invalid, NotFound, RowError
 from models.household import within_limit
 from models.ids import new_id
-from models.money import MONEY, round_money
+from models.money import MONEY, Schema
 from models.offer import DECLINE_REASONS, OFFERED, TRANSITIONS, Offer, OfferedCase
 from models.placement import AWAITING_ACK, PlacedCase, Placement
 from models.services import agreements, audit, bulk, pages, portfolios, tenancy, turns
@@ -34,7 +48,7 @@ from models.work import Work
 
 RESPOND_HOURS_MAX = 30 * 24
 
-CANDIDATE = {
+CANDIDATE: Schema = {
     "case_id": pl.String,
     "borrower_id": pl.String,
     "currency": pl.String,
@@ -89,7 +103,7 @@ def create(
         currency=agreement.currency,
         case_count=cases.height,
         borrower_count=cases["borrower_id"].n_unique(),
-        balance=round_money(cases["balance"].sum()),
+        balance=_total(cases),
         strata=stratify(cases),
         created_at=work.at,
         expires_at=work.at + dt.timedelta(hours=respond_hours),
@@ -110,7 +124,9 @@ def create(
 
 def list_own(work: Work, after: UUID | None = None, limit: int = 50) -> list[Offer]:
     """A lender's offers, or those made to an agency."""
-    return list(work.session.scalars(pages.newest(select(Offer).where(tenancy.own(work, Offer)), Offer.id, after, limit)))
+    return list(
+        work.session.scalars(pages.newest(select(Offer).where(tenancy.own(work, Offer)), Offer.id, after, limit))
+    )
 
 
 def get(work: Work, offer_id: UUID) -> Offer:
@@ -134,9 +150,7 @@ def accept(work: Work, offer_id: UUID) -> Placement:
         if now >= offer.expires_at:
             raise Conflict("offer_expired")
         agreement = work.session.scalars(
-            select(Agreement).where(
-                tenancy.of_lender(offer.lender_id, Agreement), Agreement.id == offer.agreement_id
-            )
+            select(Agreement).where(tenancy.of_lender(offer.lender_id, Agreement), Agreement.id == offer.agreement_id)
         ).one()
         _require_in_force(agreement, now)
         offer.decided_at = now
@@ -201,7 +215,11 @@ def expire_due(work: Work) -> int:
 
 def _refuse_impossible(buckets: list[str] | None, case_limit: int | None, respond_hours: int) -> None:
     faults = [
-        *([RowError(0, "buckets", "unknown_value")] if buckets is not None and not set(buckets) <= set(BUCKETS) else []),
+        *(
+            [RowError(0, "buckets", "unknown_value")]
+            if buckets is not None and not set(buckets) <= set(BUCKETS)
+            else []
+        ),
         *([RowError(0, "buckets", "required_missing")] if buckets == [] else []),
         *([RowError(0, "case_limit", "out_of_range")] if case_limit is not None and case_limit < 1 else []),
         *([RowError(0, "respond_hours", "out_of_range")] if not 1 <= respond_hours <= RESPOND_HOURS_MAX else []),
@@ -215,12 +233,12 @@ def _require_in_force(agreement: Agreement, at: dt.datetime) -> None:
         raise Conflict("agreement_not_in_force")
 
 
-def _candidates(work: Work, portfolio_id: UUID, agreement: Agreement, buckets: list[str] | None) -> Select[Any]:
+def _candidates(
+    work: Work, portfolio_id: UUID, agreement: Agreement, buckets: list[str] | None
+) -> Select[*tuple[Any, ...]]:
     """The columns of CANDIDATE for the cases that may be offered to the agreement's agency, in order of upload."""
     household = aliased(Case)
-    offered = exists().where(
-        OfferedCase.lender_id == Case.lender_id, OfferedCase.case_id == Case.id, OfferedCase.open
-    )
+    offered = exists().where(OfferedCase.lender_id == Case.lender_id, OfferedCase.case_id == Case.id, OfferedCase.open)
     placed_elsewhere = exists().where(
         household.lender_id == Case.lender_id,
         household.borrower_id == Case.borrower_id,
@@ -258,6 +276,12 @@ def _candidates(work: Work, portfolio_id: UUID, agreement: Agreement, buckets: l
     if buckets is not None:
         query = query.where(Case.bucket == any_(literal(buckets, ARRAY(Text))))
     return query.order_by(Case.id)
+
+
+def _total(cases: pl.DataFrame) -> Decimal:
+    total = cases["balance"].sum()
+    assert isinstance(total, Decimal)
+    return total
 
 
 def _lock(work: Work, offer: Offer) -> None:

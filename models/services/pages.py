@@ -1,6 +1,6 @@
 """Lists come in pages, newest first: an id is the cursor, because ids grow with time."""
 
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Select
@@ -8,7 +8,10 @@ from sqlalchemy import Select
 LIMIT_MAX = 200
 
 
-def newest(query: Select[Any], id_column: Any, after: UUID | None, limit: int) -> Select[Any]:
+Q = TypeVar("Q", bound=Select[*tuple[Any, ...]])
+
+
+def newest(query: Q, id_column: Any, after: UUID | None, limit: int) -> Q:
     """The page of `query` that follows the row `after`, at most LIMIT_MAX rows."""
     if after is not None:
         query = query.where(id_column < after)

@@ -11,8 +11,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, any_, case, delete, func, insert, literal, select, true, update
-from sqlalchemy import Uuid
+from sqlalchemy import ColumnElement, Uuid, and_, any_, case, delete, func, insert, literal, select, true, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from models.case import Case

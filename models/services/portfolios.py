@@ -1,92 +1,30 @@
 """Portfolios: a lender's file of cases, read once, sealed on the way in, and not kept."""
 
-import datetime as dt
 from collections.abc import Iterable
 from contextlib import closing
-from io import BytesIO
-from typing import NamedTuple
 from uuid import UUID
 
 import polars as pl
-from psycopg import Connection
 from psycopg.errors import LockNotAvailable
-from sqlalchemy import (
-    ARRAY,
-    Column,
-    Date,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Numeric,
-    Table,
-    Text,
-    Uuid,
-    cast,
-    delete,
-    func,
-    insert,
-    literal,
-    select,
-    union_all,
-)
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.dialects.postgresql import insert as insert_or
+from sqlalchemy import Text, cast, func, select
 from sqlalchemy.exc import OperationalError
 
 from crypto.secret import Secret
-from models import strata as figures
-from models.borrower import Borrower
 from models.business_day import day_of
-from models.case import OPEN, Case, CaseSalt, CaseSealing, PhoneToken
+from models.case import Case
 from models.case_file import read_cases
 from models.errors import AlreadyUploaded, Conflict, Invalid, NotFound, RowError
 from models.identifiers import looks_personal
 from models.ids import new_id
-from models.intake import FIELDS, SealedBatch, Sealer
+from models.intake import Sealer
 from models.portfolio import FIELD_CLASSES, REFUSED, UPLOADED, ClassKey, Portfolio, PortfolioError
-from models.services import audit, organisations, tenancy
+from models.services import audit, incoming_cases, organisations, tenancy
+from models.services.incoming_cases import Stored
+from models.strata import CASE_SCHEMA, Strata, stratify
 from models.tabular import Upload
 from models.work import Work
 
 NAME_CHARS_MAX = 100
-
-# A batch lies here between COPY, which row security does not allow into our tables, and its INSERTs.
-# PostgreSQL may write it to disk: it holds figures, masks, tokens and sealed bytes, nothing in the clear.
-incoming = Table(
-    "incoming_case",
-    MetaData(),
-    Column("row", Integer),
-    Column("reference", Text),
-    Column("product", Text),
-    Column("region", Text),
-    Column("currency", Text),
-    Column("principal", Numeric(18, 2)),
-    Column("interest", Numeric(18, 2)),
-    Column("fees", Numeric(18, 2)),
-    Column("balance", Numeric(18, 2)),
-    Column("dpd", Integer),
-    Column("bucket", Text),
-    Column("age_band", Text),
-    Column("overdue_since_on", Date),
-    Column("opened_on", Date),
-    Column("masks", JSONB),
-    Column("case_id", Uuid),
-    Column("borrower_id", Uuid),  # of a person new to the lender
-    Column("id_token", LargeBinary),
-    Column("mobile_token", LargeBinary),
-    Column("mobile_2_token", LargeBinary),
-    Column("salt", LargeBinary),
-    *(Column(field_class, LargeBinary) for field_class in FIELDS),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
-)
-COPY = f"copy incoming_case ({', '.join(f'"{name}"' for name in incoming.columns.keys())}) from stdin (format csv)"
-KEPT = [name for name in incoming.columns.keys() if name in Case.__table__.columns and name != "borrower_id"]
-
-
-class Stored(NamedTuple):
-    cases: int
-    refused: int
 
 
 def upload(work: Work, stream: Iterable[bytes], name: str) -> Portfolio:
@@ -100,9 +38,10 @@ def upload(work: Work, stream: Iterable[bytes], name: str) -> Portfolio:
     file = Upload(stream)
     portfolio = _begin(work, name)
     sealer = Sealer(portfolio.id.bytes, _make_keys(work, portfolio.id), organisations.open_lender_key(work, "index"))
+    incoming_cases.prepare(work)
     today = day_of(work.at)
     with closing(sealer.seal_ahead(read_cases(file, today))) as batches:
-        stored = [_store(work, portfolio.id, batch, today) for batch in batches]
+        stored = [incoming_cases.store(work, portfolio.id, batch, today) for batch in batches]
     _settle(work, portfolio, file.digest(), stored)
     audit.record(
         work,
@@ -143,12 +82,12 @@ def list_errors(work: Work, portfolio_id: UUID) -> list[PortfolioError]:
     )
 
 
-def strata(work: Work, portfolio_id: UUID) -> figures.Strata:
-    """The portfolio as an agency would be offered it whole."""
+def strata(work: Work, portfolio_id: UUID) -> Strata:
+    """The lender's own view of its cases: nothing is merged."""
     get(work, portfolio_id)
-    columns = [getattr(Case, name) for name in figures.COLUMNS]
-    found = work.session.execute(select(*columns).where(tenancy.own(work, Case), Case.portfolio_id == portfolio_id))
-    return figures.stratify(pl.DataFrame(found.all(), schema=figures.SCHEMA, orient="row"))
+    columns = [cast(Case.borrower_id, Text), *(getattr(Case, name) for name in list(CASE_SCHEMA)[1:])]
+    cases = work.session.execute(select(*columns).where(tenancy.own(work, Case), Case.portfolio_id == portfolio_id))
+    return stratify(pl.DataFrame(cases.all(), schema=CASE_SCHEMA, orient="row"), k=1)
 
 
 def _check_name(name: str) -> None:
@@ -210,5 +149,21 @@ def _make_keys(work: Work, portfolio_id: UUID) -> dict[str, Secret]:
             )
         )
     work.session.flush()
-    incoming.create(work.session.connection(), checkfirst=True)
     return {field_class: key for field_class, (key, _) in made.items()}
+
+
+def _settle(work: Work, portfolio: Portfolio, file_digest: bytes, stored: list[Stored]) -> None:
+    """The whole file is read: is it new, and what does it come to?"""
+    same_file = select(Portfolio.id).where(tenancy.own(work, Portfolio), Portfolio.file_digest == file_digest)
+    if twin := work.session.scalar(same_file):
+        raise AlreadyUploaded(portfolio=twin)
+    mine = (tenancy.own(work, Case), Case.portfolio_id == portfolio.id)
+    totals = work.session.execute(select(Case.currency, func.sum(Case.balance)).where(*mine).group_by(Case.currency))
+    portfolio.balances = {currency: str(total) for currency, total in totals}
+    portfolio.borrower_count = work.session.scalar(select(func.count(Case.borrower_id.distinct())).where(*mine)) or 0
+    portfolio.case_count = sum(batch.cases for batch in stored)
+    portfolio.refused_count = sum(batch.refused for batch in stored)
+    portfolio.row_count = portfolio.case_count + portfolio.refused_count
+    portfolio.state = UPLOADED if portfolio.case_count else REFUSED
+    portfolio.file_digest = file_digest
+    work.session.flush()

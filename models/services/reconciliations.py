@@ -10,24 +10,22 @@ from typing import Any, Final
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import Select, TableClause, and_, exists, func, insert, literal, select, union, update
+from sqlalchemy import Select, TableClause, exists, select, union, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from models import attribution, reconciliation
+from models import reconciliation
 from models.break_item import Break, Match
-from models.business_day import ZONE
 from models.claim import Claim
-from models.ids import new_ids
 from models.ledger import LedgerPayment
-from models.placement import PlacedCase, Placement
-from models.services import audit, bulk, tenancy, turns
+from models.placement import PlacedCase
+from models.services import attributions, audit, bulk, pages, tenancy, turns
 from models.services.job_runs import Report, quietly
 from models.work import Work
 
 TOLERANCE: Final = Decimal("0.01")
 DAY_WINDOW: Final = 3
 OPEN, CLOSED = "open", "closed"
-MATCHED_LATER, RESTATED = "matched_later", "restated"  # the causes with which a run closes a break
+AUTOMATIC = MATCHED_LATER, RESTATED = "matched_later", "restated"  # the causes with which a run closes a break
 # Whose turn it is to clear a break of this kind.
 OWNERS: Final = {
     "missing_here": "agency",
@@ -45,7 +43,7 @@ def run(work: Work, business_date: dt.date, report: Report = quietly) -> dict[st
     turns.take(work, "reconciliation")
     cases = _open_cases(work)
     claims = bulk.read(work, _claims(work, cases), reconciliation.CLAIMS)
-    attributed = attribution.attribute(*payments_and_spans(work, cases))
+    attributed = attributions.attribute(work, cases)
     standing = bulk.read(work, _standing_links(work, cases), reconciliation.STANDING)
     report(40)
     found = reconciliation.match(claims, attributed, TOLERANCE, DAY_WINDOW, standing)
@@ -66,38 +64,15 @@ def run(work: Work, business_date: dt.date, report: Report = quietly) -> dict[st
 
 def list_breaks(work: Work, state: str | None = None, after: UUID | None = None, limit: int = 50) -> list[Break]:
     """Newest first: a lender's, or those of the agency."""
-    query = select(Break).where(tenancy.own(work, Break)).order_by(Break.id.desc()).limit(limit)
+    query = select(Break).where(tenancy.own(work, Break))
     if state:
         query = query.where(Break.state == state)
-    return list(work.session.scalars(query.where(Break.id < after) if after else query))
+    return list(work.session.scalars(pages.newest(query, Break.id, after, limit)))
 
 
 def list_matches(work: Work, after: UUID | None = None, limit: int = 50) -> list[Match]:
-    query = select(Match).where(tenancy.own(work, Match)).order_by(Match.id.desc()).limit(limit)
-    return list(work.session.scalars(query.where(Match.id < after) if after else query))
-
-
-def payments_and_spans(work: Work, cases: Select[Any]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """All ledger payments of these cases, and every term in which they were placed: what attribution asks for."""
-    columns = [getattr(LedgerPayment, name) for name in attribution.PAYMENTS]
-    payments = select(*columns).where(tenancy.own(work, LedgerPayment), LedgerPayment.case_id.in_(cases))
-    zone = str(ZONE)
-    spans = (
-        select(
-            PlacedCase.placement_id,
-            PlacedCase.agency_id,
-            PlacedCase.case_id,
-            func.date(func.timezone(zone, PlacedCase.started_at)),
-            func.date(func.timezone(zone, PlacedCase.ended_at)),
-            Placement.tail_days,
-            Placement.agency_may_receive,
-        )
-        .join(Placement, and_(Placement.lender_id == PlacedCase.lender_id, Placement.id == PlacedCase.placement_id))
-        .where(tenancy.own(work, PlacedCase), tenancy.own(work, Placement), PlacedCase.case_id.in_(cases))
-    )
-    read_spans = {**attribution.SPANS, "agency_may_receive": pl.String}
-    found = bulk.read(work, spans, read_spans).with_columns(agency_may_receive=pl.col("agency_may_receive") == "t")
-    return bulk.read(work, payments, attribution.PAYMENTS), found
+    query = select(Match).where(tenancy.own(work, Match))
+    return list(work.session.scalars(pages.newest(query, Match.id, after, limit)))
 
 
 def _open_cases(work: Work) -> Select[Any]:
@@ -115,27 +90,28 @@ def _open_cases(work: Work) -> Select[Any]:
     return select(waiting.c.case_id)
 
 
-def _claims(work: Work, cases: Select[Any]) -> Select[Any]:
+def _claims(work: Work, cases: Select[Any]) -> bulk.Query:
     columns = [getattr(Claim, name) for name in reconciliation.CLAIMS]
     return select(*columns).where(tenancy.own(work, Claim), Claim.case_id.in_(cases))
 
 
-def _standing_links(work: Work, cases: Select[Any]) -> Select[Any]:
+def _standing_links(work: Work, cases: Select[Any]) -> bulk.Query:
     return select(Match.claim_id, Match.payment_id).where(tenancy.own(work, Match), Match.case_id.in_(cases))
 
 
 def _post_matches(work: Work, matches: pl.DataFrame) -> None:
     names = ("agency_id", "case_id", "claim_id", "payment_id", "rule", "amount_difference", "days_difference")
-    bulk.append(work, Match, _stamped(work, matches.select(names), "matched_at"))
+    bulk.append(work, Match, bulk.stamped(work, matches.select(names), "matched_at"))
 
 
 def _post_breaks(work: Work, derived: pl.DataFrame) -> tuple[int, int]:
     """Open what is derived and does not stand, close what stands and is not derived: how many of each."""
-    stands = select(Break.kind, Break.claim_id, Break.payment_id, Break.id).where(
-        tenancy.own(work, Break), Break.state == OPEN
+    by_a_person = (Break.state == CLOSED) & Break.cause.not_in(AUTOMATIC)
+    stands = select(Break.kind, Break.claim_id, Break.payment_id, Break.id, Break.state).where(
+        tenancy.own(work, Break), (Break.state == OPEN) | by_a_person
     )
-    standing = bulk.read(work, stands, dict.fromkeys((*_KEY, "id"), pl.String))
-    gone = standing.join(derived, on=_KEY, how="anti", nulls_equal=True)
+    standing = bulk.read(work, stands, dict.fromkeys((*_KEY, "id", "state"), pl.String))
+    gone = standing.filter(pl.col("state") == OPEN).join(derived, on=_KEY, how="anti", nulls_equal=True)
     new = derived.join(standing, on=_KEY, how="anti", nulls_equal=True)
     if gone.height:
         _close(work, bulk.stage(work, Break, gone.select("id")))
@@ -145,9 +121,8 @@ def _post_breaks(work: Work, derived: pl.DataFrame) -> tuple[int, int]:
 
 
 def _close(work: Work, gone: TableClause) -> None:
-    matched = exists().where(
-        tenancy.own(work, Match), (Match.claim_id == Break.claim_id) | (Match.payment_id == Break.payment_id)
-    )
+    unclaimed = Break.claim_id.is_(None) & (Match.payment_id == Break.payment_id)
+    matched = exists().where(tenancy.own(work, Match), (Match.claim_id == Break.claim_id) | unclaimed)
     for cause, condition in ((MATCHED_LATER, matched), (RESTATED, ~matched)):
         work.session.execute(
             update(Break)
@@ -158,11 +133,11 @@ def _close(work: Work, gone: TableClause) -> None:
 
 
 def _open(work: Work, new: pl.DataFrame) -> None:
-    """One row for a break, even if it comes back after a run had closed it. What a person closed stays closed."""
+    """One row for a break, even if it comes back after a run had closed it."""
     columns = ("agency_id", "placement_id", "case_id", *_KEY, "amount_claimed", "amount_booked", "currency")
     owner = pl.col("kind").replace_strict(OWNERS, return_dtype=pl.String)
     rows = new.select(*columns, owner.alias("owner"), pl.lit(OPEN).alias("state"))
-    staged = bulk.stage(work, Break, _stamped(work, rows, "opened_at"))
+    staged = bulk.stage(work, Break, bulk.stamped(work, rows, "opened_at"))
     insertion = upsert(Break).from_select([column.name for column in staged.c], select(staged))
     work.session.execute(
         insertion.on_conflict_do_update(
@@ -173,15 +148,6 @@ def _open(work: Work, new: pl.DataFrame) -> None:
                 "closed_at": None,
                 "opened_at": insertion.excluded.opened_at,
             },
-            where=Break.cause.in_((MATCHED_LATER, RESTATED)),
+            where=Break.cause.in_(AUTOMATIC),
         )
-    )
-
-
-def _stamped(work: Work, rows: pl.DataFrame, moment: str) -> pl.DataFrame:
-    """The rows with the tenant, new ids in their order, and the time of the run."""
-    return rows.with_columns(
-        pl.lit(str(work.tenant_id)).alias("lender_id"),
-        pl.Series("id", [str(new) for new in new_ids(rows.height)], pl.String),
-        pl.lit(work.at.isoformat()).alias(moment),
     )

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from flask import request, url_for
+from flask import current_app, request, url_for
 from flask_babel import lazy_gettext as _
 
 from models.work import AUDITOR
@@ -52,7 +52,9 @@ def frame() -> dict[str, Any]:
             "member_role": ", ".join(known.member.roles),
             "working_for": known.actor.mandate_lender_id,
             "sign_out_url": url_for("door.sign_out"),
-            "nav": [_shown(item) for item in NAVIGATION if may(item.permission) and not _waits(item)],
+            "nav": [
+                _shown(item) for item in NAVIGATION if _has_room(item) and may(item.permission) and not _waits(item)
+            ],
         }
     return shown
 
@@ -62,6 +64,10 @@ def may(permission: str) -> bool:
     known = access.find_known()
     allowed = access.PERMISSIONS[permission][1]
     return bool(known) and any((known.actor.side, role) in allowed for role in known.actor.roles)  # type: ignore[union-attr]
+
+
+def _is_theirs(item: Item) -> bool:
+    return item.endpoint in current_app.view_functions and may(item.permission) and not _waits(item)
 
 
 def _waits(item: Item) -> bool:

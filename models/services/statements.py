@@ -1,0 +1,118 @@
+"""The commission statement of an agreement and a month: the booked lines and what they come to, for both parties."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, select
+
+from models.agreement import Agreement
+from models.commission.statement_file import statement_file
+from models.commission_line import CommissionLine
+from models.errors import NotFound
+from models.services import agreements, audit, commissions, tenancy
+from models.work import Work
+
+
+class Total(NamedTuple):
+    """Sums of the lines in one currency: what was recovered, and what it earns."""
+
+    currency: str
+    line_count: int
+    base_amount: Decimal
+    amount: Decimal
+
+
+class StatementHead(NamedTuple):
+    agreement_id: UUID
+    agreement_number: str
+    lender_name: str
+    agency_name: str
+    period: str  # YYYY-MM
+    totals: list[Total]
+
+
+class Statement(NamedTuple):
+    """`lines` may be one page of them; the totals are of all."""
+
+    head: StatementHead
+    lines: list[CommissionLine]
+
+
+def list_own(work: Work) -> list[StatementHead]:
+    """A lender's statements, or the agency's: the newest month first."""
+    parties = {agreement.id: agreement for agreement in agreements.list_own(work)}
+    found: dict[tuple[str, UUID], list[Total]] = {}
+    for agreement_id, period, *total in work.session.execute(
+        select(CommissionLine.agreement_id, CommissionLine.period, *_total())
+        .where(tenancy.own(work, CommissionLine))
+        .group_by(CommissionLine.agreement_id, CommissionLine.period, CommissionLine.currency)
+        .order_by(CommissionLine.period.desc(), CommissionLine.agreement_id.desc(), CommissionLine.currency)
+    ):
+        found.setdefault((period, agreement_id), []).append(Total(*total))
+    return [_head(parties[agreement_id], period, totals) for (period, agreement_id), totals in found.items()]
+
+
+def get(work: Work, agreement_id: UUID, period: str, after: UUID | None = None, limit: int | None = None) -> Statement:
+    """The statement, its lines in the order in which they were booked; NotFound where nothing is booked."""
+    lines = (
+        select(CommissionLine)
+        .where(
+            tenancy.own(work, CommissionLine),
+            CommissionLine.agreement_id == agreement_id,
+            CommissionLine.period == period,
+        )
+        .order_by(CommissionLine.id)
+        .limit(limit)
+    )
+    head = _get_head(work, agreement_id, period)
+    return Statement(head, list(work.session.scalars(lines.where(CommissionLine.id > after) if after else lines)))
+
+
+def csv_lines(work: Work, agreement_id: UUID, period: str) -> Iterator[str]:
+    """Pieces of the statement file, which `python -m models.commission verify` recomputes. The download is logged."""
+    _get_head(work, agreement_id, period)
+    query = select(*commissions.line_columns()).where(
+        tenancy.own(work, CommissionLine),
+        CommissionLine.agreement_id == agreement_id,
+        CommissionLine.period == period,
+    )
+    lines = commissions.read_lines(work, query)
+    audit.record(
+        work,
+        audit.Action.EXPORT_DOWNLOAD,
+        {"export": "statement", "agreement": agreement_id, "period": period, "rows": lines.height},
+    )
+    return statement_file(lines)
+
+
+def _get_head(work: Work, agreement_id: UUID, period: str) -> StatementHead:
+    agreement = agreements.get(work, agreement_id)
+    totals = work.session.execute(
+        select(*_total())
+        .where(
+            tenancy.own(work, CommissionLine),
+            CommissionLine.agreement_id == agreement_id,
+            CommissionLine.period == period,
+        )
+        .group_by(CommissionLine.currency)
+        .order_by(CommissionLine.currency)
+    )
+    head = _head(agreement, period, [Total(*total) for total in totals])
+    if not head.totals:
+        raise NotFound
+    return head
+
+
+def _head(agreement: Agreement, period: str, totals: list[Total]) -> StatementHead:
+    return StatementHead(agreement.id, agreement.number, agreement.lender_name, agreement.agency_name, period, totals)
+
+
+def _total() -> tuple[ColumnElement[Any], ...]:
+    return (
+        CommissionLine.currency.expression,
+        func.count(),
+        func.sum(CommissionLine.base_amount),
+        func.sum(CommissionLine.amount),
+    )

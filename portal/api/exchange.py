@@ -1,0 +1,136 @@
+"""The exchange: offers, placements and who works which case."""
+
+from typing import Any
+from uuid import UUID
+
+from flask_smorest import Blueprint
+
+from models.services import assignments, offers, placements
+from portal.access import open_work, permit, tenant_work
+from portal.requests import once
+from portal.schemas import exchange as s
+from portal.schemas.base import PageQuery, page, page_of
+
+blueprint = Blueprint("exchange-api", __name__, description="Offers, placements, assignments")
+
+
+@blueprint.post("/offers")
+@permit("offers.create")
+@blueprint.arguments(s.OfferRequest)
+@blueprint.response(201, s.OfferView)
+def create_offer(given: dict[str, Any]) -> Any:
+    """Offer a portfolio's free cases to the agency of an agreement."""
+    with open_work() as work:
+        return once(work, lambda: offers.create(work, **given), lambda offer_id: offers.get(work, offer_id))
+
+
+@blueprint.get("/offers")
+@permit("offers.read")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, page_of(s.OfferView))
+def list_offers(query: dict[str, Any]) -> Any:
+    with open_work() as work:
+        return page(offers.list_own(work, **query), query["limit"])
+
+
+@blueprint.get("/offers/<uuid:offer_id>")
+@permit("offers.read")
+@blueprint.response(200, s.OfferView)
+def read_offer(offer_id: UUID) -> Any:
+    with open_work() as work:
+        return offers.get(work, offer_id)
+
+
+@blueprint.post("/offers/<uuid:offer_id>/accept")
+@permit("offers.decide")
+@blueprint.response(201, s.PlacementView)
+def accept_offer(offer_id: UUID) -> Any:
+    """Accept: the placement starts with the agreement's terms frozen, and waits for its acknowledgement."""
+    with open_work() as work:
+        return once(work, lambda: offers.accept(work, offer_id), lambda made: placements.get(work, made))
+
+
+@blueprint.post("/offers/<uuid:offer_id>/decline")
+@permit("offers.decide")
+@blueprint.arguments(s.DeclineRequest)
+@blueprint.response(200, s.OfferView)
+def decline_offer(given: dict[str, Any], offer_id: UUID) -> Any:
+    with open_work() as work:
+        return offers.decline(work, offer_id, given["reason"])
+
+
+@blueprint.post("/offers/<uuid:offer_id>/withdraw")
+@permit("offers.create")
+@blueprint.response(200, s.OfferView)
+def withdraw_offer(offer_id: UUID) -> Any:
+    with open_work() as work:
+        return offers.withdraw(work, offer_id)
+
+
+@blueprint.get("/placements")
+@permit("placements.read")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, page_of(s.PlacementView))
+def list_placements(query: dict[str, Any]) -> Any:
+    with tenant_work() as work:
+        return page(placements.list_own(work, **query), query["limit"])
+
+
+@blueprint.get("/placements/<uuid:placement_id>")
+@permit("placements.read")
+@blueprint.response(200, s.PlacementView)
+def read_placement(placement_id: UUID) -> Any:
+    with tenant_work() as work:
+        return placements.get(work, placement_id)
+
+
+@blueprint.get("/placements/<uuid:placement_id>/cases")
+@permit("placements.read")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200)
+def list_placement_cases(query: dict[str, Any], placement_id: UUID) -> Any:
+    with tenant_work() as work:
+        found = placements.list_cases(work, placement_id, **query)
+    last = found[-1].case.id if len(found) == query["limit"] else None
+    return {"items": s.PlacedCaseView(many=True).dump(found), "next_after": last}
+
+
+@blueprint.post("/placements/<uuid:placement_id>/acknowledge")
+@permit("placements.acknowledge")
+@blueprint.arguments(s.AcknowledgeRequest)
+@blueprint.response(200, s.PlacementView)
+def acknowledge_placement(given: dict[str, Any], placement_id: UUID) -> Any:
+    """Confirm count and balance; they must be what was placed, or work does not start."""
+    with open_work() as work:
+        return placements.acknowledge(work, placement_id, **given)
+
+
+@blueprint.post("/placements/<uuid:placement_id>/recall")
+@permit("placements.recall")
+@blueprint.arguments(s.RecallRequest)
+@blueprint.response(200, s.CountView)
+def recall_placement(given: dict[str, Any], placement_id: UUID) -> Any:
+    """Take back the whole placement or the cases named; it bites at the next request."""
+    with open_work() as work:
+        return {"count": placements.recall(work, placement_id, **given)}
+
+
+@blueprint.get("/collectors")
+@permit("cases.assign")
+@blueprint.response(200, s.CollectorView(many=True))
+def list_collectors() -> Any:
+    with open_work() as work:
+        return assignments.collectors(work)
+
+
+@blueprint.post("/placements/<uuid:placement_id>/assignments")
+@permit("cases.assign")
+@blueprint.arguments(s.AssignRequest)
+@blueprint.response(200, s.CountView)
+def assign_cases(given: dict[str, Any], placement_id: UUID) -> Any:
+    """Give the cases named to one collector, or deal the unassigned ones out among several by household."""
+    collectors, cases = given["collector_ids"], given["case_ids"]
+    with open_work() as work:
+        if cases is None:
+            return {"count": assignments.assign_evenly(work, placement_id, collectors)}
+        return {"count": assignments.assign(work, placement_id, s.only(collectors), cases)}

@@ -1,0 +1,130 @@
+"""Portfolios, offers, placements and assignments as the API reads and writes them."""
+
+from uuid import UUID
+
+from marshmallow import Schema, fields, validate
+
+from models.buckets import BUCKETS
+from models.errors import Invalid, RowError
+from portal.schemas.base import Money, Rate
+
+
+class UploadQuery(Schema):
+    name = fields.String(required=True, validate=validate.Length(1, 120))
+
+
+class PortfolioView(Schema):
+    id = fields.UUID()
+    name = fields.String()
+    state = fields.String()
+    row_count = fields.Integer()
+    case_count = fields.Integer()
+    borrower_count = fields.Integer()
+    refused_count = fields.Integer()
+    balances = fields.Dict(keys=fields.String(), values=fields.String())
+    created_at = fields.AwareDateTime()
+
+
+class RowErrorView(Schema):
+    """Row 1 is the first data row; the value is never repeated."""
+
+    row = fields.Integer()
+    field = fields.String()
+    code = fields.String()
+
+
+class OfferRequest(Schema):
+    portfolio_id = fields.UUID(required=True)
+    agreement_id = fields.UUID(required=True)
+    buckets = fields.List(fields.String(validate=validate.OneOf(BUCKETS)), load_default=None, allow_none=True)
+    case_limit = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(1, 10_000_000))
+    respond_hours = fields.Integer(load_default=72, validate=validate.Range(1, 24 * 60))
+
+
+class OfferView(Schema):
+    """What both sides see; the agency sees strata and totals, and no case, until it accepts."""
+
+    id = fields.UUID()
+    agreement_id = fields.UUID()
+    kind = fields.String()
+    state = fields.String()
+    currency = fields.String()
+    case_count = fields.Integer()
+    borrower_count = fields.Integer()
+    balance = Money()
+    strata = fields.Dict()
+    decline_reason = fields.String(allow_none=True)
+    created_at = fields.AwareDateTime()
+    expires_at = fields.AwareDateTime()
+    decided_at = fields.AwareDateTime(allow_none=True)
+
+
+class DeclineRequest(Schema):
+    reason = fields.String(required=True, validate=validate.Length(1, 200))
+
+
+class PlacementView(Schema):
+    id = fields.UUID()
+    offer_id = fields.UUID()
+    agreement_id = fields.UUID()
+    lender_name = fields.String()
+    agency_name = fields.String()
+    state = fields.String()
+    agreement_number = fields.String()
+    contingency_rate = Rate()
+    tail_days = fields.Integer()
+    agency_may_receive = fields.Boolean()
+    currency = fields.String()
+    case_count = fields.Integer()
+    referred_amount = Money()
+    started_at = fields.AwareDateTime()
+    expires_at = fields.AwareDateTime()
+    acknowledged_at = fields.AwareDateTime(allow_none=True)
+    ended_at = fields.AwareDateTime(allow_none=True)
+    end_reason = fields.String(allow_none=True)
+
+
+class AcknowledgeRequest(Schema):
+    case_count = fields.Integer(required=True)
+    balance = Money(required=True)
+
+
+class RecallRequest(Schema):
+    reason = fields.String(required=True, validate=validate.Length(1, 60))
+    case_ids = fields.List(fields.UUID(), load_default=None, allow_none=True, validate=validate.Length(1, 10_000))
+
+
+class AssignRequest(Schema):
+    """One collector with cases, or several among whom the unassigned cases are dealt out by household."""
+
+    collector_ids = fields.List(fields.UUID(), required=True, validate=validate.Length(1, 500))
+    case_ids = fields.List(fields.UUID(), load_default=None, allow_none=True, validate=validate.Length(1, 10_000))
+
+
+class CollectorView(Schema):
+    id = fields.UUID()
+    name = fields.String()
+    case_count = fields.Integer()
+
+
+class CountView(Schema):
+    count = fields.Integer()
+
+
+class PlacedCaseView(Schema):
+    id = fields.UUID(attribute="case.id")
+    reference = fields.String(attribute="case.reference")
+    status = fields.String(attribute="case.status")
+    balance = Money(attribute="case.balance")
+    referred_amount = Money(attribute="placed.referred_amount")
+    placement_seq = fields.Integer(attribute="placed.placement_seq")
+    ended_at = fields.AwareDateTime(attribute="placed.ended_at", allow_none=True)
+    end_reason = fields.String(attribute="placed.end_reason", allow_none=True)
+    collector_id = fields.UUID(allow_none=True)
+
+
+def only(ids: list[UUID]) -> UUID:
+    """The one collector that named cases are given to."""
+    if len(ids) != 1:
+        raise Invalid(errors=[RowError(0, "collector_ids", "one_expected")])
+    return ids[0]
