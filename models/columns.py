@@ -152,8 +152,8 @@ def judged(batch: Batch, columns: Iterable[Column], texts: pl.DataFrame, crossed
     codes = faults(texts, columns)
     codes = codes.with_columns(pl.coalesce(codes[name], crossed[name]).alias(name) for name in crossed.columns)
     errors = error_rows(codes)
-    rows = values(texts.join(errors, on="row", how="anti", maintain_order="left"), columns)
-    return Batch(rows, pl.concat([batch.errors, errors]).sort("row", maintain_order=True))
+    good = texts.join(errors, on="row", how="anti", maintain_order="left") if errors.height else texts
+    return Batch(values(good, columns), pl.concat([batch.errors, errors]).sort("row", maintain_order=True))
 
 
 class Seen:

@@ -80,7 +80,7 @@ def read_table(source: Source, header: Header, *, may_be_empty: bool = False) ->
     """Batches in file order, at least one; raises Invalid (row 0) where the file as a whole is refused.
 
     The faults of a row, all of field `*`: encoding, row_too_long, broken_quotes, too_few_fields,
-    too_many_fields, truncated_row. Without any row the file is refused as `no_rows`, unless it `may_be_empty`.
+    too_many_fields, truncated_row. Without any row the file is refused as `header_only`, unless it `may_be_empty`.
     """
     chunks = iter(source if isinstance(source, Upload) else Upload(source))
     start = _first_bytes(chunks)
@@ -92,7 +92,7 @@ def read_table(source: Source, header: Header, *, may_be_empty: bool = False) ->
         if rows_seen or may_be_empty:
             yield batch
     if not rows_seen and not may_be_empty:
-        raise refused([RowError(0, "*", "no_rows")])
+        raise refused([RowError(0, "*", "header_only")])
 
 
 def refused(errors: list[RowError]) -> Invalid:

@@ -1,19 +1,37 @@
-"""The ordinary case, made by the real verbs: a lender, agencies, an auditor and their people."""
+"""The ordinary case, made by the real verbs: a lender, agencies, an auditor, their people, cases and placements."""
 
+import csv
 import datetime as dt
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID, uuid4
 
 from models.agreement import Agreement
 from models.database import Database
+from models.identifiers import check_character
 from models.member import Member
+from models.offer import Offer
 from models.organisation import Organisation
-from models.services import agreements, mandates, members, organisations
+from models.placement import Placement
+from models.portfolio import Portfolio
+from models.services import agreements, mandates, members, offers, organisations, placements, portfolios
 from models.work import OPERATOR, Actor
 
 PASSWORD = "correct horse battery staple"
+
+
+@dataclass(frozen=True)
+class Debt:
+    """A row of a case file; `borrower` is any number, and equal numbers are one person."""
+
+    borrower: int
+    balance: str = "1000.00"
+    dpd: int = 45
+    currency: str = "CNY"
+    product: str = "credit_card"
+    case_number: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +97,58 @@ class World:
         )._replace(**changes)
         with self.database.work(lender.actor) as work:
             return agreements.create(work, agency.organisation.code, terms)
+
+    def portfolio(self, lender: Someone, cases: int | Iterable[Debt] = 3) -> Portfolio:
+        """An uploaded file of the debts given, or of so many, each of another borrower."""
+        debts = [Debt(borrower) for borrower in range(1, cases + 1)] if isinstance(cases, int) else cases
+        with self.database.work(lender.actor) as work:
+            return portfolios.upload(work, [case_file(debts)], f"portfolio {uuid4().hex[:6]}")
+
+    def offer(self, lender: Someone, agency: Someone, cases: int | Iterable[Debt] = 3, **terms: object) -> Offer:
+        """A new portfolio, offered to the agency under a new agreement."""
+        portfolio, agreement = self.portfolio(lender, cases), self.agreement(lender, agency, **terms)
+        with self.database.work(lender.actor) as work:
+            return offers.create(work, portfolio.id, agreement.id)
+
+    def placement(
+        self,
+        lender: Someone,
+        agency: Someone,
+        cases: int | Iterable[Debt] = 3,
+        acknowledged: bool = True,
+        **terms: object,
+    ) -> Placement:
+        """Accepted by the agency, and acknowledged unless told otherwise."""
+        offer = self.offer(lender, agency, cases, **terms)
+        with self.database.work(agency.actor) as work:
+            placement = offers.accept(work, offer.id)
+        if acknowledged:
+            with self.database.work(agency.actor) as work:
+                placement = placements.acknowledge(work, placement.id, placement.case_count, placement.referred_amount)
+        return placement
+
+    def case_ids(self, placement: Placement, lender: Someone) -> list[UUID]:
+        """The cases of a placement, in order of upload."""
+        with self.database.work(lender.actor) as work:
+            return sorted(line.case.id for line in placements.list_cases(work, placement.id, limit=200))
+
+
+def case_file(debts: Iterable[Debt]) -> bytes:
+    """A CSV of valid rows; each case number is new unless given."""
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(["case_number", "product", "currency", "balance", "dpd", "name", "id_number", "mobile"])
+    for debt in debts:
+        number = debt.case_number or f"K-{uuid4().hex[:6]}-{uuid4().hex[:6]}"
+        identity = ["张三", _resident_id(debt.borrower), f"138{debt.borrower:08d}"]
+        rows.writerow([number, debt.product, debt.currency, debt.balance, debt.dpd, *identity])
+    return text.getvalue().encode()
+
+
+def _resident_id(number: int) -> str:
+    born = dt.date(1970, 1, 1) + dt.timedelta(days=number % 9000)
+    body = f"110101{born:%Y%m%d}{number // 9000 + 1:03d}"
+    return body + check_character(body)
 
 
 def _actor(organisation: Organisation, member: Member) -> Actor:

@@ -13,6 +13,7 @@ from models.business_day import day_of
 from models.errors import Invalid, NotFound, RowError
 from models.ids import new_id
 from models.job_run import JobRun
+from models.organisation import LENDER, Tenant
 from models.services import pages, tenancy
 from models.work import OPERATOR, Work
 
@@ -117,6 +118,11 @@ def list_own(work: Work, after: UUID | None = None, limit: int = 50) -> list[Job
     if work.actor.side != OPERATOR:
         query = query.where(tenancy.mine(work, JobRun))
     return list(work.session.scalars(pages.newest(query, JobRun.id, after, limit)))
+
+
+def list_lenders(work: Work) -> list[UUID]:
+    """Every lender, by id: whom the jobs run for. The list of tenants is the only one without row security."""
+    return list(work.session.scalars(select(Tenant.id).where(Tenant.kind == LENDER).order_by(Tenant.id)))
 
 
 def find_last_start(work: Work, job: str) -> dt.datetime | None:

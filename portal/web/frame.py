@@ -52,9 +52,7 @@ def frame() -> dict[str, Any]:
             "member_role": ", ".join(known.member.roles),
             "working_for": known.actor.mandate_lender_id,
             "sign_out_url": url_for("door.sign_out"),
-            "nav": [
-                _shown(item) for item in NAVIGATION if _has_room(item) and may(item.permission) and not _waits(item)
-            ],
+            "nav": [_shown(item) for item in NAVIGATION if _is_theirs(item)],
         }
     return shown
 

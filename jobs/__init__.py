@@ -1,0 +1,1 @@
+"""When it happens: the timetable, the clock and the worker."""

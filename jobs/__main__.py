@@ -1,0 +1,66 @@
+"""`python -m jobs`: clock and worker in one process. `python -m jobs reconciliation 2026-01-05`: one run by hand."""
+
+import argparse
+import asyncio
+import datetime as dt
+import logging
+import sys
+
+from crypto.custody import LocalKeyring
+from crypto.vault import Vault
+from jobs import clock, nightly, worker
+from jobs.timetable import JOBS, Job
+from models import cluster
+from models.database import Database
+from models.objects import open_store
+from models.settings import Settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0: stopped by a signal, or every lender's run is done; 1: a run by hand failed."""
+    parser = argparse.ArgumentParser(prog="python -m jobs", description=__doc__)
+    parser.add_argument("job", nargs="?", choices=sorted(JOBS), help="run this job once, for every lender, and end")
+    parser.add_argument("business_date", nargs="?", type=dt.date.fromisoformat, help="YYYY-MM-DD")
+    asked = parser.parse_args(arguments)
+    if asked.job and not asked.business_date:
+        parser.error("a run by hand needs its business date")
+    settings = Settings.from_environment()
+    url = cluster.login_url(settings)
+    database = Database(url, Vault(LocalKeyring(settings.keyring)))
+    try:
+        if asked.job:
+            return run_by_hand(database, JOBS[asked.job], asked.business_date)
+        serve(database, url, settings)
+        return 0
+    finally:
+        database.close()
+
+
+def run_by_hand(database: Database, job: Job, business_date: dt.date) -> int:
+    """Print what was done, a line for each lender."""
+    failures = 0
+    for lender_id in nightly.list_lenders(database):
+        try:
+            counts = nightly.run(database, job, lender_id, business_date)
+        except nightly.JobFailed as failed:
+            failures += 1
+            print(f"{lender_id}  failed: {failed}", file=sys.stderr)
+        else:
+            print(f"{lender_id}  " + "  ".join(f"{name} {count}" for name, count in counts.items()))
+    return 1 if failures else 0
+
+
+def serve(database: Database, url: str, settings: Settings) -> None:
+    """Until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("apscheduler.executors").setLevel(logging.WARNING)  # A line every second says nothing.
+    ticking = clock.make(database, open_store(settings.object_store))
+    ticking.start()
+    try:
+        asyncio.run(worker.serve(worker.make_app(database, url), database))
+    finally:
+        ticking.shutdown(wait=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

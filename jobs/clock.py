@@ -1,0 +1,34 @@
+"""The clock: it ticks in every process, and may. What it queues stands once, because `job_run` is unique."""
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from jobs import integration, nightly
+from jobs.timetable import TIMETABLE, Job, due_dates
+from models.business_day import ZONE
+from models.database import Database
+from models.objects import ObjectStore
+
+INTEGRATION_SECONDS = 1
+
+
+def make(database: Database, objects: ObjectStore) -> BackgroundScheduler:
+    """A clock that stands still until it is started; then it makes good the nights that were missed, and ticks on."""
+    clock = BackgroundScheduler(
+        timezone=ZONE, job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
+    )
+    for job in TIMETABLE:
+        nightly_at = CronTrigger(hour=job.at.hour, minute=job.at.minute, timezone=ZONE)
+        clock.add_job(tick, nightly_at, args=(database, job), id=job.name)
+        clock.add_job(tick, args=(database, job), id=f"{job.name} at start")
+    clock.add_job(
+        integration.run, IntervalTrigger(seconds=INTEGRATION_SECONDS, timezone=ZONE), args=(database, objects)
+    )
+    return clock
+
+
+def tick(database: Database, job: Job) -> int:
+    """Queue what is due of one job, for every lender; answers how many runs are new."""
+    dates = due_dates(job, database.clock())
+    return sum(nightly.schedule(database, job, lender_id, dates) for lender_id in nightly.list_lenders(database))

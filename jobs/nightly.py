@@ -1,0 +1,55 @@
+"""One run of one job for one lender: open the work, call the verb, keep the counts."""
+
+import datetime as dt
+from uuid import UUID
+
+from jobs.timetable import Job
+from models.business_day import day_of
+from models.database import Database
+from models.services import job_runs, organisations
+from models.work import JOBS, OPERATOR, Actor
+
+NOBODY = UUID(int=0)
+
+
+class JobFailed(Exception):
+    """Names the class of what went wrong and nothing more: its text could hold a value."""
+
+
+def run(database: Database, job: Job, lender_id: UUID, business_date: dt.date) -> dict[str, int]:
+    """What was done is committed together with the run's `done`, so a killed run has done nothing."""
+    actor = actor_of(job.name, lender_id)
+
+    def report(percent: int) -> None:
+        with database.work(actor) as beside:
+            job_runs.report(beside, job.name, business_date, percent)
+
+    with database.work(actor) as work:
+        job_runs.start(work, job.name, business_date)
+    try:
+        with database.work(actor) as work:
+            counts = job.run(work, business_date, report)
+            job_runs.finish(work, job.name, business_date, counts)
+    except Exception as failure:
+        error_class = type(failure).__name__
+        with database.work(actor) as work:
+            job_runs.fail(work, job.name, business_date, error_class)
+        raise JobFailed(error_class) from None
+    return counts
+
+
+def schedule(database: Database, job: Job, lender_id: UUID, dates: list[dt.date]) -> int:
+    """Queue the runs of these dates that no clock has queued yet; a lender has none from before it came."""
+    with database.work(actor_of(job.name, lender_id)) as work:
+        came_on = day_of(organisations.get_own(work).created_at)
+        runs = [job_runs.schedule(work, job.name, date) for date in dates if date >= came_on]
+    return len([run for run in runs if run])
+
+
+def list_lenders(database: Database) -> list[UUID]:
+    with database.work(actor_of("clock", NOBODY, OPERATOR)) as work:
+        return job_runs.list_lenders(work)
+
+
+def actor_of(name: str, org_id: UUID, side: str = JOBS) -> Actor:
+    return Actor(side=side, org_id=org_id, name=name)

@@ -1,0 +1,89 @@
+"""The worker: takes tasks from the queue, runs each as its job, and frees what a killed worker left behind."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable
+from uuid import UUID
+
+from procrastinate import App, PsycopgConnector, RetryStrategy
+from procrastinate.exceptions import ConnectorException
+from procrastinate.jobs import Job as Task
+from procrastinate.jobs import Status
+from sqlalchemy.engine import make_url
+
+from jobs import nightly
+from jobs.timetable import JOBS, TIMETABLE, Job
+from models.database import Database
+from models.queue import QUEUE
+from models.services import job_runs
+
+ATTEMPTS_MAX = 5
+RETRY_SECONDS = 10  # and so on, doubling
+TASKS_AT_ONCE = 2
+HEARTBEAT_SECONDS = 5.0
+STALLED_SECONDS = 30.0  # a worker silent for so long is taken for dead
+
+
+def make_app(database: Database, url: str) -> App:
+    """The queue's app, one task for each job; `url` is where the database's login connects."""
+    conninfo = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    options = "-c role=consign_jobs -c search_path=procrastinate,public"
+    app = App(connector=PsycopgConnector(conninfo=conninfo, kwargs={"options": options}))
+    for job in TIMETABLE:
+        # `max_attempts` counts the retries after the first.
+        retry = RetryStrategy(max_attempts=ATTEMPTS_MAX - 1, wait=RETRY_SECONDS, exponential_wait=2)
+        app.task(name=job.name, queue=QUEUE, retry=retry)(_task(database, job))
+    return app
+
+
+def _task(database: Database, job: Job) -> Callable[[str, str], None]:
+    def run(org_id: str, business_date: str) -> None:
+        nightly.run(database, job, UUID(org_id), dt.date.fromisoformat(business_date))
+
+    return run
+
+
+async def serve(
+    app: App,
+    database: Database,
+    heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    stalled_seconds: float = STALLED_SECONDS,
+) -> None:
+    """Work until SIGTERM or SIGINT; what has begun is finished first."""
+    async with app.open_async():
+        sweeper = asyncio.create_task(_sweep(app, database, heartbeat_seconds, stalled_seconds))
+        try:
+            await app.run_worker_async(
+                queues=[QUEUE],
+                concurrency=TASKS_AT_ONCE,
+                delete_jobs="successful",  # The truth about what ran is in job_run.
+                update_heartbeat_interval=heartbeat_seconds,
+                stalled_worker_timeout=stalled_seconds,
+            )
+        finally:
+            sweeper.cancel()
+
+
+async def _sweep(app: App, database: Database, every_seconds: float, stalled_seconds: float) -> None:
+    while True:
+        for task in await app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=stalled_seconds):
+            try:
+                await _free(app, database, task)
+            except ConnectorException:
+                continue  # Another worker's sweep was quicker.
+        await asyncio.sleep(every_seconds)
+
+
+async def _free(app: App, database: Database, task: Task) -> None:
+    """Back into the queue, unless it has taken too many workers with it already."""
+    if task.attempts + 1 < ATTEMPTS_MAX:
+        await app.job_manager.retry_job(task)
+        return
+    await app.job_manager.finish_job(task, Status.FAILED, delete_job=False)
+    await asyncio.to_thread(_give_up, database, task)
+
+
+def _give_up(database: Database, task: Task) -> None:
+    job, lender_id = JOBS[task.task_name], UUID(str(task.task_kwargs["org_id"]))
+    with database.work(nightly.actor_of(job.name, lender_id)) as work:
+        job_runs.fail(work, job.name, dt.date.fromisoformat(str(task.task_kwargs["business_date"])), "WorkerKilled")
