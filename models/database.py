@@ -1,6 +1,5 @@
 """The database handle: one pool, and `work(actor)`, the only way into a transaction."""
 
-import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,11 +7,8 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 
 from crypto.vault import Vault
+from models.clock import utc_now
 from models.work import Actor, Clock, Work, enter
-
-
-def utc_now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
 
 
 class Database:

@@ -1,9 +1,8 @@
-"""Bulk sealing: batches of good rows go in; masks, blind tokens and sealed cells come out, nothing in the clear."""
+"""Bulk sealing: good rows of a case file go in; masks, blind tokens and sealed cells come out."""
 
 import os
-from collections.abc import Generator, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 
@@ -12,8 +11,7 @@ from crypto.masking import mask
 from crypto.secret import Secret
 from crypto.tokens import token
 from models import case_file
-from models.case_file import CaseBatch
-from models.ids import new_ids
+from models.ids import new_id_texts
 
 SALT_BYTES = 32
 FIELDS = {
@@ -53,18 +51,6 @@ FIGURES = {  # what stays readable: the column's name in the table, and in the f
 }
 
 
-class SealedBatch(NamedTuple):
-    """`rows`: FIGURES; `case_id`, and `borrower_id` for a person new to the lender, in hex; `masks`, a JSON object
-    where null stands for no value; bytes: `id_token`, `mobile_token`, `mobile_2_token` (null where it is the same
-    number), `salt`, and a cell for each class in FIELDS (null where it has no value).
-
-    `errors`: row, field, code of the rows refused.
-    """
-
-    rows: pl.DataFrame
-    errors: pl.DataFrame
-
-
 class Sealer:
     """Seals the cases of one portfolio. Under the lender's index key equal ids and phones have equal tokens."""
 
@@ -73,8 +59,13 @@ class Sealer:
         self._index_key = index_key
 
     def seal(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The `rows` of a SealedBatch for those of a CaseBatch."""
-        ids = [id_.hex for id_ in new_ids(2 * rows.height)]
+        """`rows` are those of a CaseBatch; the answer holds nothing in the clear, one row for each:
+
+        FIGURES; `case_id`, and `borrower_id` in case the person is new to the lender, in hex; `masks`, a JSON object
+        where null stands for no value; as bytes `id_token`, `mobile_token`, `mobile_2_token` (null also where it is
+        the same number), `salt`, and a cell for each class in FIELDS (null where it has no value).
+        """
+        ids = new_id_texts(2 * rows.height)
         noise = os.urandom(SALT_BYTES * rows.height)
         salts = [noise[at : at + SALT_BYTES] for at in range(0, len(noise), SALT_BYTES)]
         return rows.select(
@@ -88,18 +79,6 @@ class Sealer:
             salt=pl.Series(salts, dtype=pl.Binary),
             **self._sealed(rows, salts),
         )
-
-    def seal_ahead(self, batches: Iterator[CaseBatch]) -> Generator[SealedBatch]:
-        """Reads and seals one batch in a thread while the caller stores the one before. Close it when done."""
-        with ThreadPoolExecutor(1, "intake") as thread:
-            coming = thread.submit(self._next, batches)
-            while batch := coming.result():
-                coming = thread.submit(self._next, batches)
-                yield batch
-
-    def _next(self, batches: Iterator[CaseBatch]) -> SealedBatch | None:
-        batch = next(batches, None)
-        return SealedBatch(self.seal(batch.rows), batch.errors) if batch else None
 
     def _tokens(self, kind: str, values: pl.Series) -> pl.Series:
         tokens = [None if value is None else token(self._index_key, kind, value) for value in values.to_list()]

@@ -16,6 +16,7 @@ class Settings:
     keyring: Path
     host: str  # names the audit logs: <host>/log/<organisation id>
     secure_cookies: bool  # off only for plain HTTP on loopback
+    clock_file: Path | None = None  # a demonstration's shift of the clock; see models/clock.py
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -27,4 +28,5 @@ class Settings:
             keyring=Path(os.environ.get("CONSIGN_KEYRING", home / "keys" / "keyring.json")),
             host=os.environ.get("CONSIGN_HOST", "consign.localhost"),
             secure_cookies=os.environ.get("CONSIGN_SECURE_COOKIES", "1") != "0",
+            clock_file=Path(clock) if (clock := os.environ.get("CONSIGN_CLOCK_FILE")) else None,
         )

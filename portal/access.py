@@ -56,6 +56,8 @@ PERMISSIONS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "placements.acknowledge": ("exchange", (MANAGER,)),
     "placements.recall": ("exchange", (PORTFOLIO,)),
     "cases.assign": ("working", (MANAGER,)),
+    "worklist.read": ("read", ANY_AGENCY),
+    "cases.list": ("read", (*ANY_LENDER, AUDIT)),
     "cases.read": ("read", (*ANY_LENDER, *ANY_AGENCY, AUDIT)),
     "cases.release": ("release", (PORTFOLIO, COMPLIANCE, *ANY_AGENCY)),
     "contacts.record": ("working", ANY_AGENCY),

@@ -12,6 +12,7 @@ from marshmallow import Schema
 
 from crypto.custody import PLATFORM, LocalKeyring
 from crypto.vault import Vault
+from models.clock import clock_of
 from models.cluster import login_url
 from models.database import Database
 from models.settings import Settings
@@ -56,7 +57,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         LOG_HOST=settings.host,
     )
     app.extensions["consign.settings"] = settings
-    app.extensions["consign.database"] = database or Database(login_url(settings), open_vault(settings))
+    app.extensions["consign.database"] = database or Database(login_url(settings), open_vault(settings), clock_of(settings))
     Babel(app, locale_selector=chosen_language)
     Bootstrap5(app)
     formats.install(app.jinja_env, lambda: str(get_locale()), page_clock)

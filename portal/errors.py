@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from flask import Flask, Response, json, redirect, render_template, request, url_for
+from marshmallow import ValidationError
 from psycopg import errors as pg
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from werkzeug.exceptions import HTTPException
@@ -29,6 +30,8 @@ STATUSES: tuple[tuple[type[errors.Refusal], HTTPStatus], ...] = (
     (errors.Refusal, HTTPStatus.BAD_REQUEST),
 )
 
+JSON_TYPES = {"application/json", "application/problem+json"}
+
 # What werkzeug and webargs refuse before a view runs.
 HTTP_CODES = {
     400: "malformed_request",
@@ -45,6 +48,7 @@ HTTP_CODES = {
 def register(app: Flask) -> None:
     app.register_error_handler(errors.Refusal, refused)
     app.register_error_handler(HTTPException, http_refused)
+    app.register_error_handler(ValidationError, shape_refused)
     app.register_error_handler(IntegrityError, constraint_refused)
     app.register_error_handler(OperationalError, database_unavailable)
     app.register_error_handler(Exception, failed)
@@ -65,6 +69,11 @@ def http_refused(error: HTTPException) -> Response:
         return error.get_response()  # type: ignore[return-value]
     data: dict[str, Any] = getattr(error, "data", None) or {}
     return problem(status, HTTP_CODES.get(status, "refused"), field_errors(data.get("messages", {})), {})
+
+
+def shape_refused(error: ValidationError) -> Response:
+    """A page's form that no browser of ours would have sent."""
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", field_errors(error.messages), {})
 
 
 def constraint_refused(error: IntegrityError) -> Response:
@@ -122,7 +131,8 @@ def problem(status: HTTPStatus, code: str, rows: list[errors.RowError], facts: d
 
 
 def wants_problem() -> bool:
-    return request.path.startswith("/api/") or request.accept_mimetypes.best == "application/problem+json"
+    """Programs, and the scripts of our pages."""
+    return request.path.startswith("/api/") or request.accept_mimetypes.best in JSON_TYPES
 
 
 def field_errors(messages: Any, path: str = "") -> list[errors.RowError]:

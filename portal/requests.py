@@ -19,9 +19,15 @@ Made = TypeVar("Made", bound=Identified)
 
 
 def once(work: Work, act: Callable[[], Made], again: Callable[[UUID], Made]) -> Made:
-    """Do `act` once per Idempotency-Key; a repeated request gets `again(id of what was made)`."""
-    digest = sha256(f"{request.method} {request.full_path}\n".encode() + request.get_data()).digest()
-    return idempotency.once(work, request.headers.get("Idempotency-Key"), digest, act, again)
+    """Do `act` once per Idempotency-Key (a page's form carries its own); again, `again(id of what was made)`."""
+    body = request.get_data()  # before the form is looked at, which would leave nothing to read
+    digest = sha256(f"{request.method} {request.full_path}\n".encode() + (body or _form_bytes())).digest()
+    key = request.headers.get("Idempotency-Key") or request.form.get("idempotency_key")
+    return idempotency.once(work, key, digest, act, again)
+
+
+def _form_bytes() -> bytes:
+    return repr(sorted(request.form.items(multi=True))).encode()
 
 
 def uploaded() -> Iterator[bytes]:

@@ -177,6 +177,51 @@ OUTCOMES = {
     "refused": N_("Declined to talk"),
 }
 
+RELEASE_REASONS = {
+    "contact_borrower": N_("To contact the borrower"),
+    "verify_identity": N_("To verify who is speaking"),
+    "locate_borrower": N_("To find a borrower lost from contact"),
+    "verify_payment": N_("To verify a payment"),
+    "answer_complaint": N_("To answer a complaint"),
+    "audit_sample": N_("Sample for an audit"),
+}
+
+# Why a case stands where it stands in the worklist, and what comes next.
+URGENCIES = {
+    "promise_overdue": N_("Promise overdue"),
+    "promise_due_today": N_("Promise due today"),
+    "never_contacted": N_("Never contacted"),
+    "balance_high": N_("High balance"),
+}
+NEXT_STEPS = {
+    "promise_overdue": N_("Ask why the promise was missed"),
+    "promise_due_today": N_("Confirm today's payment"),
+    "never_contacted": N_("Make first contact"),
+    "": N_("Contact again"),
+}
+
+END_REASONS = {
+    "lender_request": N_("At the lender's request"),
+    "complaint": N_("Complaint"),
+    "dispute": N_("Dispute"),
+    "hardship": N_("Hardship"),
+    "legal_action": N_("Legal action"),
+    "debt_sold": N_("Debt sold"),
+    "conduct": N_("Conduct"),
+    "placed_in_error": N_("Placed in error"),
+    "term_over": N_("Term ended"),
+}
+
+ACTIONS = {
+    "release": N_("Unseal"),
+    "record_contact": N_("Log a contact"),
+    "record_promise": N_("Record a promise"),
+    "record_claim": N_("Claim a payment"),
+    "assign": N_("Assign"),
+    "offer": N_("Offer"),
+    "recall": N_("Recall"),
+}
+
 PAID_TO = {"lender": N_("Lender"), "agency": N_("Agency"), "platform": N_("Platform")}
 
 TABLES: dict[str, Mapping[str, str | LazyString]] = {
@@ -187,6 +232,11 @@ TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "party": PARTIES,
     "outcome": OUTCOMES,
     "paid_to": PAID_TO,
+    "release_reason": RELEASE_REASONS,
+    "urgency": URGENCIES,
+    "next_step": NEXT_STEPS,
+    "end_reason": END_REASONS,
+    "action": ACTIONS,
     "error": MESSAGES,
 }
 

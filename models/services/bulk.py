@@ -21,7 +21,7 @@ ROWS_PER_PIECE = 50_000  # of one COPY: bounds the text held in memory
 def read(work: Work, query: Query, schema: Schema) -> pl.DataFrame:
     """The query's rows, its columns in the order of `schema`. Ids come as text, times as UTC microseconds."""
     work.session.flush()
-    compiled = query.compile(dialect=work.session.connection().dialect)
+    compiled = query.compile(dialect=work.session.connection().dialect, compile_kwargs={"render_postcompile": True})
     raw = b"".join(_copied(work, f"copy ({compiled}) to stdout (format csv)", compiled.params))
     if not raw:
         return pl.DataFrame(schema=schema)

@@ -1,171 +1,135 @@
-"""The way of a sealed batch into the tables: COPY into a temporary one, then INSERT … SELECT under the policies."""
+"""The way of a case file into the tables, batch by batch: sealed, copied aside, inserted under the policies."""
 
 import datetime as dt
-from io import BytesIO
-from typing import NamedTuple
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 import polars as pl
-from psycopg import Connection
-from sqlalchemy import (
-    ARRAY,
-    BindParameter,
-    Column,
-    Date,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Numeric,
-    Table,
-    Text,
-    Uuid,
-    and_,
-    delete,
-    func,
-    insert,
-    literal,
-    select,
-    union_all,
-)
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BindParameter, TableClause, and_, delete, func, insert, literal, select, text, union_all
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from models.borrower import Borrower
 from models.case import OPEN, Case, CaseSalt, CaseSealing, PhoneToken
+from models.case_file import CaseBatch
 from models.errors import RowError
-from models.intake import FIELDS, FIGURES, SealedBatch
+from models.intake import FIELDS, FIGURES, Sealer
 from models.portfolio import PortfolioError
-from models.services import tenancy
+from models.services import bulk, tenancy
 from models.tabular import error_frame
 from models.work import Work
 
 # PostgreSQL may write it to a disk: it holds figures, masks, tokens and sealed bytes, nothing in the clear.
-incoming = Table(
-    "incoming_case",
-    MetaData(),
-    Column("row", Integer),
-    Column("reference", Text),
-    Column("product", Text),
-    Column("region", Text),
-    Column("currency", Text),
-    Column("principal", Numeric(18, 2)),
-    Column("interest", Numeric(18, 2)),
-    Column("fees", Numeric(18, 2)),
-    Column("balance", Numeric(18, 2)),
-    Column("dpd", Integer),
-    Column("bucket", Text),
-    Column("age_band", Text),
-    Column("overdue_since_on", Date),
-    Column("opened_on", Date),
-    Column("masks", JSONB),
-    Column("case_id", Uuid),
-    Column("borrower_id", Uuid),  # of a person new to the lender
-    Column("id_token", LargeBinary),
-    Column("mobile_token", LargeBinary),
-    Column("mobile_2_token", LargeBinary),
-    Column("salt", LargeBinary),
-    *(Column(field_class, LargeBinary) for field_class in FIELDS),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
-)
-BYTES = [column.name for column in incoming.columns if isinstance(column.type, LargeBinary)]
+INCOMING = {
+    **dict.fromkeys(("row", "dpd"), "integer"),
+    **dict.fromkeys(("reference", "product", "region", "currency", "bucket", "age_band"), "text"),
+    **dict.fromkeys(("principal", "interest", "fees", "balance"), "numeric(18, 2)"),
+    **dict.fromkeys(("overdue_since_on", "opened_on"), "date"),
+    **dict.fromkeys(("case_id", "borrower_id"), "uuid"),
+    "masks": "jsonb",
+    **dict.fromkeys(("id_token", "mobile_token", "mobile_2_token", "salt", *FIELDS), "bytea"),
+}
+BYTES = [name for name, kind in INCOMING.items() if kind == "bytea"]
+CASE_FIGURES = [name for name in FIGURES if name != "row"]
 
 
 class Stored(NamedTuple):
-    """How many rows of a batch became cases, and how many were refused."""
+    """How many rows became cases, and how many were refused."""
 
     cases: int
     refused: int
 
 
-def prepare(work: Work) -> None:
-    incoming.create(work.session.connection(), checkfirst=True)
+Sealed: TypeAlias = tuple[pl.DataFrame, pl.DataFrame]  # Sealer.seal's rows, and the faults of the others
 
 
-def store(work: Work, portfolio_id: UUID, batch: SealedBatch, balance_on: dt.date) -> Stored:
-    """Join the borrowers, insert the cases with what belongs to them, and record the faults."""
-    _copy(work, batch.rows)
-    taken = _drop_taken(work)
-    _insert_borrowers(work)
-    _insert_cases(work, portfolio_id, balance_on)
-    _insert_sealed(work)
-    _insert_phone_tokens(work)
-    errors = pl.concat([batch.errors, taken])
-    _insert_errors(work, portfolio_id, errors)
-    return Stored(batch.rows.height - taken.height, errors["row"].n_unique())
+def store(work: Work, portfolio_id: UUID, batches: Iterator[CaseBatch], sealer: Sealer, balance_on: dt.date) -> Stored:
+    """Every batch: join its borrowers, insert its cases with what belongs to them, and record its faults."""
+    incoming = bulk.make(work, INCOMING)
+    stored = Stored(0, 0)
+
+    def read_and_seal() -> Sealed | None:
+        batch = next(batches, None)
+        return (sealer.seal(batch.rows), batch.errors) if batch else None
+
+    with ThreadPoolExecutor(1, "intake") as thread:
+        coming = thread.submit(read_and_seal)
+        while sealed := coming.result():
+            rows, errors = sealed
+            # The thread seals while PostgreSQL inserts, not while we copy: they would only fight for the interpreter.
+            _copy(work, incoming, rows)
+            coming = thread.submit(read_and_seal)
+            taken = _insert(work, portfolio_id, incoming, balance_on)
+            errors = pl.concat([errors, taken])
+            _insert_errors(work, portfolio_id, errors)
+            stored = Stored(stored.cases + rows.height - taken.height, stored.refused + errors["row"].n_unique())
+    return stored
 
 
-def _copy(work: Work, rows: pl.DataFrame) -> None:
+def _copy(work: Work, incoming: TableClause, rows: pl.DataFrame) -> None:
     as_hex = (pl.lit("\\x") + pl.col(BYTES).bin.encode("hex")).name.keep()
-    lines = BytesIO()
-    rows.select(incoming.columns.keys()).with_columns(as_hex).write_csv(lines, include_header=False)
-    raw = work.session.connection().connection.driver_connection
-    assert isinstance(raw, Connection)
-    with raw.cursor() as cursor:
-        cursor.execute("truncate incoming_case")
-        with cursor.copy("copy incoming_case from stdin (format csv)") as copy:
-            copy.write(lines.getbuffer())
+    work.session.execute(text(f"truncate {incoming.name}"))
+    bulk.fill(work, incoming, rows.with_columns(as_hex))
 
 
-def _drop_taken(work: Work) -> pl.DataFrame:
-    """Take out the rows whose case number the lender has used already; answers their faults."""
-    taken = (
-        delete(incoming)
-        .where(tenancy.own(work, Case), Case.reference == incoming.c.reference)
-        .returning(incoming.c.row)
-    )
-    rows = work.session.scalars(taken).all()
-    return error_frame([RowError(row, "case_number", "case_number_exists") for row in rows])
+def _insert(work: Work, portfolio_id: UUID, incoming: TableClause, balance_on: dt.date) -> pl.DataFrame:
+    """Insert what came in but for case numbers that the lender has used already; answers the faults of those."""
+    taken = _drop_taken(work, incoming)
+    _insert_borrowers(work, incoming)
+    _insert_cases(work, portfolio_id, incoming, balance_on)
+    _insert_sealed(work, incoming)
+    _insert_phone_tokens(work, incoming)
+    return error_frame([RowError(row, "case_number", "case_number_exists") for row in taken])
 
 
-def _insert_borrowers(work: Work) -> None:
+def _drop_taken(work: Work, incoming: TableClause) -> list[int]:
+    same_number = and_(tenancy.own(work, Case), Case.reference == incoming.c.reference)
+    return list(work.session.scalars(delete(incoming).where(same_number).returning(incoming.c.row)))
+
+
+def _insert_borrowers(work: Work, incoming: TableClause) -> None:
     new = select(_lender(work), incoming.c.borrower_id, incoming.c.id_token, literal(work.at))
     statement = insert_or(Borrower).from_select(["lender_id", "id", "id_token", "created_at"], new)
     work.session.execute(statement.on_conflict_do_nothing(index_elements=["lender_id", "id_token"]))
 
 
-def _insert_cases(work: Work, portfolio_id: UUID, balance_on: dt.date) -> None:
-    figures = [incoming.c[name] for name in FIGURES if name != "row"]
-    rows = select(
-        _lender(work),
-        incoming.c.case_id,
-        literal(portfolio_id),
-        Borrower.id,
-        literal(balance_on),
-        literal(OPEN),
-        func.jsonb_strip_nulls(incoming.c.masks),
-        *figures,
-    ).join(Borrower, and_(tenancy.own(work, Borrower), Borrower.id_token == incoming.c.id_token))
-    names = ["lender_id", "id", "portfolio_id", "borrower_id", "balance_on", "status", "masks"]
-    work.session.execute(insert(Case).from_select([*names, *(column.name for column in figures)], rows))
+def _insert_cases(work: Work, portfolio_id: UUID, incoming: TableClause, balance_on: dt.date) -> None:
+    same_person = and_(tenancy.own(work, Borrower), Borrower.id_token == incoming.c.id_token)
+    values: dict[str, Any] = {
+        "lender_id": _lender(work),
+        "id": incoming.c.case_id,
+        "portfolio_id": literal(portfolio_id),
+        "borrower_id": Borrower.id,
+        "balance_on": literal(balance_on),
+        "status": literal(OPEN),
+        "masks": func.jsonb_strip_nulls(incoming.c.masks),
+        **{name: incoming.c[name] for name in CASE_FIGURES},
+    }
+    rows = select(*values.values()).select_from(incoming).join(Borrower, same_person)
+    work.session.execute(insert(Case).from_select(list(values), rows))
 
 
-def _insert_sealed(work: Work) -> None:
+def _insert_sealed(work: Work, incoming: TableClause) -> None:
     salts = select(_lender(work), incoming.c.case_id, incoming.c.salt)
     work.session.execute(insert(CaseSalt).from_select(["lender_id", "case_id", "salt"], salts))
-    cells = select(_lender(work), incoming.c.case_id, literal(1), literal(1), *(incoming.c[name] for name in FIELDS))
-    names = ["lender_id", "case_id", "version", "epoch", *FIELDS]
-    work.session.execute(insert(CaseSealing).from_select(names, cells))
+    first = literal(1)
+    cells = select(_lender(work), incoming.c.case_id, first, first, *(incoming.c[name] for name in FIELDS))
+    work.session.execute(insert(CaseSealing).from_select(["lender_id", "case_id", "version", "epoch", *FIELDS], cells))
 
 
-def _insert_phone_tokens(work: Work) -> None:
+def _insert_phone_tokens(work: Work, incoming: TableClause) -> None:
+    first, other = incoming.c.mobile_token, incoming.c.mobile_2_token
     tokens = union_all(
-        select(_lender(work), incoming.c.mobile_token, incoming.c.case_id),
-        select(_lender(work), incoming.c.mobile_2_token, incoming.c.case_id).where(
-            incoming.c.mobile_2_token.is_not(None)
-        ),
+        select(_lender(work), first, incoming.c.case_id),
+        select(_lender(work), other, incoming.c.case_id).where(other.is_not(None)),
     )
     work.session.execute(insert(PhoneToken).from_select(["lender_id", "token", "case_id"], tokens))
 
 
 def _insert_errors(work: Work, portfolio_id: UUID, errors: pl.DataFrame) -> None:
-    columns = [
-        func.unnest(literal(errors[name].to_list(), ARRAY(kind)))
-        for name, kind in (("row", Integer), ("field", Text), ("code", Text))
-    ]
-    rows = select(_lender(work), literal(portfolio_id), *columns)
-    names = ["lender_id", "portfolio_id", "row", "field", "code"]
-    work.session.execute(insert(PortfolioError).from_select(names, rows))
+    ids = {"lender_id": str(work.tenant_id), "portfolio_id": str(portfolio_id)}
+    bulk.append(work, PortfolioError, errors.with_columns(**{name: pl.lit(id_) for name, id_ in ids.items()}))
 
 
 def _lender(work: Work) -> BindParameter[UUID]:

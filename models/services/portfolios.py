@@ -1,24 +1,20 @@
 """Portfolios: a lender's file of cases, read once, sealed on the way in, and not kept."""
 
 from collections.abc import Iterable
-from contextlib import closing
 from uuid import UUID
 
-import polars as pl
-from psycopg.errors import LockNotAvailable
-from sqlalchemy import Text, cast, func, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import func, select
 
 from crypto.secret import Secret
 from models.business_day import day_of
 from models.case import Case
 from models.case_file import read_cases
-from models.errors import AlreadyUploaded, Conflict, Invalid, NotFound, RowError
+from models.errors import AlreadyUploaded, Invalid, NotFound, RowError
 from models.identifiers import looks_personal
 from models.ids import new_id
 from models.intake import Sealer
 from models.portfolio import FIELD_CLASSES, REFUSED, UPLOADED, ClassKey, Portfolio, PortfolioError
-from models.services import audit, incoming_cases, organisations, tenancy
+from models.services import audit, bulk, incoming_cases, organisations, pages, tenancy, turns
 from models.services.incoming_cases import Stored
 from models.strata import CASE_SCHEMA, Strata, stratify
 from models.tabular import Upload
@@ -31,17 +27,16 @@ def upload(work: Work, stream: Iterable[bytes], name: str) -> Portfolio:
     """Store a case file (CSV in UTF-8 or GB18030, XLSX): its good rows as cases, its bad rows as PortfolioErrors.
 
     Where no row is good, the portfolio is `refused`. Raises Invalid where the file as a whole is none,
-    AlreadyUploaded where the lender has this very file, Conflict while another of its files is being read.
+    AlreadyUploaded where the lender has this very file, Unavailable while another of its files is being read.
     """
     _check_name(name)
-    _take_turn(work)
+    # One file of a lender at a time: two would wait for each other's borrowers, and could do so in a circle.
+    turns.take(work, "portfolios")
     file = Upload(stream)
     portfolio = _begin(work, name)
     sealer = Sealer(portfolio.id.bytes, _make_keys(work, portfolio.id), organisations.open_lender_key(work, "index"))
-    incoming_cases.prepare(work)
     today = day_of(work.at)
-    with closing(sealer.seal_ahead(read_cases(file, today))) as batches:
-        stored = [incoming_cases.store(work, portfolio.id, batch, today) for batch in batches]
+    stored = incoming_cases.store(work, portfolio.id, read_cases(file, today), sealer, today)
     _settle(work, portfolio, file.digest(), stored)
     audit.record(
         work,
@@ -59,8 +54,8 @@ def upload(work: Work, stream: Iterable[bytes], name: str) -> Portfolio:
 
 def list_own(work: Work, after: UUID | None = None, limit: int = 50) -> list[Portfolio]:
     """Newest first, those before the portfolio `after`."""
-    page = select(Portfolio).where(tenancy.own(work, Portfolio)).order_by(Portfolio.id.desc()).limit(limit)
-    return list(work.session.scalars(page.where(Portfolio.id < after) if after else page))
+    own = select(Portfolio).where(tenancy.own(work, Portfolio))
+    return list(work.session.scalars(pages.newest(own, Portfolio.id, after, limit)))
 
 
 def get(work: Work, portfolio_id: UUID) -> Portfolio:
@@ -85,9 +80,9 @@ def list_errors(work: Work, portfolio_id: UUID) -> list[PortfolioError]:
 def strata(work: Work, portfolio_id: UUID) -> Strata:
     """The lender's own view of its cases: nothing is merged."""
     get(work, portfolio_id)
-    columns = [cast(Case.borrower_id, Text), *(getattr(Case, name) for name in list(CASE_SCHEMA)[1:])]
-    cases = work.session.execute(select(*columns).where(tenancy.own(work, Case), Case.portfolio_id == portfolio_id))
-    return stratify(pl.DataFrame(cases.all(), schema=CASE_SCHEMA, orient="row"), k=1)
+    columns = [getattr(Case, name) for name in CASE_SCHEMA]
+    cases = select(*columns).where(tenancy.own(work, Case), Case.portfolio_id == portfolio_id)
+    return stratify(bulk.read(work, cases, CASE_SCHEMA), k=1)
 
 
 def _check_name(name: str) -> None:
@@ -99,17 +94,6 @@ def _check_name(name: str) -> None:
     errors = [RowError(0, "name", code) for code, found in faults.items() if found]
     if errors:
         raise Invalid(errors=errors)
-
-
-def _take_turn(work: Work) -> None:
-    """One file of a lender at a time: two would wait for each other's borrowers, and could do so in a circle."""
-    turn = func.pg_advisory_xact_lock(func.hashtextextended(f"{work.tenant_id}/portfolios", 0))
-    try:
-        work.session.execute(select(turn))
-    except OperationalError as error:
-        if isinstance(error.orig, LockNotAvailable):
-            raise Conflict("upload_in_progress") from None
-        raise
 
 
 def _begin(work: Work, name: str) -> Portfolio:
@@ -152,7 +136,7 @@ def _make_keys(work: Work, portfolio_id: UUID) -> dict[str, Secret]:
     return {field_class: key for field_class, (key, _) in made.items()}
 
 
-def _settle(work: Work, portfolio: Portfolio, file_digest: bytes, stored: list[Stored]) -> None:
+def _settle(work: Work, portfolio: Portfolio, file_digest: bytes, stored: Stored) -> None:
     """The whole file is read: is it new, and what does it come to?"""
     same_file = select(Portfolio.id).where(tenancy.own(work, Portfolio), Portfolio.file_digest == file_digest)
     if twin := work.session.scalar(same_file):
@@ -161,8 +145,8 @@ def _settle(work: Work, portfolio: Portfolio, file_digest: bytes, stored: list[S
     totals = work.session.execute(select(Case.currency, func.sum(Case.balance)).where(*mine).group_by(Case.currency))
     portfolio.balances = {currency: str(total) for currency, total in totals}
     portfolio.borrower_count = work.session.scalar(select(func.count(Case.borrower_id.distinct())).where(*mine)) or 0
-    portfolio.case_count = sum(batch.cases for batch in stored)
-    portfolio.refused_count = sum(batch.refused for batch in stored)
+    portfolio.case_count = stored.cases
+    portfolio.refused_count = stored.refused
     portfolio.row_count = portfolio.case_count + portfolio.refused_count
     portfolio.state = UPLOADED if portfolio.case_count else REFUSED
     portfolio.file_digest = file_digest

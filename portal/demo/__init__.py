@@ -1,0 +1,1 @@
+"""A demonstration: the main job from end to end, through the same HTTP API that everybody uses."""
