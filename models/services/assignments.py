@@ -52,6 +52,12 @@ def collectors(work: Work) -> list[Collector]:
     return [Collector(*row) for row in rows]
 
 
+def count_unassigned(work: Work, placement_id: UUID) -> int:
+    """Cases the agency holds under the placement that nobody works yet."""
+    cases = _unassigned(work, placements.get(work, placement_id)).subquery()
+    return work.session.scalar(select(func.count()).select_from(cases)) or 0
+
+
 def assign(work: Work, placement_id: UUID, collector_id: UUID, case_ids: list[UUID]) -> int:
     """Give the cases to one collector, whoever had them before; answers how many.
 

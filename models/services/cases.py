@@ -7,7 +7,7 @@ there are masks alone. A collector sees, of all that, the cases assigned to them
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -185,6 +185,12 @@ def get(work: Work, case_id: UUID) -> CaseView:
         offered=work.actor.side == LENDER and _is_offered(work, case),
     )
     return CaseView(case, placement, placed, collector_id, collector_name, actions(standing, work.at))
+
+
+def references(work: Work, case_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """The case numbers of those cases that may be seen now; the others are left out."""
+    named = select(Case.id, Case.reference).where(*_seen(work), Case.id.in_(set(case_ids)))
+    return dict(work.session.execute(named).tuples().all())
 
 
 def timeline(work: Work, case_id: UUID) -> list[TimelineItem]:

@@ -45,9 +45,6 @@ _STANDING: Final[Schema] = {
     **dict.fromkeys(("id", "rule_id", "subject_id", "state"), pl.String),
     "business_date": pl.Date,
 }
-    **dict.fromkeys(("id", "rule_id", "subject_id", "state"), pl.String),
-    "business_date": pl.Date,
-}
 _KEY: Final = ("rule_id", "subject_id")
 
 

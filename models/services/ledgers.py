@@ -4,6 +4,7 @@ What names no case of the lender waits in suspense: it is not lost, and never gu
 """
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -61,6 +62,15 @@ _BALANCE: Final = {
     "status": "text",
 }
 _ERROR: Final = {"row": "bigint", "field": "text", "code": "text"}
+
+
+class Suspense(NamedTuple):
+    """What waits without a case, in one currency; reversals count as they are signed."""
+
+    currency: str
+    payment_count: int
+    amount: Decimal
+    oldest_on: dt.date
 
 
 class FeedKey(NamedTuple):
@@ -132,6 +142,16 @@ def list_suspense(work: Work, after: UUID | None = None, limit: int = 50) -> lis
     """Payments without a case, newest first; a sealed reference stays sealed."""
     query = select(LedgerPayment).where(tenancy.own(work, LedgerPayment), LedgerPayment.case_id.is_(None))
     return list(work.session.scalars(pages.newest(query, LedgerPayment.id, after, limit)))
+
+
+def suspense_totals(work: Work) -> list[Suspense]:
+    rows = work.session.execute(
+        select(LedgerPayment.currency, func.count(), func.sum(LedgerPayment.amount), func.min(LedgerPayment.posted_on))
+        .where(tenancy.own(work, LedgerPayment), LedgerPayment.case_id.is_(None))
+        .group_by(LedgerPayment.currency)
+        .order_by(LedgerPayment.currency)
+    )
+    return [Suspense(*row) for row in rows]
 
 
 def suspense_context(lender_id: UUID, payment_id: UUID) -> bytes:

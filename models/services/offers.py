@@ -44,7 +44,7 @@ from models.placement import AWAITING_ACK, PlacedCase, Placement
 from models.services import agreements, audit, bulk, pages, portfolios, tenancy, turns
 from models.states import step
 from models.strata import stratify
-from models.work import Work
+from models.work import LENDER, Work
 
 RESPOND_HOURS_MAX = 30 * 24
 
@@ -80,6 +80,7 @@ def create(
     Left out: cases in another open offer, cases in another currency than the agreement's, and every borrower
     of whom a case is placed with, or offered to, another agency. Conflict `no_cases_to_offer` where none is left.
     """
+    assert work.actor.side == LENDER
     _refuse_impossible(buckets, case_limit, respond_hours)
     portfolio = portfolios.get(work, portfolio_id)
     agreement = agreements.get(work, agreement_id)
@@ -122,11 +123,16 @@ def create(
     return offer
 
 
-def list_own(work: Work, after: UUID | None = None, limit: int = 50) -> list[Offer]:
-    """A lender's offers, or those made to an agency."""
-    return list(
-        work.session.scalars(pages.newest(select(Offer).where(tenancy.own(work, Offer)), Offer.id, after, limit))
-    )
+def list_own(
+    work: Work, after: UUID | None = None, limit: int = 50, state: str | None = None, portfolio_id: UUID | None = None
+) -> list[Offer]:
+    """A lender's offers, or those made to an agency; `portfolio_id` is the lender's to ask for."""
+    query = select(Offer).where(tenancy.own(work, Offer))
+    if state is not None:
+        query = query.where(Offer.state == state)
+    if portfolio_id is not None:
+        query = query.where(Offer.portfolio_id == portfolio_id)
+    return list(work.session.scalars(pages.newest(query, Offer.id, after, limit)))
 
 
 def get(work: Work, offer_id: UUID) -> Offer:
@@ -189,6 +195,7 @@ def decline(work: Work, offer_id: UUID, reason: str) -> Offer:
 
 def withdraw(work: Work, offer_id: UUID) -> Offer:
     """The lender takes an offer back before it is answered."""
+    assert work.actor.side == LENDER
     offer = get(work, offer_id)
     _lock(work, offer)
     _close(work, offer, "withdraw")

@@ -19,7 +19,7 @@ from models.errors import Conflict, Invalid, NotFound, RowError
 from models.placement import LIVE, RECALL_REASONS, TRANSITIONS, Assignment, PlacedCase, Placement
 from models.services import audit, pages, tenancy
 from models.states import step
-from models.work import AGENCY, Work
+from models.work import AGENCY, LENDER, Work
 from models.work_item import HIGH_SHARE, NEW, NEW_HIGH, WorkItem
 
 EXPIRY = "term_over"
@@ -40,9 +40,11 @@ class PlacementCase(NamedTuple):
     collector_id: UUID | None
 
 
-def list_own(work: Work, after: UUID | None = None, limit: int = 50) -> list[Placement]:
+def list_own(work: Work, after: UUID | None = None, limit: int = 50, state: str | None = None) -> list[Placement]:
     """A lender's placements, or those with an agency."""
     query = select(Placement).where(tenancy.own(work, Placement))
+    if state is not None:
+        query = query.where(Placement.state == state)
     return list(work.session.scalars(pages.newest(query, Placement.id, after, limit)))
 
 
@@ -51,6 +53,11 @@ def get(work: Work, placement_id: UUID) -> Placement:
     if found is None:
         raise NotFound
     return found
+
+
+def find_of_offer(work: Work, offer_id: UUID) -> Placement | None:
+    """What an accepted offer became."""
+    return work.session.scalar(select(Placement).where(tenancy.own(work, Placement), Placement.offer_id == offer_id))
 
 
 def figures(work: Work, placement_id: UUID) -> Figures:
@@ -95,6 +102,7 @@ def recall(work: Work, placement_id: UUID, reason: str, case_ids: list[UUID] | N
 
     NotFound unless every case named is placed under this placement now. With its last case a placement ends.
     """
+    assert work.actor.side == LENDER
     if reason not in RECALL_REASONS:
         raise Invalid(errors=[RowError(0, "reason", "unknown_value")])
     if case_ids is not None and not case_ids:
@@ -159,6 +167,16 @@ def list_cases(work: Work, placement_id: UUID, after: UUID | None = None, limit:
         )
     )
     return [PlacementCase(*row) for row in work.session.execute(pages.newest(query, Case.id, after, limit))]
+
+
+def export_cases(work: Work, placement_id: UUID) -> list[PlacementCase]:
+    """All that `list_cases` would page through. The download is logged."""
+    found: list[PlacementCase] = []
+    while part := list_cases(work, placement_id, found[-1].case.id if found else None, pages.LIMIT_MAX):
+        found += part
+    subject = {"export": "placement_cases", "placement": placement_id, "rows": len(found)}
+    audit.record(work, audit.Action.EXPORT_DOWNLOAD, subject)
+    return found
 
 
 def _lock(work: Work, placement: Placement) -> None:

@@ -1,26 +1,49 @@
 """Portfolios: a lender's file of cases, read once, sealed on the way in, and not kept."""
 
 from collections.abc import Iterable
+from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import case, exists, func, literal, select
+from sqlalchemy.dialects.postgresql import array
 
 from crypto.secret import Secret
 from models.business_day import day_of
-from models.case import Case
+from models.case import CURED, PAID_OFF, Case
 from models.case_file import read_cases
 from models.errors import AlreadyUploaded, Invalid, NotFound, RowError
 from models.identifiers import looks_personal
 from models.ids import new_id
 from models.intake import Sealer
+from models.offer import OfferedCase
 from models.portfolio import FIELD_CLASSES, REFUSED, UPLOADED, ClassKey, Portfolio, PortfolioError
 from models.services import audit, bulk, incoming_cases, organisations, pages, tenancy, turns
 from models.services.incoming_cases import Stored
-from models.strata import CASE_SCHEMA, Strata, stratify
+from models.strata import BALANCE_BAND_ABOVE, BALANCE_BANDS, CASE_SCHEMA, Strata, stratify
 from models.tabular import Upload
 from models.work import Work
 
 NAME_CHARS_MAX = 100
+
+
+class Progress(NamedTuple):
+    """Where the cases of a portfolio are now; each is counted once, in the first of these that holds."""
+
+    placed: int
+    closed: int  # paid off or cured
+    offered: int
+    free: int
+
+
+class GridCell(NamedTuple):
+    """Cases of one bucket and one band of balances, in one currency."""
+
+    currency: str
+    bucket: str
+    balance_band: str
+    case_count: int
+    balance: Decimal
 
 
 def upload(work: Work, stream: Iterable[bytes], name: str) -> Portfolio:
@@ -83,6 +106,43 @@ def strata(work: Work, portfolio_id: UUID) -> Strata:
     columns = [getattr(Case, name) for name in CASE_SCHEMA]
     cases = select(*columns).where(tenancy.own(work, Case), Case.portfolio_id == portfolio_id)
     return stratify(bulk.read(work, cases, CASE_SCHEMA), k=1)
+
+
+def progress(work: Work, portfolio_id: UUID) -> Progress:
+    get(work, portfolio_id)
+    offered = exists().where(OfferedCase.lender_id == Case.lender_id, OfferedCase.case_id == Case.id, OfferedCase.open)
+    place = case(
+        (Case.agency_id.is_not(None), literal("placed")),
+        (Case.status.in_((PAID_OFF, CURED)), literal("closed")),
+        (offered, literal("offered")),
+        else_=literal("free"),
+    )
+    placed = select(place.label("place")).where(tenancy.own(work, Case), Case.portfolio_id == portfolio_id).subquery()
+    counted = work.session.execute(select(placed.c.place, func.count()).group_by(placed.c.place))
+    return Progress(**(dict.fromkeys(Progress._fields, 0) | dict(counted.tuples())))
+
+
+def grid(work: Work, portfolio_id: UUID) -> list[GridCell]:
+    """The lender's own cases by bucket and balance, as they stand now; a cell without cases is left out."""
+    get(work, portfolio_id)
+    bands = (*BALANCE_BANDS.values(), BALANCE_BAND_ABOVE)
+    band = func.width_bucket(Case.balance, array([literal(Decimal(below)) for below in BALANCE_BANDS]))
+    banded = (
+        select(Case.currency, Case.bucket, Case.balance, band.label("band"))
+        .where(tenancy.own(work, Case), Case.portfolio_id == portfolio_id)
+        .subquery()
+    )
+    cell = (banded.c.currency, banded.c.bucket, banded.c.band)
+    rows = work.session.execute(select(*cell, func.count(), func.sum(banded.c.balance)).group_by(*cell).order_by(*cell))
+    return [GridCell(currency, bucket, bands[at], count, balance) for currency, bucket, at, count, balance in rows]
+
+
+def list_keys(work: Work, portfolio_id: UUID) -> list[ClassKey]:
+    """The newest key of each field class, in the order of FIELD_CLASSES."""
+    get(work, portfolio_id)
+    keys = select(ClassKey).where(tenancy.own(work, ClassKey), ClassKey.portfolio_id == portfolio_id)
+    newest = {key.field_class: key for key in work.session.scalars(keys.order_by(ClassKey.epoch))}
+    return [newest[field_class] for field_class in FIELD_CLASSES if field_class in newest]
 
 
 def _check_name(name: str) -> None:

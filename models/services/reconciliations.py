@@ -6,11 +6,11 @@ open break. A match stands once it is posted; a payment that comes late matches 
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import Select, TableClause, exists, select, union, update
+from sqlalchemy import Select, TableClause, exists, func, select, union, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from models import reconciliation
@@ -38,6 +38,15 @@ OWNERS: Final = {
 _KEY: Final = ("kind", "claim_id", "payment_id")
 
 
+class OpenBreaks(NamedTuple):
+    """How many breaks of a kind wait for one side, and since when the oldest does."""
+
+    kind: str
+    owner: str
+    break_count: int
+    oldest_at: dt.datetime
+
+
 def run(work: Work, business_date: dt.date, report: Report = quietly) -> dict[str, int]:
     """Match what is open and bring the breaks up to date; run again, it posts nothing."""
     turns.take(work, "reconciliation")
@@ -62,12 +71,27 @@ def run(work: Work, business_date: dt.date, report: Report = quietly) -> dict[st
     return counts
 
 
-def list_breaks(work: Work, state: str | None = None, after: UUID | None = None, limit: int = 50) -> list[Break]:
+def list_breaks(
+    work: Work, state: str | None = None, after: UUID | None = None, limit: int = 50, kind: str | None = None
+) -> list[Break]:
     """Newest first: a lender's, or those of the agency."""
     query = select(Break).where(tenancy.own(work, Break))
     if state:
         query = query.where(Break.state == state)
+    if kind:
+        query = query.where(Break.kind == kind)
     return list(work.session.scalars(pages.newest(query, Break.id, after, limit)))
+
+
+def open_breaks(work: Work) -> list[OpenBreaks]:
+    """What is open, by kind and by whose turn it is; the kind of which there is most comes first."""
+    rows = work.session.execute(
+        select(Break.kind, Break.owner, func.count(), func.min(Break.opened_at))
+        .where(tenancy.own(work, Break), Break.state == OPEN)
+        .group_by(Break.kind, Break.owner)
+        .order_by(func.count().desc(), Break.kind, Break.owner)
+    )
+    return [OpenBreaks(*row) for row in rows]
 
 
 def list_matches(work: Work, after: UUID | None = None, limit: int = 50) -> list[Match]:

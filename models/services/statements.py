@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Numeric, cast, func, select
 
 from models.agreement import Agreement
 from models.commission.statement_file import statement_file
@@ -14,11 +14,36 @@ from models.errors import NotFound
 from models.services import agreements, audit, commissions, tenancy
 from models.work import Work
 
+CLAWBACK = "clawback"  # the component of the line of a payment that was taken back
+
 
 class Total(NamedTuple):
     """Sums of the lines in one currency: what was recovered, and what it earns."""
 
     currency: str
+    line_count: int
+    base_amount: Decimal
+    amount: Decimal
+
+
+class Breakdown(NamedTuple):
+    """The way from what borrowers paid to what the agency is owed; the last three sum to it."""
+
+    currency: str
+    recovered: Decimal
+    base_amount: Decimal  # the part of it that earns
+    commission: Decimal
+    clawback: Decimal  # for payments taken back: zero or below
+    adjustment: Decimal  # of lines booked before
+
+    @property
+    def payable(self) -> Decimal:
+        return self.commission + self.clawback + self.adjustment
+
+
+class RateGroup(NamedTuple):
+    currency: str
+    rate: Decimal
     line_count: int
     base_amount: Decimal
     amount: Decimal
@@ -54,30 +79,58 @@ def list_own(work: Work) -> list[StatementHead]:
     return [_head(parties[agreement_id], period, totals) for (period, agreement_id), totals in found.items()]
 
 
-def get(work: Work, agreement_id: UUID, period: str, after: UUID | None = None, limit: int | None = None) -> Statement:
+def get(
+    work: Work,
+    agreement_id: UUID,
+    period: str,
+    after: UUID | None = None,
+    limit: int | None = None,
+    rate: Decimal | None = None,
+) -> Statement:
     """The statement, its lines in the order in which they were booked; NotFound where nothing is booked."""
-    lines = (
-        select(CommissionLine)
-        .where(
-            tenancy.own(work, CommissionLine),
-            CommissionLine.agreement_id == agreement_id,
-            CommissionLine.period == period,
-        )
-        .order_by(CommissionLine.id)
-        .limit(limit)
-    )
+    lines = select(CommissionLine).where(*_of(work, agreement_id, period)).order_by(CommissionLine.id).limit(limit)
+    if rate is not None:
+        lines = lines.where(CommissionLine.rate == rate)
     head = _get_head(work, agreement_id, period)
     return Statement(head, list(work.session.scalars(lines.where(CommissionLine.id > after) if after else lines)))
+
+
+def breakdown(work: Work, agreement_id: UUID, period: str) -> list[Breakdown]:
+    """One for each currency, from the booked lines."""
+    first = CommissionLine.adjusts_id.is_(None)
+    clawed_back = CommissionLine.component == CLAWBACK
+    paid = cast(CommissionLine.derivation["payment"]["amount"].astext, Numeric(18, 2))
+    query = (
+        select(
+            CommissionLine.currency,
+            _sum(paid, first & ~clawed_back),
+            _sum(CommissionLine.base_amount, first & ~clawed_back),
+            _sum(CommissionLine.amount, first & ~clawed_back),
+            _sum(CommissionLine.amount, first & clawed_back),
+            _sum(CommissionLine.amount, ~first),
+        )
+        .where(*_of(work, agreement_id, period))
+        .group_by(CommissionLine.currency)
+        .order_by(CommissionLine.currency)
+    )
+    return [Breakdown(*row) for row in work.session.execute(query)]
+
+
+def rate_groups(work: Work, agreement_id: UUID, period: str) -> list[RateGroup]:
+    """The lines summed by rate, the highest first."""
+    query = (
+        select(CommissionLine.currency, CommissionLine.rate, *_total()[1:])
+        .where(*_of(work, agreement_id, period))
+        .group_by(CommissionLine.currency, CommissionLine.rate)
+        .order_by(CommissionLine.currency, CommissionLine.rate.desc())
+    )
+    return [RateGroup(*row) for row in work.session.execute(query)]
 
 
 def csv_lines(work: Work, agreement_id: UUID, period: str) -> Iterator[str]:
     """Pieces of the statement file, which `python -m models.commission verify` recomputes. The download is logged."""
     _get_head(work, agreement_id, period)
-    query = select(*commissions.line_columns()).where(
-        tenancy.own(work, CommissionLine),
-        CommissionLine.agreement_id == agreement_id,
-        CommissionLine.period == period,
-    )
+    query = select(*commissions.line_columns()).where(*_of(work, agreement_id, period))
     lines = commissions.read_lines(work, query)
     audit.record(
         work,
@@ -91,11 +144,7 @@ def _get_head(work: Work, agreement_id: UUID, period: str) -> StatementHead:
     agreement = agreements.get(work, agreement_id)
     totals = work.session.execute(
         select(*_total())
-        .where(
-            tenancy.own(work, CommissionLine),
-            CommissionLine.agreement_id == agreement_id,
-            CommissionLine.period == period,
-        )
+        .where(*_of(work, agreement_id, period))
         .group_by(CommissionLine.currency)
         .order_by(CommissionLine.currency)
     )
@@ -103,6 +152,18 @@ def _get_head(work: Work, agreement_id: UUID, period: str) -> StatementHead:
     if not head.totals:
         raise NotFound
     return head
+
+
+def _of(work: Work, agreement_id: UUID, period: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        tenancy.own(work, CommissionLine),
+        CommissionLine.agreement_id == agreement_id,
+        CommissionLine.period == period,
+    )
+
+
+def _sum(amount: Any, where: ColumnElement[bool]) -> ColumnElement[Any]:
+    return func.coalesce(func.sum(amount).filter(where), Decimal("0.00"))
 
 
 def _head(agreement: Agreement, period: str, totals: list[Total]) -> StatementHead:

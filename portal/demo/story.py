@@ -112,8 +112,8 @@ class Story:
         self.told.figures |= {"cases": made["case_count"], "sealed_cells": self.portfolio["sealed_cells"]}
         self._step(
             "portfolio",
-            f"{made['case_count']:,} cases of {made['borrower_count']:,} borrowers stand, {made['refused_count']:,} rows"
-            f" refused with their reason, {self.portfolio['sealed_cells']:,} cells sealed in {seconds:.1f} s",
+            f"{made['case_count']:,} cases of {made['borrower_count']:,} borrowers stand,"
+            f" {made['refused_count']:,} rows refused with their reason, {self.portfolio['sealed_cells']:,} cells sealed in {seconds:.1f} s",
         )
 
     def place(self) -> None:
@@ -165,7 +165,7 @@ class Story:
             for collector, case in queue[:10]:
                 half = _money(Decimal(case["balance"]) / 2)
                 due = f"{self.today + dt.timedelta(days=7)}"
-                collector.client.post(f"/cases/{case['id']}/promises", {"amount": half, "due_on": due})
+                collector.client.post(f"/cases/{case['id']}/promises", {"amount": half, "currency": case["currency"], "due_on": due})
         # Opened and never called: found when its day is over. No contact is reported for the last case.
         idle_collector, idle_case = self.worked[1][-1]
         self._release(idle_collector, idle_case)
@@ -218,8 +218,8 @@ class Story:
         }
         self._step(
             "ledger",
-            f"{payments['row_count']} payments ({payments['suspense_count']} in suspense), {balances['row_count']} balances;"
-            f" {len(matches)} claims matched, {len(breaks)} breaks; recovered CNY {recovered:,.2f},"
+            f"{payments['row_count']} payments ({payments['suspense_count']} in suspense),"
+            f" {balances['row_count']} balances; {len(matches)} claims matched, {len(breaks)} breaks; recovered CNY {recovered:,.2f},"
             f" commission CNY {commission:,.2f}",
         )
 
@@ -422,5 +422,5 @@ def _money(amount: Decimal) -> str:
     return f"{amount.quantize(Decimal('0.01'))}"
 
 
-def _file(rows: Iterable[Iterable[object]]) -> bytes:
-    return "".join(csv_lines(rows)).encode()
+def _file(rows: Iterable[Iterable[object]]) -> Iterator[bytes]:
+    return (line.encode() for line in csv_lines(rows))

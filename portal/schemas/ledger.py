@@ -1,8 +1,11 @@
 """The lender's ledger, breaks and statements as the API reads and writes them."""
 
+from typing import Any
+
 from marshmallow import Schema, fields, validate
 
-from portal.schemas.base import Money, PageQuery
+from models.services.statements import StatementHead, Total
+from portal.schemas.base import Money, PageQuery, Rate
 
 
 class FeedQuery(Schema):
@@ -65,3 +68,51 @@ class MatchView(Schema):
     amount_difference = Money()
     days_difference = fields.Integer()
     matched_at = fields.AwareDateTime()
+
+
+class StatementHeadView(Schema):
+    agreement_id = fields.UUID()
+    agreement_number = fields.String()
+    lender_name = fields.String()
+    agency_name = fields.String()
+    period = fields.String(metadata={"example": "2026-03"})
+    currency = fields.String()
+    recovered = Money()
+    commission = Money()
+    line_count = fields.Integer()
+
+
+class StatementLineView(Schema):
+    """An adjustment names the line it corrects."""
+
+    id = fields.UUID()
+    case_id = fields.UUID()
+    placement_id = fields.UUID()
+    component = fields.String()
+    cause_id = fields.UUID(metadata={"description": "The payment in the lender's ledger."})
+    sequence = fields.Integer()
+    adjusts_id = fields.UUID(allow_none=True)
+    base_amount = Money()
+    rate = Rate()
+    amount = Money()
+    currency = fields.String()
+    effective_on = fields.Date()
+    posted_on = fields.Date()
+    derivation = fields.Dict()
+    booked_at = fields.AwareDateTime()
+
+
+class StatementView(Schema):
+    heads = fields.List(fields.Nested(StatementHeadView), metadata={"description": "One for each currency."})
+    lines = fields.List(fields.Nested(StatementLineView))
+    next_after = fields.UUID(allow_none=True)
+
+
+def head_of(head: StatementHead, total: Total) -> dict[str, Any]:
+    """A statement's head in one of its currencies."""
+    return head._asdict() | {
+        "currency": total.currency,
+        "recovered": total.base_amount,
+        "commission": total.amount,
+        "line_count": total.line_count,
+    }

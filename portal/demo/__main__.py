@@ -1,0 +1,243 @@
+"""`python -m portal.demo`: set everything up, tell the story through the API, then serve what it made."""
+
+import argparse
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from urllib3 import HTTPConnectionPool
+from urllib3.exceptions import HTTPError
+
+from crypto.custody import PLATFORM, LocalKeyring
+from crypto.vault import Vault
+from models import cluster
+from models.clock import ShiftedClock
+from models.database import Database
+from models.ids import new_id
+from models.organisation import OPERATOR
+from models.sample import from_accounts, make_portfolio
+from models.services import members, organisations
+from models.settings import Settings
+from models.work import Actor
+from portal.demo.story import Story, Told
+
+HOST = "127.0.0.1"
+ACCOUNTS_HEADER = b"ID,LIMIT_BAL"  # the public file of credit card accounts, taken as it is
+READY_SECONDS_MAX = 60
+ORDER = (
+    "cases",
+    "sealed_cells",
+    "placed",
+    "releases",
+    "contacts",
+    "claims",
+    "matched",
+    "breaks",
+    "recovered",
+    "commission",
+    "breaches",
+    "audit_entries",
+    "audit_verified",
+)
+
+
+def main() -> int:
+    given = arguments()
+    settings = demo_settings()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        if given.serve:
+            return serve_what_stands(settings, given.port)
+        return tell(settings, given)
+    except KeyboardInterrupt:
+        return 0
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m portal.demo", description=__doc__)
+    parser.add_argument("--cases", type=int, default=6000, help="how many cases the made-up portfolio holds")
+    parser.add_argument("--portfolio", type=Path, help="a case file, or the public file of credit card accounts")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--stop", action="store_true", help="stop after the table")
+    parser.add_argument("--serve", action="store_true", help="serve what an earlier run made")
+    return parser.parse_args()
+
+
+def demo_settings() -> Settings:
+    """Everything below var/demo, plain HTTP on loopback, and a clock that the story moves."""
+    os.environ.setdefault("CONSIGN_HOME", str(Path("var/demo").absolute()))
+    os.environ["CONSIGN_SECURE_COOKIES"] = "0"
+    settings = Settings.from_environment()
+    return replace(settings, clock_file=settings.home / "clock")
+
+
+def tell(settings: Settings, given: argparse.Namespace) -> int:
+    started = time.monotonic()
+    print("Setting up PostgreSQL, roles, migrations and keys …", flush=True)
+    start_clean(settings)
+    password = secrets.token_urlsafe(12)
+    operator = bring_in_operator(settings, password)
+    clock = ShiftedClock(settings.clock_file or settings.home / "clock")
+    port = free_port(given.port)
+    with running(settings, port) as pool:
+        print("The main job, through the HTTP API:", flush=True)
+        story = Story(pool, clock, (*operator, password), lambda line: print(line, flush=True))
+        told = story.tell(portfolio_of(given))
+        told.figures |= verified(story, settings)
+        for statement in story.statements():
+            recompute(statement, settings)
+        story.end()
+        print(f"Told in {time.monotonic() - started:.0f} s.\n")
+        show(told, password)
+        if not given.stop:
+            print(f"\nServing on http://{HOST}:{port}/ (Ctrl-C ends it)", flush=True)
+            signal.pause()
+    print(json.dumps({name: told.figures[name] for name in ORDER}, ensure_ascii=False))
+    return 0 if told.figures["audit_verified"] else 1
+
+
+def serve_what_stands(settings: Settings, port: int) -> int:
+    if not (settings.home / "postgres").exists():
+        print("nothing stands yet: run `make demo` first", file=sys.stderr)
+        return 2
+    cluster.set_up(cluster.start_embedded(settings))
+    with running(settings, free_port(port)) as pool:
+        print(f"Serving on http://{pool.host}:{pool.port}/ (Ctrl-C ends it)", flush=True)
+        signal.pause()
+    return 0
+
+
+def start_clean(settings: Settings) -> None:
+    """A second run begins anew: the database, the objects and the keys of the first are gone."""
+    admin = cluster.start_embedded(settings)
+    cluster.create_roles(admin)
+    with psycopg.connect(admin.set(drivername="postgresql").render_as_string(False), autocommit=True) as connection:
+        connection.execute(f"drop database if exists {cluster.DATABASE} with (force)")
+    shutil.rmtree(settings.object_store, ignore_errors=True)
+    shutil.rmtree(settings.keyring.parent, ignore_errors=True)
+    (settings.home / "clock").write_text("0")
+    cluster.set_up(admin)
+    LocalKeyring(settings.keyring).create(PLATFORM)
+
+
+def bring_in_operator(settings: Settings, password: str) -> tuple[str, str]:
+    """The first operator, made at set-up: its organisation's code and e-mail."""
+    database = Database(cluster.login_url(settings), Vault(LocalKeyring(settings.keyring)))
+    with database.work(Actor(side=OPERATOR, org_id=new_id(), name="set-up")) as work:
+        made = organisations.create(work, OPERATOR, "Consign")
+        members.create(work, OPERATOR, made.id, "operator@consign.example", "operator", ["operator"], password)
+    database.close()
+    return made.code, "operator@consign.example"
+
+
+@contextmanager
+def running(settings: Settings, port: int) -> Iterator[HTTPConnectionPool]:
+    """The portal and the jobs as processes of their own, as in production."""
+    environment = os.environ | {"CONSIGN_CLOCK_FILE": str(settings.clock_file)}
+    listening = ["--bind", f"{HOST}:{port}", "--workers", "2", "--threads", "4", "--worker-class", "gthread"]
+    commands = (
+        [sys.executable, "-m", "gunicorn", *listening, "--timeout", "600", "--log-level", "warning", "wsgi:app"],
+        [sys.executable, "-m", "jobs"],
+    )
+    processes = [subprocess.Popen(command, env=environment) for command in commands]
+    pool = HTTPConnectionPool(HOST, port, maxsize=4, timeout=600)
+    try:
+        wait_until_ready(pool, processes)
+        yield pool
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(timeout=20)
+
+
+def wait_until_ready(pool: HTTPConnectionPool, processes: list[subprocess.Popen[bytes]]) -> None:
+    give_up = time.monotonic() + READY_SECONDS_MAX
+    while time.monotonic() < give_up:
+        if any(process.poll() is not None for process in processes):
+            raise SystemExit("the portal or the jobs did not start; see the lines above")
+        try:
+            pool.request("GET", "/api/openapi.json", retries=False)
+            return
+        except HTTPError:
+            time.sleep(0.1)
+    raise SystemExit("the portal did not answer in time")
+
+
+def portfolio_of(given: argparse.Namespace) -> Iterable[bytes]:
+    if given.portfolio is None:
+        return make_portfolio(given.cases)
+    with given.portfolio.open("rb") as file:
+        if file.read(len(ACCOUNTS_HEADER)) == ACCOUNTS_HEADER:
+            return from_accounts(given.portfolio)
+    return chunks_of(given.portfolio)
+
+
+def chunks_of(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 18):
+            yield chunk
+
+
+def verified(story: Story, settings: Settings) -> dict[str, Any]:
+    """Take the lender's audit log away and verify it as anybody could, with the stand-alone tool."""
+    log, key = story.log()
+    path = settings.home / "audit-log.jsonl"
+    path.write_bytes(log)
+    tool = subprocess.run(
+        [sys.executable, "-m", "crypto", "verify-log", str(path), "--key", key],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    print(f"  {'audit':<14}{' · '.join(tool.stdout.split(chr(10))).strip(' ·')}{tool.stderr.strip()}")
+    return {"audit_entries": log.count(b'"entry"'), "audit_verified": tool.returncode == 0}
+
+
+def recompute(statement: bytes, settings: Settings) -> None:
+    """What either party does with a statement: recompute it offline, to the cent."""
+    path = settings.home / "statement.csv"
+    path.write_bytes(statement)
+    tool = subprocess.run(
+        [sys.executable, "-m", "models.commission", "verify", str(path)], capture_output=True, text=True, check=True
+    )
+    print(f"  {'statement':<14}{tool.stdout.strip()}")
+
+
+def show(told: Told, password: str) -> None:
+    print("What happened")
+    for name in ORDER:
+        print(f"  {name.replace('_', ' '):<16}{told.figures[name]!s:>16}")
+    print("Sign in with organisation code, e-mail and password")
+    for person in told.people:
+        print(f"  {person.code:<12}{person.email:<40}{person.role:<20}{person.organisation}")
+    print(f"  password of all: {password}")
+
+
+def free_port(wanted: int) -> int:
+    """The port asked for, or any free one where somebody holds it already."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise SystemExit("no free port")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

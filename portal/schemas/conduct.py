@@ -1,0 +1,119 @@
+"""Breaches, the audit log and the jobs as the API reads and writes them."""
+
+from marshmallow import Schema, fields, validate
+
+from models.services.job_runs import REQUESTABLE
+from portal.schemas.base import PageQuery
+
+STATES = ("flagged", "answered", "upheld", "dismissed", "withdrawn", "closed")
+
+
+class BreachQuery(PageQuery):
+    agency_id = fields.UUID(load_default=None)
+    rule_id = fields.String(load_default=None, validate=validate.Length(1, 60))
+    state = fields.String(load_default=None, validate=validate.OneOf(STATES))
+    case_id = fields.UUID(load_default=None)
+    member_id = fields.UUID(load_default=None)
+    since_on = fields.Date(load_default=None)
+    until_on = fields.Date(load_default=None)
+
+
+class BreachView(Schema):
+    id = fields.UUID()
+    agency_id = fields.UUID()
+    placement_id = fields.UUID()
+    case_id = fields.UUID()
+    member_id = fields.UUID()
+    subject_id = fields.UUID(metadata={"description": "The contact or release that breached."})
+    subject_kind = fields.String()
+    rule_id = fields.String()
+    pack = fields.String()
+    pack_version = fields.String()
+    severity = fields.String()
+    state = fields.String()
+    business_date = fields.Date()
+    occurred_at = fields.AwareDateTime()
+    flagged_at = fields.AwareDateTime()
+
+
+class EvidenceContactView(Schema):
+    id = fields.UUID()
+    agency_id = fields.UUID()
+    case_id = fields.UUID()
+    member_id = fields.UUID()
+    channel = fields.String()
+    direction = fields.String()
+    party = fields.String()
+    outcome = fields.String()
+    occurred_at = fields.AwareDateTime()
+    duration_seconds = fields.Integer(allow_none=True)
+
+
+class EvidenceReleaseView(Schema):
+    id = fields.UUID()
+    agency_id = fields.UUID(allow_none=True)
+    case_id = fields.UUID()
+    member_id = fields.UUID()
+    field_class = fields.String()
+    reason = fields.String()
+    released_at = fields.AwareDateTime()
+
+
+class RuleView(Schema):
+    id = fields.String()
+    article = fields.String()
+    summary = fields.Function(lambda rule: rule.summary._asdict())
+    standard = fields.Function(lambda rule: rule.standard.value)
+    prevents = fields.Boolean()
+
+
+class WindowView(Schema):
+    """The span that the rule looked at."""
+
+    start = fields.AwareDateTime()
+    end = fields.AwareDateTime()
+
+
+class BreachPageView(BreachView):
+    """With what the verdict rests on: of all agencies for the lender and its auditor, else the agency's own act."""
+
+    rule = fields.Nested(RuleView, allow_none=True)
+    window = fields.Nested(WindowView, allow_none=True)
+    contacts = fields.List(fields.Nested(EvidenceContactView))
+    releases = fields.List(fields.Nested(EvidenceReleaseView))
+
+
+class BreachCountView(Schema):
+    agency_id = fields.UUID()
+    agency_name = fields.String()
+    rule_id = fields.String()
+    breach_count = fields.Integer()
+
+
+class LogKeyView(Schema):
+    verifier_key = fields.String(metadata={"description": "NAME+HASH+KEY, for `python -m crypto verify-log --key`."})
+    origin = fields.String()
+
+
+class JobRunQuery(PageQuery):
+    job = fields.String(load_default=None, validate=validate.Length(1, 40))
+
+
+class JobRunRequest(Schema):
+    job = fields.String(required=True, validate=validate.OneOf(REQUESTABLE))
+    business_date = fields.Date(required=True)
+
+
+class JobRunView(Schema):
+    id = fields.UUID()
+    org_id = fields.UUID()
+    job = fields.String()
+    business_date = fields.Date()
+    state = fields.String()
+    attempts = fields.Integer()
+    progress = fields.Integer(metadata={"description": "Per cent."})
+    counts = fields.Dict(keys=fields.String(), values=fields.Integer())
+    error_class = fields.String(allow_none=True)
+    created_at = fields.AwareDateTime()
+    started_at = fields.AwareDateTime(allow_none=True)
+    finished_at = fields.AwareDateTime(allow_none=True)
