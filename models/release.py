@@ -28,6 +28,7 @@ class ReleaseRecord(Base):
         Index(None, "lender_id", "released_at"),
         Index(None, "lender_id", "case_id"),
         Index(None, "agency_id", "member_id", "released_at"),
+        Index(None, "entry_leaf"),
     )
     lender_id: Mapped[Key]
     id: Mapped[Key]

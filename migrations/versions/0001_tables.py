@@ -575,6 +575,7 @@ def upgrade() -> None:
         ["agency_id", "member_id", "released_at"],
         unique=False,
     )
+    op.create_index(op.f("ix_release_entry_leaf"), "release", ["entry_leaf"], unique=False)
     op.create_index(op.f("ix_release_lender_id_case_id"), "release", ["lender_id", "case_id"], unique=False)
     op.create_index(op.f("ix_release_lender_id_released_at"), "release", ["lender_id", "released_at"], unique=False)
     op.create_table(
@@ -1024,6 +1025,7 @@ def downgrade() -> None:
     op.drop_table("sign_in")
     op.drop_index(op.f("ix_release_lender_id_released_at"), table_name="release")
     op.drop_index(op.f("ix_release_lender_id_case_id"), table_name="release")
+    op.drop_index(op.f("ix_release_entry_leaf"), table_name="release")
     op.drop_index(op.f("ix_release_agency_id_member_id_released_at"), table_name="release")
     op.drop_table("release")
     op.drop_index(op.f("ix_placement_agency_id"), table_name="placement")

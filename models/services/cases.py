@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Select, and_, exists, literal, or_, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Integer, Select, and_, exists, func, literal, or_, select, tuple_, union_all
 from sqlalchemy import case as case_when
 from sqlalchemy.orm import aliased
 
@@ -29,10 +29,11 @@ from models.work_item import PROMISE_DUE, PROMISE_OVERDUE, REASONS, WorkItem
 
 
 class WorklistFilter(NamedTuple):
-    """`text` is an exact case number; `status` None is every status."""
+    """`text` is an exact case number; `status` None is every status; `reason` one of those in REASONS."""
 
     bucket: str | None = None
     status: str | None = OPEN
+    reason: str | None = None
     product: str | None = None
     text: str | None = None
     unassigned: bool = False
@@ -75,6 +76,13 @@ class Page(NamedTuple):
 
     items: list[WorklistItem]
     after: str | None
+
+
+class DuePromises(NamedTuple):
+    """How many cases of the worklist wait for a promise that is overdue, and for one due today."""
+
+    overdue: int
+    today: int
 
 
 class CaseLine(NamedTuple):
@@ -141,6 +149,30 @@ def worklist(work: Work, filters: WorklistFilter = ANY_OPEN, after: str | None =
     return Page(items, f"{items[-1].priority}.{items[-1].case.id}" if len(rows) > limit else None)
 
 
+def due_promises(work: Work) -> DuePromises:
+    """Of the agency's open cases; for a collector, of their own."""
+    today = day_of(work.at)
+    query = (
+        select(
+            func.count().filter(WorkItem.promise_due_on < today),
+            func.count().filter(WorkItem.promise_due_on == today),
+        )
+        .join(Case, and_(Case.lender_id == WorkItem.lender_id, Case.id == WorkItem.case_id))
+        .join(Placement, and_(Placement.lender_id == WorkItem.lender_id, Placement.id == WorkItem.placement_id))
+        .where(
+            tenancy.own(work, WorkItem),
+            tenancy.own(work, Case),
+            tenancy.own(work, Placement),
+            WorkItem.promise_due_on <= today,
+            Case.status == OPEN,
+            Placement.expires_at > work.at,
+        )
+    )
+    if _own_only(work):
+        query = query.where(_assigned(work, work.actor.member_id))
+    return DuePromises(*work.session.execute(query).one())
+
+
 def list_own(work: Work, filters: CaseFilter = ANY_CASE, after: UUID | None = None, limit: int = 50) -> list[CaseLine]:
     """A lender's cases (for its auditor too), newest first, with the agency that has them."""
     query = (
@@ -187,6 +219,12 @@ def get(work: Work, case_id: UUID) -> CaseView:
     return CaseView(case, placement, placed, collector_id, collector_name, actions(standing, work.at))
 
 
+def list_numbered(work: Work, number: str) -> list[Case]:
+    """The cases of this number that the actor may see: one of each lender that uses it."""
+    query = select(Case).where(*_seen(work), Case.reference == number).order_by(Case.id)
+    return list(work.session.scalars(query.limit(pages.LIMIT_MAX)))
+
+
 def references(work: Work, case_ids: Iterable[UUID]) -> dict[UUID, str]:
     """The case numbers of those cases that may be seen now; the others are left out."""
     named = select(Case.id, Case.reference).where(*_seen(work), Case.id.in_(set(case_ids)))
@@ -222,6 +260,8 @@ def _ranked(
         Case.reference: filters.text,
     }
     query = query.where(*(column == value for column, value in wanted.items() if value is not None))
+    if filters.reason is not None:
+        query = query.where(rank.in_([rank_ for rank_, reasons in REASONS.items() if filters.reason in reasons]))
     if filters.unassigned:
         query = query.where(~_assigned(work))
     for collector_id in {filters.collector_id, work.actor.member_id if _own_only(work) else None} - {None}:

@@ -46,7 +46,7 @@ def record(work: Work, case_id: UUID, report: ClaimReport) -> Claim:
         faults.append(RowError(0, "currency", "currency_mismatch"))
     if faults:
         raise Invalid(errors=faults)
-    claim = work.session.scalar(
+    claim: Claim | None = work.session.scalar(
         insert(Claim)
         .values(
             **report._asdict(),

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, select
@@ -92,7 +92,7 @@ def fault_of_reference(text: str) -> str | None:
     return "reference_personal" if looks_personal(text) else None
 
 
-def closed_since() -> ColumnElement[dt.datetime | None]:
+def closed_since() -> ColumnElement[Any]:
     """When the ledger first gave the `Case` of the query the status it has now. Only the lender's tenant knows."""
     return (
         select(func.min(Feed.received_at))

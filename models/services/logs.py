@@ -138,9 +138,8 @@ def receipt(work: Work, leaf_hash: bytes) -> Receipt:
 
 def tile_path(level: int, index: int) -> str:
     """Where a full tile stands (C2SP tlog-tiles): `tile/0/x001/x234/067` for index 1234067."""
-    groups = f"{index:,}".split(",")
-    first, *rest = [group.zfill(3) for group in groups]
-    return "/".join(["tile", str(level), *(f"x{group}" for group in (first, *rest)[:-1]), (first, *rest)[-1]])
+    *above, last = [group.zfill(3) for group in f"{index:,}".split(",")]
+    return "/".join(["tile", str(level), *(f"x{group}" for group in above), last])
 
 
 def _here(work: Work, table: type[Base]) -> ColumnElement[bool]:
@@ -244,8 +243,7 @@ def _entries(work: Work, size: int) -> Iterator[tuple[bytes, bytes]]:
     """(salt, entry) of the first `size` leaves, through a cursor that holds few at a time."""
     leaves = select(LogLeaf.salt, LogLeaf.entry).where(_here(work, LogLeaf), LogLeaf.index < size)
     fetched = work.session.execute(leaves.order_by(LogLeaf.index), execution_options={"yield_per": ROWS_PER_FETCH})
-    for salt, entry in fetched:
-        yield salt, entry
+    yield from (row._tuple() for row in fetched)
 
 
 def _recorded_at(work: Work, leaf_hash: bytes) -> dt.datetime | None:

@@ -20,10 +20,11 @@ from crypto.cells import CellName, case_key, open_cell
 from crypto.grants import WrapContext
 from crypto.secret import Secret
 from crypto.vault import Vault
-from models.business_day import ZONE, day_of, start_of
+from models.business_day import day_of, start_of
 from models.case import Case, CaseSalt, CaseSealing
 from models.case_actions import Standing, actions
 from models.contact import Contact
+from models.contact_hours import CONTACT_FROM, CONTACT_UNTIL, is_open
 from models.errors import CaseClosedToWork, Conflict, Forbidden, Invalid, NotFound, RowError, TooMany, Unavailable
 from models.ids import new_id
 from models.notes import NoteName, epoch_of, open_note
@@ -37,7 +38,6 @@ LENDER_ROLES = frozenset({"portfolio_manager", "compliance_officer"})
 AGENCY_REASONS = tuple(reason for reason in REASONS if reason != "audit_sample")
 
 RELEASES_PER_DAY_MAX = 200  # of one member, over all lenders
-CONTACT_FROM, CONTACT_UNTIL = dt.time(8), dt.time(22)
 TIMED_CLASSES = ("contact", "related")
 
 # A borrower counts as lost when nobody has spoken to them and this many attempts on so many days met no answer.
@@ -363,7 +363,7 @@ def _release(
 ) -> Release:
     """Stands in the lender's tenant, whoever asks."""
     agency_id = placement.agency_id if placement else None
-    if field_class in TIMED_CLASSES and reason == "contact_borrower" and not _is_open(at):
+    if field_class in TIMED_CLASSES and reason == "contact_borrower" and not is_open(at):
         raise Conflict("outside_contact_hours", open_from=f"{CONTACT_FROM:%H:%M}", open_until=f"{CONTACT_UNTIL:%H:%M}")
     if field_class == "related" and not is_lost(_contacts_with(work, case, agency_id)):
         raise Conflict("borrower_not_lost")
@@ -405,10 +405,6 @@ def _release(
     work.session.add(record)
     work.session.flush()
     return Release(work.session, record, sealed)
-
-
-def _is_open(at: dt.datetime) -> bool:
-    return CONTACT_FROM <= at.astimezone(ZONE).time() < CONTACT_UNTIL
 
 
 def _contacts_with(work: Work, case: Case, agency_id: UUID | None) -> list[Contact]:

@@ -165,7 +165,8 @@ class Story:
             for collector, case in queue[:10]:
                 half = _money(Decimal(case["balance"]) / 2)
                 due = f"{self.today + dt.timedelta(days=7)}"
-                collector.client.post(f"/cases/{case['id']}/promises", {"amount": half, "currency": case["currency"], "due_on": due})
+                promise = {"amount": half, "currency": case["currency"], "due_on": due}
+                collector.client.post(f"/cases/{case['id']}/promises", promise)
         # Opened and never called: found when its day is over. No contact is reported for the last case.
         idle_collector, idle_case = self.worked[1][-1]
         self._release(idle_collector, idle_case)
