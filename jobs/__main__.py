@@ -6,11 +6,14 @@ import datetime as dt
 import logging
 import sys
 
-from crypto.custody import LocalKeyring
+from crypto.custody import PLATFORM, LocalKeyring
 from crypto.vault import Vault
 from jobs import clock, nightly, worker
+from jobs.integration import Integrator
 from jobs.timetable import JOBS, Job
 from models import cluster
+from models.clock import clock_of
+from models.clock import clock_of
 from models.database import Database
 from models.objects import open_store
 from models.settings import Settings
@@ -26,7 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("a run by hand needs its business date")
     settings = Settings.from_environment()
     url = cluster.login_url(settings)
-    database = Database(url, Vault(LocalKeyring(settings.keyring)))
+    custody = LocalKeyring(settings.keyring)
+    custody.create(PLATFORM)
+    database = Database(url, Vault(custody), clock_of(settings))
     try:
         if asked.job:
             return run_by_hand(database, JOBS[asked.job], asked.business_date)
@@ -54,7 +59,9 @@ def serve(database: Database, url: str, settings: Settings) -> None:
     """Until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("apscheduler.executors").setLevel(logging.WARNING)  # A line every second says nothing.
-    ticking = clock.make(database, open_store(settings.object_store))
+    integrator = Integrator(database, open_store(settings.object_store), settings.host)
+    integrator.look_at_all()
+    ticking = clock.make(database, integrator)
     ticking.start()
     try:
         asyncio.run(worker.serve(worker.make_app(database, url), database))

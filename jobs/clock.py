@@ -4,16 +4,17 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from jobs import integration, nightly
+from jobs import nightly
+from jobs.integration import Integrator
 from jobs.timetable import TIMETABLE, Job, due_dates
 from models.business_day import ZONE
 from models.database import Database
-from models.objects import ObjectStore
 
 INTEGRATION_SECONDS = 1
+LOOK_AT_ALL_SECONDS = 60
 
 
-def make(database: Database, objects: ObjectStore) -> BackgroundScheduler:
+def make(database: Database, integrator: Integrator) -> BackgroundScheduler:
     """A clock that stands still until it is started; then it makes good the nights that were missed, and ticks on."""
     clock = BackgroundScheduler(
         timezone=ZONE, job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
@@ -22,9 +23,8 @@ def make(database: Database, objects: ObjectStore) -> BackgroundScheduler:
         nightly_at = CronTrigger(hour=job.at.hour, minute=job.at.minute, timezone=ZONE)
         clock.add_job(tick, nightly_at, args=(database, job), id=job.name)
         clock.add_job(tick, args=(database, job), id=f"{job.name} at start")
-    clock.add_job(
-        integration.run, IntervalTrigger(seconds=INTEGRATION_SECONDS, timezone=ZONE), args=(database, objects)
-    )
+    clock.add_job(integrator.look_at_all, IntervalTrigger(seconds=LOOK_AT_ALL_SECONDS, timezone=ZONE))
+    clock.add_job(integrator.tick, IntervalTrigger(seconds=INTEGRATION_SECONDS, timezone=ZONE))
     return clock
 
 

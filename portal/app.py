@@ -57,7 +57,9 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         LOG_HOST=settings.host,
     )
     app.extensions["consign.settings"] = settings
-    app.extensions["consign.database"] = database or Database(login_url(settings), open_vault(settings), clock_of(settings))
+    app.extensions["consign.database"] = database or Database(
+        login_url(settings), open_vault(settings), clock_of(settings)
+    )
     Babel(app, locale_selector=chosen_language)
     Bootstrap5(app)
     formats.install(app.jinja_env, lambda: str(get_locale()), page_clock)

@@ -55,12 +55,16 @@ def register(app: Flask) -> None:
 
 
 def refused(refusal: errors.Refusal) -> Response:
-    status = next(status for kind, status in STATUSES if isinstance(refusal, kind))
+    status = status_of(refusal)
     if status == HTTPStatus.UNAUTHORIZED and not wants_problem():
         back = request.path if request.method == "GET" else None
         return redirect(url_for("door.sign_in", next=back))  # type: ignore[return-value]
     rows = refusal.errors if isinstance(refusal, errors.Invalid) else []
     return problem(status, refusal.code, rows, refusal.facts)
+
+
+def status_of(refusal: errors.Refusal) -> HTTPStatus:
+    return next(status for kind, status in STATUSES if isinstance(refusal, kind))
 
 
 def http_refused(error: HTTPException) -> Response:

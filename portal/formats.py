@@ -162,6 +162,7 @@ def install(
     filter of a constant once, when it compiles the template, in the language of whoever came first.
     """
     environment.filters.update(
+        decimal=Decimal,
         money=money,
         short_money=pass_context(lambda _context, amount, currency="": short_money(amount, currency, language())),
         count_of=count,

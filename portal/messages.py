@@ -2,6 +2,8 @@
 
 from flask_babel import lazy_gettext
 
+from models.errors import Invalid, Refusal
+
 MESSAGES = {
     # Whole requests
     "refused": lazy_gettext("This was refused."),
@@ -116,6 +118,13 @@ MESSAGES = {
     "broken_workbook": lazy_gettext("The workbook cannot be read."),
     "workbook_too_large": lazy_gettext("The workbook is too large. Upload CSV instead."),
 }
+
+
+def sentences(refusal: Refusal) -> dict[str, str]:
+    """What a form shows where: a sentence beside each wrong field, else one for the whole under `*`."""
+    if isinstance(refusal, Invalid) and refusal.errors:
+        return {error.field: message(error.code) for error in refusal.errors}
+    return {"*": message(refusal.code)}
 
 
 def message(code: str) -> str:

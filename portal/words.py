@@ -33,6 +33,7 @@ STATES = {
     # placement
     "placed": State("good", "check", N_("Placed")),
     "awaiting_keys": State("watch", "key", N_("Awaiting keys")),
+    "awaiting_acknowledgement": State("watch", "clock", N_("To be acknowledged")),
     "acknowledged": State("good", "check", N_("Acknowledged")),
     "active": State("good", "check", N_("Active")),
     "recall_requested": State("watch", "warning", N_("Recall requested")),
@@ -212,17 +213,212 @@ END_REASONS = {
     "term_over": N_("Term ended"),
 }
 
-ACTIONS = {
-    "release": N_("Unseal"),
-    "record_contact": N_("Log a contact"),
-    "record_promise": N_("Record a promise"),
-    "record_claim": N_("Claim a payment"),
-    "assign": N_("Assign"),
-    "offer": N_("Offer"),
-    "recall": N_("Recall"),
+PAID_TO = {"lender": N_("Lender"), "agency": N_("Agency"), "platform": N_("Platform")}
+
+ROLES = {
+    "portfolio_manager": N_("Portfolio manager"),
+    "settlement_officer": N_("Settlement officer"),
+    "compliance_officer": N_("Compliance officer"),
+    "administrator": N_("Administrator"),
+    "manager": N_("Manager"),
+    "collector": N_("Collector"),
+    "auditor": N_("Auditor"),
+    "operator": N_("Operator"),
 }
 
-PAID_TO = {"lender": N_("Lender"), "agency": N_("Agency"), "platform": N_("Platform")}
+SIDES = {"lender": N_("Lender"), "agency": N_("Agency")}
+
+DECLINE_REASONS = {
+    "capacity": N_("No capacity"),
+    "rate": N_("The rate is too low"),
+    "portfolio_mix": N_("The mix of cases does not suit"),
+    "territory": N_("Outside our territory"),
+    "other": N_("Another reason"),
+}
+
+FEED_KINDS = {"payments": N_("Payments"), "balances": N_("Balances and statuses")}
+
+# What a break asks of whose turn it is.
+BREAK_STEPS = {
+    "missing_here": N_("Send the proof of payment, or take the claim back"),
+    "missing_there": N_("Claim the payment, or say that it is not yours"),
+    "amount": N_("Compare the amounts with the receipt"),
+    "date": N_("Compare the days with the receipt"),
+    "currency": N_("Correct the currency in the ledger"),
+    "duplicate": N_("Take one of the claims back"),
+}
+BREAK_CAUSES = {
+    "matched_later": N_("A payment came in that matches"),
+    "restated": N_("The facts behind it have changed"),
+}
+
+COMPONENTS = {"contingency": N_("Commission"), "clawback": N_("Clawback")}
+ATTRIBUTIONS = {
+    "term": N_("paid within the term"),
+    "tail": N_("paid within the tail after the term"),
+    "none": N_("earned by no placement"),
+}
+NOT_COMMISSIONABLE = {
+    "agency_may_not_receive": N_("paid to the agency, which may not receive money"),
+    "not_attributed": N_("no longer attributed to this placement"),
+}
+
+DIMENSIONS = {
+    "bucket": N_("Bucket"),
+    "balance_band": N_("Balance per case"),
+    "age_band": N_("Age"),
+    "product": N_("Product"),
+    "province": N_("Province"),
+}
+BALANCE_BANDS = {
+    "0-1k": "< 1,000",
+    "1k-5k": "1,000–5,000",
+    "5k-10k": "5,000–10,000",
+    "10k-50k": "10,000–50,000",
+    "50k-100k": "50,000–100,000",
+    "100k+": "≥ 100,000",
+}
+AGE_BANDS = {
+    "0-17": "< 18",
+    "18-24": "18–24",
+    "25-34": "25–34",
+    "35-44": "35–44",
+    "45-54": "45–54",
+    "55-64": "55–64",
+    "65+": "≥ 65",
+}
+PRODUCTS = {
+    "credit_card": N_("Credit card"),
+    "cash_loan": N_("Cash loan"),
+    "instalment": N_("Instalment loan"),
+    "car_loan": N_("Car loan"),
+    "mortgage": N_("Mortgage"),
+}
+PROVINCES = {
+    "unknown": N_("Not given"),
+    "110000": N_("Beijing"),
+    "120000": N_("Tianjin"),
+    "130000": N_("Hebei"),
+    "140000": N_("Shanxi"),
+    "150000": N_("Inner Mongolia"),
+    "210000": N_("Liaoning"),
+    "220000": N_("Jilin"),
+    "230000": N_("Heilongjiang"),
+    "310000": N_("Shanghai"),
+    "320000": N_("Jiangsu"),
+    "330000": N_("Zhejiang"),
+    "340000": N_("Anhui"),
+    "350000": N_("Fujian"),
+    "360000": N_("Jiangxi"),
+    "370000": N_("Shandong"),
+    "410000": N_("Henan"),
+    "420000": N_("Hubei"),
+    "430000": N_("Hunan"),
+    "440000": N_("Guangdong"),
+    "450000": N_("Guangxi"),
+    "460000": N_("Hainan"),
+    "500000": N_("Chongqing"),
+    "510000": N_("Sichuan"),
+    "520000": N_("Guizhou"),
+    "530000": N_("Yunnan"),
+    "540000": N_("Tibet"),
+    "610000": N_("Shaanxi"),
+    "620000": N_("Gansu"),
+    "630000": N_("Qinghai"),
+    "640000": N_("Ningxia"),
+    "650000": N_("Xinjiang"),
+    "710000": N_("Taiwan"),
+    "810000": N_("Hong Kong"),
+    "820000": N_("Macao"),
+}
+
+KINDS = {
+    "lender": N_("Lender"),
+    "agency": N_("Agency"),
+    "auditor": N_("Auditor"),
+    "operator": N_("Operator"),
+}
+
+JOBS = {
+    "expiry": N_("Expiry of placements"),
+    "conduct": N_("Sweep for breaches"),
+    "reconciliation": N_("Reconciliation"),
+    "commission": N_("Commission"),
+}
+
+# What a run counted.
+JOB_COUNTS = {
+    "expired": N_("expired"),
+    "days": N_("days judged"),
+    "contacts": N_("contacts"),
+    "flagged": N_("flagged"),
+    "withdrawn": N_("withdrawn"),
+    "claims": N_("claims"),
+    "payments": N_("payments"),
+    "matched": N_("matched"),
+    "breaks_opened": N_("breaks opened"),
+    "breaks_closed": N_("breaks closed"),
+    "lines": N_("lines booked"),
+}
+
+SEVERITIES = {
+    "critical": N_("Critical"),
+    "high": N_("High"),
+    "medium": N_("Medium"),
+    "low": N_("Low"),
+}
+SUBJECT_KINDS = {"contact": N_("Contact"), "release": N_("Release")}
+FORCES = {
+    "law": N_("Law"),
+    "regulation": N_("Regulation"),
+    "standard": N_("National standard"),
+    "self_regulation": N_("Industry self-regulation"),
+    "house": N_("House rule"),
+}
+
+SCOPES = {
+    "read": N_("Read"),
+    "portfolios": N_("Upload portfolios"),
+    "exchange": N_("Offers and placements"),
+    "working": N_("Work cases"),
+    "ledger": N_("Ledger and jobs"),
+    "release": N_("Unseal personal data"),
+    "audit": N_("Download the audit log"),
+    "directory": N_("People and organisations"),
+}
+
+# What the audit log says was done.
+AUDITED = {
+    "organisation.create": N_("Organisation brought in"),
+    "member.create": N_("Person added"),
+    "member.sign_in": N_("Signed in"),
+    "token.create": N_("Token made"),
+    "token.revoke": N_("Token revoked"),
+    "mandate.grant": N_("Mandate granted"),
+    "agreement.create": N_("Agreement made"),
+    "portfolio.upload": N_("Portfolio uploaded"),
+    "offer.create": N_("Offer made"),
+    "offer.accept": N_("Offer accepted"),
+    "offer.decline": N_("Offer declined"),
+    "offer.withdraw": N_("Offer withdrawn"),
+    "offer.expire": N_("Offer expired"),
+    "placement.acknowledge": N_("Placement acknowledged"),
+    "placement.recall": N_("Placement recalled"),
+    "placement.expire": N_("Placement expired"),
+    "case.recall": N_("Cases recalled"),
+    "case.assign": N_("Cases assigned"),
+    "field.release": N_("Field class unsealed"),
+    "contact.record": N_("Contact logged"),
+    "promise.record": N_("Promise recorded"),
+    "claim.record": N_("Payment claimed"),
+    "feed.receive": N_("Ledger file received"),
+    "reconciliation.run": N_("Reconciliation run"),
+    "commission.book": N_("Commission booked"),
+    "breach.flag": N_("Breaches flagged"),
+    "breach.view": N_("Breach viewed"),
+    "export.download": N_("Download"),
+    "access.refused": N_("Access refused"),
+}
 
 TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "field_class": FIELD_CLASSES,
@@ -236,7 +432,28 @@ TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "urgency": URGENCIES,
     "next_step": NEXT_STEPS,
     "end_reason": END_REASONS,
-    "action": ACTIONS,
+    "role": ROLES,
+    "side": SIDES,
+    "decline_reason": DECLINE_REASONS,
+    "feed_kind": FEED_KINDS,
+    "break_step": BREAK_STEPS,
+    "break_cause": BREAK_CAUSES,
+    "component": COMPONENTS,
+    "attribution": ATTRIBUTIONS,
+    "not_commissionable": NOT_COMMISSIONABLE,
+    "dimension": DIMENSIONS,
+    "balance_band": BALANCE_BANDS,
+    "age_band": AGE_BANDS,
+    "product": PRODUCTS,
+    "province": PROVINCES,
+    "kind": KINDS,
+    "job": JOBS,
+    "job_count": JOB_COUNTS,
+    "severity": SEVERITIES,
+    "subject_kind": SUBJECT_KINDS,
+    "force": FORCES,
+    "scope": SCOPES,
+    "audited": AUDITED,
     "error": MESSAGES,
 }
 

@@ -17,7 +17,7 @@ from models.ids import new_id
 from models.ledger import Feed
 from models.placement import Placement
 from models.release import ReleaseRecord
-from models.services import ledgers
+from models.services import ledgers, placements
 from models.work import JOBS, Actor
 from tests.world import Someone, World
 
@@ -43,6 +43,11 @@ def placed(world: World, cases: Any = 1, lender: Someone | None = None, **terms:
     with world.database.work(lender.actor) as work:
         rows = work.session.scalars(select(Case).where(Case.portfolio_id == placement.portfolio_id).order_by(Case.id))
         return Placed(lender, agency, placement, list(rows))
+
+
+def recall(world: World, of: Placed) -> None:
+    with world.database.work(of.lender.actor) as work:
+        placements.recall(work, of.placement.id, "complaint")
 
 
 def jobs(lender: Someone, name: str = "test") -> Actor:

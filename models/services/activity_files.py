@@ -8,7 +8,7 @@ is applied in the same transaction. A row that stands already is `repeated`, als
 import datetime as dt
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -256,7 +256,7 @@ def _placings(file: File, crossing: Placement) -> Select[Any]:
 
 
 def _apply(
-    work: Work, file: File, lenders: dict[UUID, Placement], faults: list[Fault], own: dict[str, ColumnElement[Any]]
+    work: Work, file: File, lenders: dict[UUID, Placement], faults: list[Fault], own: Mapping[str, ColumnElement[Any]]
 ) -> FileOutcome:
     """Refuse the rows at fault and append the others; `own` are columns that only this kind of report has."""
     _settle_places(work, file)
@@ -357,7 +357,7 @@ def _refuse(work: Work, file: File, field: str, code: str, condition: ColumnElem
     work.session.execute(delete(file.rows).where(file.rows.c.row.in_(select(file.errors.c.row))))
 
 
-def _append(work: Work, file: File, own: dict[str, ColumnElement[Any]]) -> dict[UUID, int]:
+def _append(work: Work, file: File, own: Mapping[str, ColumnElement[Any]]) -> dict[UUID, int]:
     """Insert the rows that are left; answers how many of each lender."""
     rows, places = file.rows.c, file.places.c
     values = {
@@ -373,7 +373,7 @@ def _append(work: Work, file: File, own: dict[str, ColumnElement[Any]]) -> dict[
     insertion = insert(file.kind.table).from_select(list(values), source)
     appended = insertion.returning(file.kind.table.lender_id).cte("appended")
     counted = select(appended.c.lender_id, func.count()).group_by(appended.c.lender_id)
-    return {lender_id: count for lender_id, count in work.session.execute(counted)}
+    return dict(work.session.execute(counted).tuples().all())
 
 
 def _errors(work: Work, file: File) -> list[RowError]:

@@ -45,7 +45,7 @@ def collectors(work: Work) -> list[Collector]:
                 WorkItem.case_id == Assignment.case_id,
             ),
         )
-        .where(tenancy.mine(work, Member), Member.state == "active", Member.roles.any(COLLECTOR))  # type: ignore[arg-type]
+        .where(tenancy.mine(work, Member), Member.state == "active", literal(COLLECTOR) == any_(Member.roles))
         .group_by(Member.id, Member.name)
         .order_by(Member.name, Member.id)
     )
@@ -68,7 +68,7 @@ def assign(work: Work, placement_id: UUID, collector_id: UUID, case_ids: list[UU
     placement = _workable(work, placement_id)
     _require_collectors(work, [collector_id])
     wanted = set(case_ids)
-    if set(work.session.scalars(_live_cases(work, placement).where(Case.id.in_(wanted)))) != wanted:
+    if set(work.session.scalars(_live_cases(work, placement).where(PlacedCase.case_id.in_(wanted)))) != wanted:
         raise NotFound
     _put(work, placement, dict.fromkeys(sorted(wanted), collector_id))
     return len(wanted)
@@ -113,7 +113,7 @@ def _require_collectors(work: Work, collector_ids: list[UUID]) -> None:
             tenancy.mine(work, Member),
             Member.id.in_(wanted),
             Member.state == "active",
-            Member.roles.any(COLLECTOR),  # type: ignore[arg-type]
+            literal(COLLECTOR) == any_(Member.roles),
         )
     )
     if set(found) != wanted:

@@ -24,11 +24,19 @@ class BreachFilter(NamedTuple):
     rule_id: str | None = None
     state: str | None = None
     case_id: UUID | None = None
+    member_id: UUID | None = None
     since_on: dt.date | None = None
     until_on: dt.date | None = None
 
 
 EVERYTHING = BreachFilter()
+
+
+class Window(NamedTuple):
+    """The span that the rule looked at: closed hours, a day, the time allowed."""
+
+    start: dt.datetime
+    end: dt.datetime
 
 
 class BreachView(NamedTuple):
@@ -39,6 +47,13 @@ class BreachView(NamedTuple):
     evidence: BreachEvidence | None
     contacts: list[Contact]
     releases: list[ReleaseRecord]
+
+    @property
+    def window(self) -> Window | None:
+        if self.evidence is None:
+            return None
+        start, end = self.evidence.window["start"], self.evidence.window["end"]
+        return Window(dt.datetime.fromisoformat(start), dt.datetime.fromisoformat(end))
 
 
 class BreachCount(NamedTuple):
@@ -58,6 +73,7 @@ def list_own(
         (Breach.rule_id, filters.rule_id),
         (Breach.state, filters.state),
         (Breach.case_id, filters.case_id),
+        (Breach.member_id, filters.member_id),
     ):
         if value is not None:
             query = query.where(column == value)

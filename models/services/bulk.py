@@ -75,7 +75,7 @@ def stamped(work: Work, rows: pl.DataFrame, moment: str) -> pl.DataFrame:
 
 def array_text(ids: pl.Expr) -> pl.Expr:
     """A list of ids as PostgreSQL writes an array."""
-    return pl.format("{{}}", ids.list.join(","))
+    return pl.concat_str(pl.lit("{"), ids.list.join(","), pl.lit("}"))
 
 
 def _copied(work: Work, statement: str, params: Mapping[str, Any]) -> Iterator[bytes]:

@@ -33,11 +33,11 @@ class WorklistFilter(NamedTuple):
 
     bucket: str | None = None
     status: str | None = OPEN
-    reason: str | None = None
     product: str | None = None
     text: str | None = None
     unassigned: bool = False
     collector_id: UUID | None = None
+    reason: str | None = None
 
 
 class CaseFilter(NamedTuple):
@@ -168,7 +168,7 @@ def due_promises(work: Work) -> DuePromises:
             Placement.expires_at > work.at,
         )
     )
-    if _own_only(work):
+    if own_only(work):
         query = query.where(_assigned(work, work.actor.member_id))
     return DuePromises(*work.session.execute(query).one())
 
@@ -264,7 +264,7 @@ def _ranked(
         query = query.where(rank.in_([rank_ for rank_, reasons in REASONS.items() if filters.reason in reasons]))
     if filters.unassigned:
         query = query.where(~_assigned(work))
-    for collector_id in {filters.collector_id, work.actor.member_id if _own_only(work) else None} - {None}:
+    for collector_id in {filters.collector_id, work.actor.member_id if own_only(work) else None} - {None}:
         query = query.where(_assigned(work, collector_id))
     if after is not None:
         query = query.where(tuple_(rank, WorkItem.case_id) > tuple_(*_cursor(after)))
@@ -285,7 +285,7 @@ def _assigned(work: Work, collector_id: UUID | None = None) -> ColumnElement[boo
     return exists().where(tenancy.own(work, Assignment), _same(Assignment, WorkItem), *to_whom)
 
 
-def _own_only(work: Work) -> bool:
+def own_only(work: Work) -> bool:
     """A collector sees their own cases; who manages sees the agency's."""
     return work.actor.side == AGENCY and "manager" not in work.actor.roles
 
@@ -293,7 +293,7 @@ def _own_only(work: Work) -> bool:
 def _seen(work: Work) -> list[ColumnElement[bool]]:
     """Which cases the actor may see at all."""
     conditions = [tenancy.own(work, Case)]
-    if _own_only(work):
+    if own_only(work):
         mine, placing = aliased(Assignment), aliased(PlacedCase)
         conditions.append(
             exists().where(

@@ -15,7 +15,7 @@ from models.errors import Conflict, Invalid, NotFound, RowError
 from models.ids import new_id
 from models.money import round_money
 from models.services import audit, releases, tenancy
-from models.services.contacts import fault_of_reference
+from models.services.contacts import fault_of_reference, reported
 from models.work import Work
 
 AMOUNT_MAX = Decimal("9999999999999.99")
@@ -82,6 +82,13 @@ def record(work: Work, case_id: UUID, report: ClaimReport) -> Claim:
 
 def get(work: Work, claim_id: UUID) -> Claim:
     found = work.session.scalar(select(Claim).where(tenancy.own(work, Claim), Claim.id == claim_id))
+    if found is None:
+        raise NotFound
+    return found
+
+
+def get(work: Work, claim_id: UUID) -> Claim:
+    found = work.session.scalar(select(Claim).where(reported(work, Claim), Claim.id == claim_id))
     if found is None:
         raise NotFound
     return found

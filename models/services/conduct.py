@@ -29,6 +29,7 @@ from models.work import Work
 
 FLAGGED, WITHDRAWN = "flagged", "withdrawn"
 WITHDRAWABLE: Final = ("flagged", "answered", "upheld")  # a verdict that no longer stands is taken back from these
+FLAGGING: Final = ("ban", "presumption")  # an advisory rule, a factor or a judgement makes no breach by itself
 OVERLAP: Final = dt.timedelta(days=1)  # what was still being reported when the last run began
 DAY: Final = dt.timedelta(days=1)
 
@@ -118,7 +119,8 @@ def _facts(work: Work, day: dt.date) -> tuple[pl.DataFrame, pl.DataFrame]:
 def _judged(work: Work, contacts: pl.DataFrame, releases: pl.DataFrame, day: dt.date) -> pl.DataFrame:
     """BREACHES of the day, each with the placement it was committed in."""
     placements = pl.concat([contacts.select("id", "placement_id"), releases.select("id", "placement_id")])
-    return judge_day(packs(), contacts, releases, day, work.at).join(placements, left_on="subject_id", right_on="id")
+    found = judge_day(packs(), contacts, releases, day, work.at).filter(pl.col("standard").is_in(FLAGGING))
+    return found.join(placements, left_on="subject_id", right_on="id")
 
 
 def _post(work: Work, found: pl.DataFrame, days: list[dt.date]) -> tuple[int, int]:

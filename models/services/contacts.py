@@ -11,15 +11,17 @@ from sqlalchemy.dialects.postgresql import insert
 from models import notes
 from models.activity_file import CHANNELS, DIRECTIONS, OUTCOMES, PARTIES
 from models.case import Case
+from models.claim import Claim
 from models.columns import CODE_SHAPE
 from models.contact import Contact
 from models.errors import Conflict, Invalid, NotFound, RowError
 from models.identifiers import looks_personal
 from models.ids import new_id
 from models.ledger import CaseBalance, Feed
+from models.promise import Promise
 from models.services import audit, releases, tenancy
 from models.services.releases import Held, Placed
-from models.work import Work
+from models.work import AGENCY, Work
 
 AHEAD_MAX = dt.timedelta(minutes=5)  # by which a reporter's clock may be fast
 DURATION_SECONDS_MAX = 24 * 3600
@@ -83,6 +85,20 @@ def get(work: Work, contact_id: UUID) -> Contact:
     if found is None:
         raise NotFound
     return found
+
+
+def get(work: Work, contact_id: UUID) -> Contact:
+    found = work.session.scalar(select(Contact).where(reported(work, Contact), Contact.id == contact_id))
+    if found is None:
+        raise NotFound
+    return found
+
+
+def reported(work: Work, table: type[Contact] | type[Claim] | type[Promise]) -> ColumnElement[bool]:
+    """The reports that the actor may read one by one: a collector those they made themselves."""
+    if work.actor.side == AGENCY and "manager" not in work.actor.roles:
+        return and_(tenancy.own(work, table), table.member_id == work.actor.member_id)
+    return tenancy.own(work, table)
 
 
 def fault_of_reference(text: str) -> str | None:

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from models import queue
+from models.audit import OutboxEntry
 from models.business_day import day_of
 from models.errors import Invalid, NotFound, RowError
 from models.ids import new_id
@@ -112,9 +113,14 @@ def get(work: Work, job: str, business_date: dt.date) -> JobRun:
     return found
 
 
-def list_own(work: Work, after: UUID | None = None, limit: int = 50) -> list[JobRun]:
-    """Newest first; for the operator, of every organisation."""
+def list_own(
+    work: Work, job: str | None = None, after: UUID | None = None, limit: int = 50, state: str | None = None
+) -> list[JobRun]:
+    """Newest first, of one job or state if one is named; for the operator, of every organisation."""
     query = select(JobRun)
+    for column, value in ((JobRun.job, job), (JobRun.state, state)):
+        if value is not None:
+            query = query.where(column == value)
     if work.actor.side != OPERATOR:
         query = query.where(tenancy.mine(work, JobRun))
     return list(work.session.scalars(pages.newest(query, JobRun.id, after, limit)))
@@ -123,6 +129,15 @@ def list_own(work: Work, after: UUID | None = None, limit: int = 50) -> list[Job
 def list_lenders(work: Work) -> list[UUID]:
     """Every lender, by id: whom the jobs run for. The list of tenants is the only one without row security."""
     return list(work.session.scalars(select(Tenant.id).where(Tenant.kind == LENDER).order_by(Tenant.id)))
+
+
+def list_tenants(work: Work) -> list[UUID]:
+    return list(work.session.scalars(select(Tenant.id).order_by(Tenant.id)))
+
+
+def list_tenants_with_entries(work: Work) -> list[UUID]:
+    """For the operator's side: whose audit entries wait to join their log. What they say it cannot read."""
+    return list(work.session.scalars(select(OutboxEntry.org_id).distinct()))
 
 
 def find_last_start(work: Work, job: str) -> dt.datetime | None:

@@ -120,6 +120,12 @@ def list_feeds(work: Work, after: UUID | None = None, limit: int = 50) -> list[F
     return list(work.session.scalars(pages.newest(query, Feed.id, after, limit)))
 
 
+def next_sequence(work: Work, kind: str, business_date: dt.date) -> int:
+    """The number that the next file of the day takes."""
+    of_day = (tenancy.own(work, Feed), Feed.kind == kind, Feed.business_date == business_date)
+    return (work.session.scalar(select(func.max(Feed.sequence)).where(*of_day)) or 0) + 1
+
+
 def get_feed(work: Work, feed_id: UUID) -> Feed:
     found = work.session.scalar(select(Feed).where(tenancy.own(work, Feed), Feed.id == feed_id))
     if found is None:

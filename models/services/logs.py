@@ -26,7 +26,7 @@ from models.base import Base
 from models.errors import Conflict, NotFound, Unavailable
 from models.objects import ObjectStore
 from models.release import ReleaseRecord
-from models.services import audit, tenancy, turns
+from models.services import audit, pages, tenancy, turns
 from models.work import JOBS, Work
 
 LEAVES_PER_TURN_MAX = 256  # of one `integrate`: no more than this goes unsigned
@@ -114,16 +114,31 @@ def head(work: Work) -> Head:
     return Head(found.size if found else 0, found.root if found else EMPTY_ROOT, _last_signed(work))
 
 
+def record_export(work: Work) -> Checkpoint:
+    """Log that the log is taken away, in a Work that commits before its first line leaves.
+
+    A download broken off would take the entry back with its own Work. Unavailable while nothing is signed.
+    """
+    checkpoint = _require_signed(work)
+    audit.record(work, audit.Action.EXPORT_DOWNLOAD, {"export": "log", "size": checkpoint.size})
+    return checkpoint
+
+
 def export(work: Work) -> Iterator[str]:
     """The whole log as the lines of one file (`crypto.logfile`), up to the checkpoint that was signed last.
 
     Lines are read while they are taken, so the Work stays open for as long. Unavailable while nothing is signed.
     """
-    checkpoint = _last_signed(work)
-    if checkpoint is None:
-        raise Unavailable("log_not_published", retry_seconds=2)
-    audit.record(work, audit.Action.EXPORT_DOWNLOAD, {"export": "log", "size": checkpoint.size})
+    checkpoint = _require_signed(work)
     return (line.decode() for line in write_log(checkpoint.note, _entries(work, checkpoint.size)))
+
+
+def list_entries(work: Work, before: int | None = None, limit: int = 50) -> list[LogLeaf]:
+    """The newest entries first; `before` is the index at which the page before ended."""
+    leaves = select(LogLeaf).where(_here(work, LogLeaf))
+    if before is not None:
+        leaves = leaves.where(LogLeaf.index < before)
+    return list(work.session.scalars(leaves.order_by(LogLeaf.index.desc()).limit(pages.clamped(limit))))
 
 
 def receipt(work: Work, leaf_hash: bytes) -> Receipt:
@@ -188,6 +203,13 @@ def _signed(work: Work, size: int) -> bool:
     return bool(work.session.scalar(select(Checkpoint.size).where(_here(work, Checkpoint), Checkpoint.size == size)))
 
 
+def _require_signed(work: Work) -> Checkpoint:
+    checkpoint = _last_signed(work)
+    if checkpoint is None:
+        raise Unavailable("log_not_published", retry_seconds=2)
+    return checkpoint
+
+
 def _last_signed(work: Work) -> Checkpoint | None:
     newest = select(Checkpoint).where(_here(work, Checkpoint)).order_by(Checkpoint.size.desc()).limit(1)
     return work.session.scalar(newest)
@@ -242,8 +264,9 @@ def _store_once(objects: ObjectStore, key: str, data: bytes) -> None:
 def _entries(work: Work, size: int) -> Iterator[tuple[bytes, bytes]]:
     """(salt, entry) of the first `size` leaves, through a cursor that holds few at a time."""
     leaves = select(LogLeaf.salt, LogLeaf.entry).where(_here(work, LogLeaf), LogLeaf.index < size)
-    fetched = work.session.execute(leaves.order_by(LogLeaf.index), execution_options={"yield_per": ROWS_PER_FETCH})
-    yield from (row._tuple() for row in fetched)
+    query = leaves.order_by(LogLeaf.index)
+    with work.session.execute(query, execution_options={"yield_per": ROWS_PER_FETCH}) as fetched:
+        yield from fetched
 
 
 def _recorded_at(work: Work, leaf_hash: bytes) -> dt.datetime | None:

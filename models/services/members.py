@@ -88,6 +88,12 @@ def get(work: Work, member_id: UUID) -> Member:
     return found
 
 
+def choose_locale(work: Work, locale: str) -> None:
+    """In which language the actor's pages come, unless a browser asks otherwise."""
+    assert work.actor.member_id is not None
+    get(work, work.actor.member_id).locale = locale
+
+
 def prove(work: Work, email: str, password: str) -> Member:
     """The member whose password this is. Every failure is the same Unauthenticated, after the same time."""
     member = work.session.scalar(

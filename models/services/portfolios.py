@@ -36,6 +36,14 @@ class Progress(NamedTuple):
     free: int
 
 
+class Fault(NamedTuple):
+    """In how many rows a field has this fault."""
+
+    field: str
+    code: str
+    row_count: int
+
+
 class GridCell(NamedTuple):
     """Cases of one bucket and one band of balances, in one currency."""
 
@@ -88,16 +96,29 @@ def get(work: Work, portfolio_id: UUID) -> Portfolio:
     return found
 
 
-def list_errors(work: Work, portfolio_id: UUID) -> list[PortfolioError]:
-    """Every fault of the file, by row: what the lender downloads to mend it."""
+def list_errors(work: Work, portfolio_id: UUID, limit: int | None = None) -> list[PortfolioError]:
+    """Every fault of the file, or its first ones, by row: what the lender downloads to mend it."""
     get(work, portfolio_id)
     return list(
         work.session.scalars(
             select(PortfolioError)
             .where(tenancy.own(work, PortfolioError), PortfolioError.portfolio_id == portfolio_id)
             .order_by(PortfolioError.row, PortfolioError.field, PortfolioError.code)
+            .limit(limit)
         )
     )
+
+
+def count_errors(work: Work, portfolio_id: UUID) -> list[Fault]:
+    """The kinds of fault in the file, the most frequent first."""
+    get(work, portfolio_id)
+    rows = work.session.execute(
+        select(PortfolioError.field, PortfolioError.code, func.count())
+        .where(tenancy.own(work, PortfolioError), PortfolioError.portfolio_id == portfolio_id)
+        .group_by(PortfolioError.field, PortfolioError.code)
+        .order_by(func.count().desc(), PortfolioError.field, PortfolioError.code)
+    )
+    return [Fault(*row) for row in rows]
 
 
 def strata(work: Work, portfolio_id: UUID) -> Strata:
@@ -108,8 +129,7 @@ def strata(work: Work, portfolio_id: UUID) -> Strata:
     return stratify(bulk.read(work, cases, CASE_SCHEMA), k=1)
 
 
-def progress(work: Work, portfolio_id: UUID) -> Progress:
-    get(work, portfolio_id)
+def progress(work: Work, portfolio_ids: Iterable[UUID]) -> dict[UUID, Progress]:
     offered = exists().where(OfferedCase.lender_id == Case.lender_id, OfferedCase.case_id == Case.id, OfferedCase.open)
     place = case(
         (Case.agency_id.is_not(None), literal("placed")),
@@ -117,9 +137,15 @@ def progress(work: Work, portfolio_id: UUID) -> Progress:
         (offered, literal("offered")),
         else_=literal("free"),
     )
-    placed = select(place.label("place")).where(tenancy.own(work, Case), Case.portfolio_id == portfolio_id).subquery()
-    counted = work.session.execute(select(placed.c.place, func.count()).group_by(placed.c.place))
-    return Progress(**(dict.fromkeys(Progress._fields, 0) | dict(counted.tuples())))
+    wanted = list(portfolio_ids)
+    mine = (tenancy.own(work, Case), Case.portfolio_id.in_(wanted))
+    placed = select(Case.portfolio_id, place.label("place")).where(*mine).subquery()
+    found = {portfolio_id: dict.fromkeys(Progress._fields, 0) for portfolio_id in wanted}
+    for portfolio_id, where, count in work.session.execute(
+        select(placed.c.portfolio_id, placed.c.place, func.count()).group_by(placed.c.portfolio_id, placed.c.place)
+    ):
+        found[portfolio_id][where] = count
+    return {portfolio_id: Progress(**counts) for portfolio_id, counts in found.items()}
 
 
 def grid(work: Work, portfolio_id: UUID) -> list[GridCell]:

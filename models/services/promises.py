@@ -14,6 +14,7 @@ from models.ids import new_id
 from models.promise import Promise
 from models.services import audit, releases, tenancy
 from models.services.claims import fault_of_amount
+from models.services.contacts import reported
 from models.work import Work
 
 DUE_DAYS_MAX = 60
@@ -67,6 +68,13 @@ def record(work: Work, case_id: UUID, report: PromiseReport) -> Promise:
 
 def get(work: Work, promise_id: UUID) -> Promise:
     found = work.session.scalar(select(Promise).where(tenancy.own(work, Promise), Promise.id == promise_id))
+    if found is None:
+        raise NotFound
+    return found
+
+
+def get(work: Work, promise_id: UUID) -> Promise:
+    found = work.session.scalar(select(Promise).where(reported(work, Promise), Promise.id == promise_id))
     if found is None:
         raise NotFound
     return found

@@ -157,6 +157,11 @@ class Release:
     def id(self) -> UUID:
         return self.record.id
 
+    @property
+    def entry_leaf(self) -> bytes:
+        """The leaf hash of its audit entry: what a receipt names."""
+        return self.record.entry_leaf
+
     def open(self, vault: Vault) -> dict[str, str]:
         """Field → value; of class `notes`, contact id → text.
 

@@ -42,7 +42,7 @@ def read_breach(breach_id: UUID) -> Any:
         found = breaches.get(work, breach_id)
     return s.BreachView().dump(found.breach) | {
         "rule": found.rule,
-        "window": breaches.window_of(found),
+        "window": found.window,
         "contacts": found.contacts,
         "releases": found.releases,
     }

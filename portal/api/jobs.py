@@ -27,6 +27,6 @@ def list_job_runs(query: dict[str, Any]) -> Any:
 @blueprint.arguments(s.JobRunRequest)
 @blueprint.response(201, s.JobRunView)
 def request_job_run(given: dict[str, Any]) -> Any:
-    """Ask for a run. One that waits or runs already is answered; one that has ended runs again and posts what is new."""
+    """Ask for a run. One that waits or runs already is answered; one that has ended runs again."""
     with open_work() as work:
         return job_runs.request(work, **given)

@@ -6,10 +6,10 @@ from uuid import UUID
 from flask import request
 from flask_smorest import Blueprint
 
-from models.errors import Invalid, RowError
 from models.services import activity_files, cases, claims, contacts, promises, releases
-from models.work import AGENCY, Work
+from models.work import AGENCY
 from portal.access import open_work, permit, tenant_work
+from portal.releasing import release
 from portal.requests import once, uploaded
 from portal.schemas import working as s
 from portal.schemas.base import PageQuery, page, page_of
@@ -44,12 +44,12 @@ def list_cases(query: dict[str, Any]) -> dict[str, Any]:
 def find_cases(given: dict[str, Any]) -> Any:
     """The cases with this number that one may see: none, one, or one for each lender that uses the number."""
     with tenant_work() as work:
-        return find(work, given["case_number"])
+        return cases.list_numbered(work, given["case_number"])
 
 
 @blueprint.get("/cases/<uuid:case_id>")
 @permit("cases.read")
-@blueprint.response(200, s.CasePageView)
+@blueprint.response(200, s.CaseDetailView)
 def read_case(case_id: UUID) -> Any:
     with tenant_work() as work:
         return cases.get(work, case_id)
@@ -97,5 +97,53 @@ def list_releases(query: dict[str, Any]) -> Any:
 @blueprint.response(201, s.ContactView)
 def record_contact(given: dict[str, Any], case_id: UUID) -> Any:
     """Report one contact; its note is sealed."""
+    report = contacts.ContactReport(**given)
     with open_work() as work:
-        return once(work, lambda: contacts.record(work, case_id, contacts.Report(**given)), lambda made: contacts.get(work, made))
+        return once(work, lambda: contacts.record(work, case_id, report), lambda made: contacts.get(work, made))
+
+
+@blueprint.post("/cases/<uuid:case_id>/promises")
+@permit("promises.record")
+@blueprint.arguments(s.PromiseRequest)
+@blueprint.response(201, s.PromiseView)
+def record_promise(given: dict[str, Any], case_id: UUID) -> Any:
+    """Report a promise to pay; whether it was kept is for the lender's ledger to say."""
+    report = promises.PromiseReport(**given)
+    with open_work() as work:
+        return once(work, lambda: promises.record(work, case_id, report), lambda made: promises.get(work, made))
+
+
+@blueprint.post("/cases/<uuid:case_id>/claims")
+@permit("claims.record")
+@blueprint.arguments(s.ClaimRequest)
+@blueprint.response(201, s.ClaimView)
+def record_claim(given: dict[str, Any], case_id: UUID) -> Any:
+    """Report a payment; it is a claim until the lender's ledger says so too."""
+    report = claims.ClaimReport(**given)
+    with open_work() as work:
+        return once(work, lambda: claims.record(work, case_id, report), lambda made: claims.get(work, made))
+
+
+@blueprint.post("/activity/contacts")
+@permit("activity.upload")
+@blueprint.arguments(s.ActivityFileQuery, location="query")
+@blueprint.response(200, s.FileOutcomeView)
+def record_contacts(query: dict[str, Any]) -> Any:
+    """A file of contacts as the raw body, CSV or XLSX. Good rows are taken, bad ones named; again, all are repeats."""
+    with open_work() as work:
+        return activity_files.record_contacts(work, uploaded(), file_name(query))
+
+
+@blueprint.post("/activity/claims")
+@permit("activity.upload")
+@blueprint.arguments(s.ActivityFileQuery, location="query")
+@blueprint.response(200, s.FileOutcomeView)
+def record_claims(query: dict[str, Any]) -> Any:
+    """A file of payment claims, in the same way."""
+    with open_work() as work:
+        return activity_files.record_claims(work, uploaded(), file_name(query))
+
+
+def file_name(query: dict[str, Any]) -> str:
+    """As given, or a name that says which of the two kinds the content type names."""
+    return query["file_name"] or FILE_NAMES.get(request.mimetype, "activity.csv")

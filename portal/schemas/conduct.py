@@ -2,6 +2,7 @@
 
 from marshmallow import Schema, fields, validate
 
+from models.errors import NotFound
 from models.services.job_runs import REQUESTABLE
 from portal.schemas.base import PageQuery
 
@@ -93,6 +94,19 @@ class BreachCountView(Schema):
 class LogKeyView(Schema):
     verifier_key = fields.String(metadata={"description": "NAME+HASH+KEY, for `python -m crypto verify-log --key`."})
     origin = fields.String()
+
+
+class ReceiptView(Schema):
+    statement = fields.String(metadata={"description": "Canonical JSON: format, leaf hash, time."})
+    signature = fields.String(metadata={"description": "Base64 of Ed25519 over the statement."})
+
+
+def leaf_hash(given: str) -> bytes:
+    """What is no hash is the hash of nothing we know."""
+    try:
+        return bytes.fromhex(given)
+    except ValueError:
+        raise NotFound from None
 
 
 class JobRunQuery(PageQuery):

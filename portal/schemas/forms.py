@@ -1,10 +1,11 @@
 """The shape of what pages send."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate
 
+from models.errors import Invalid
 from portal.errors import field_errors
 
 
@@ -19,19 +20,19 @@ class Form(Schema):
         return {name: value for name, value in given.items() if value != ""}
 
 
-class Reading(NamedTuple):
-    """What was sent, and what is wrong with it: field -> code. One of the two is empty, or there was nothing."""
-
-    values: dict[str, Any]
-    errors: dict[str, str]
-
-
-def read(form: Schema, given: Mapping[str, Any]) -> Reading:
-    """For pages that show what is wrong beside the input it is wrong in."""
+def require(form: Schema, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was filled in; Invalid, field by field, where its shape is wrong."""
     try:
-        return Reading(form.load(given), {})
+        loaded: dict[str, Any] = form.load(given)
     except ValidationError as error:
-        return Reading({}, {found.field: found.code for found in field_errors(error.messages)})
+        raise Invalid(errors=field_errors(error.messages)) from None
+    return loaded
+
+
+class ListQuery(Form):
+    """Which page of a list: `cursor` is the last id of the page before."""
+
+    cursor = fields.UUID(load_default=None)
 
 
 class SignInForm(Form):

@@ -1,19 +1,29 @@
 """Cases, releases, contacts, promises, claims and activity files as the API reads and writes them."""
 
+import datetime as dt
 from typing import Any
+from uuid import UUID
 
 from marshmallow import Schema, fields, validate
 
 from models import activity_file
 from models.buckets import BUCKETS
-from models.case import STATUSES
+from models.business_day import ZONE
+from models.case import OPEN, STATUSES
+from models.errors import Invalid, RowError
+from models.notes import NOTE_CHARS_MAX
 from models.portfolio import FIELD_CLASSES
 from models.release import REASONS
+from models.services.cases import CaseFilter, WorklistFilter
 from portal.messages import message
 from portal.schemas.base import Money, PageQuery
+from portal.schemas.forms import Form
+from portal.words import URGENCIES
 
+ANY = "any"
+ID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+Currency = validate.Regexp(r"^[A-Z]{3}$")
 Reference = validate.Length(1, 40)
-NOTE_CHARS_MAX = 2000
 
 
 class CaseQuery(PageQuery):
@@ -21,13 +31,40 @@ class CaseQuery(PageQuery):
 
     after = fields.String(load_default=None, validate=validate.Length(1, 60))
     bucket = fields.String(load_default=None, validate=validate.OneOf(BUCKETS))
-    status = fields.String(load_default=None, validate=validate.OneOf(STATUSES))
+    status = fields.String(
+        load_default=None,
+        validate=validate.OneOf((*STATUSES, ANY)),
+        metadata={"description": "A worklist shows open cases unless told otherwise; `any` is every status."},
+    )
     product = fields.String(load_default=None, validate=Reference)
+    reason = fields.String(load_default=None, validate=validate.OneOf(URGENCIES))
     unassigned = fields.Boolean(load_default=False)
     collector_id = fields.UUID(load_default=None)
     portfolio_id = fields.UUID(load_default=None)
     agency_id = fields.UUID(load_default=None)
     placed = fields.Boolean(load_default=None, allow_none=True)
+
+
+def worklist_filter(query: dict[str, Any]) -> WorklistFilter:
+    status = {None: OPEN, ANY: None}.get(query["status"], query["status"])
+    return WorklistFilter(**_of(WorklistFilter, query) | {"status": status})
+
+
+def case_filter(query: dict[str, Any]) -> CaseFilter:
+    status = None if query["status"] == ANY else query["status"]
+    return CaseFilter(**_of(CaseFilter, query) | {"status": status})
+
+
+def case_cursor(after: str | None) -> UUID | None:
+    """The cursor of a lender's list: the worklist's has a shape of its own."""
+    try:
+        return UUID(after) if after else None
+    except ValueError:
+        raise Invalid(errors=[RowError(0, "after", "malformed_cursor")]) from None
+
+
+def _of(filters: type[CaseFilter] | type[WorklistFilter], query: dict[str, Any]) -> dict[str, Any]:
+    return {name: query[name] for name in filters._fields if name in query}
 
 
 class FindRequest(Schema):
@@ -36,28 +73,33 @@ class FindRequest(Schema):
     case_number = fields.String(required=True, validate=Reference)
 
 
+class FoundView(Schema):
+    id = fields.UUID()
+    reference = fields.String()
+    status = fields.String()
+
+
 class FiguresView(Schema):
     """A case as lists show it: figures and masks."""
 
-    id = fields.UUID()
-    portfolio_id = fields.UUID()
-    reference = fields.String()
-    product = fields.String()
-    region = fields.String(allow_none=True)
-    currency = fields.String()
-    balance = Money()
-    balance_on = fields.Date()
-    dpd = fields.Integer()
-    bucket = fields.String()
-    status = fields.String()
-    masks = fields.Dict(keys=fields.String(), values=fields.String())
+    id = fields.UUID(attribute="case.id")
+    portfolio_id = fields.UUID(attribute="case.portfolio_id")
+    reference = fields.String(attribute="case.reference")
+    product = fields.String(attribute="case.product")
+    region = fields.String(attribute="case.region", allow_none=True)
+    currency = fields.String(attribute="case.currency")
+    balance = Money(attribute="case.balance")
+    balance_on = fields.Date(attribute="case.balance_on")
+    dpd = fields.Integer(attribute="case.dpd")
+    bucket = fields.String(attribute="case.bucket")
+    status = fields.String(attribute="case.status")
+    masks = fields.Dict(attribute="case.masks", keys=fields.String(), values=fields.String())
 
 
-class WorklistItemView(Schema):
-    case = fields.Nested(FiguresView)
+class WorklistItemView(FiguresView):
     placement_id = fields.UUID()
     lender_name = fields.String()
-    reasons = fields.List(fields.String())
+    reasons = fields.List(fields.String(), metadata={"description": "Why it stands where it stands."})
     last_contact_at = fields.AwareDateTime(allow_none=True)
     last_outcome = fields.String(allow_none=True)
     promise_due_on = fields.Date(allow_none=True)
@@ -65,28 +107,24 @@ class WorklistItemView(Schema):
     collector_name = fields.String(allow_none=True)
 
 
-class CaseLineView(Schema):
-    case = fields.Nested(FiguresView)
+class CaseLineView(FiguresView):
     placement_id = fields.UUID(allow_none=True)
     agency_name = fields.String(allow_none=True)
 
 
 class CaseDetailView(FiguresView):
-    principal = Money(allow_none=True)
-    interest = Money(allow_none=True)
-    fees = Money(allow_none=True)
-    overdue_since_on = fields.Date(allow_none=True)
-    opened_on = fields.Date(allow_none=True)
+    """One case, its live placement if it has one, and what may be done: action -> null, or the code of why not."""
 
-
-class CasePageView(Schema):
-    """One case, its live placement, and what may be done: action -> null, or the code of why not."""
-
-    case = fields.Nested(CaseDetailView)
-    placement_id = fields.UUID(attribute="placement.id")
-    placement_seq = fields.Integer(attribute="placed.placement_seq")
-    agency_name = fields.String(attribute="placement.agency_name")
-    expires_at = fields.AwareDateTime(attribute="placement.expires_at")
+    principal = Money(attribute="case.principal", allow_none=True)
+    interest = Money(attribute="case.interest", allow_none=True)
+    fees = Money(attribute="case.fees", allow_none=True)
+    overdue_since_on = fields.Date(attribute="case.overdue_since_on", allow_none=True)
+    opened_on = fields.Date(attribute="case.opened_on", allow_none=True)
+    placement_id = fields.UUID(attribute="placement.id", dump_default=None, allow_none=True)
+    placement_seq = fields.Integer(attribute="placed.placement_seq", dump_default=None, allow_none=True)
+    lender_name = fields.String(attribute="placement.lender_name", dump_default=None, allow_none=True)
+    agency_name = fields.String(attribute="placement.agency_name", dump_default=None, allow_none=True)
+    expires_at = fields.AwareDateTime(attribute="placement.expires_at", dump_default=None, allow_none=True)
     collector_id = fields.UUID(allow_none=True)
     collector_name = fields.String(allow_none=True)
     actions = fields.Dict(keys=fields.String(), values=fields.String(allow_none=True))
@@ -98,7 +136,14 @@ class TimelineItemView(Schema):
     id = fields.UUID()
     agency_name = fields.String(allow_none=True)
     member_name = fields.String(allow_none=True)
-    facts = fields.Dict()
+    facts = fields.Function(lambda item: {name: _plain(fact) for name, fact in item.facts.items()})
+
+
+def _plain(fact: Any) -> Any:
+    """A fact of the timeline as JSON: amounts, days and ids as text."""
+    if fact is None or isinstance(fact, (bool, int)):
+        return fact
+    return fact.isoformat() if isinstance(fact, dt.date) else str(fact)
 
 
 class ReleaseRequest(Schema):
@@ -106,12 +151,14 @@ class ReleaseRequest(Schema):
     reason = fields.String(required=True, validate=validate.OneOf(REASONS))
 
 
-class OpenedView(Schema):
-    """What was opened, and the leaf hash of the entry that was logged before it was."""
-
-    release_id = fields.UUID()
-    entry = fields.String()
-    fields_ = fields.Dict(keys=fields.String(), values=fields.String(), data_key="fields")
+OpenedView = Schema.from_dict(
+    {  # Not a class body: there `fields` would name the values and no longer the module.
+        "release_id": fields.UUID(),
+        "entry": fields.String(metadata={"description": "The leaf hash of what was logged before anything opened."}),
+        "fields": fields.Dict(keys=fields.String(), values=fields.String()),
+    },
+    name="OpenedView",
+)
 
 
 class ReleaseView(Schema):
@@ -138,6 +185,7 @@ class ContactRequest(Schema):
     duration_seconds = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(0, 86400))
     external_ref = fields.String(load_default=None, allow_none=True, validate=Reference)
     note = fields.String(load_default=None, allow_none=True, validate=validate.Length(1, NOTE_CHARS_MAX))
+    corrects_id = fields.UUID(load_default=None, allow_none=True)
 
 
 class ContactView(Schema):
@@ -153,11 +201,13 @@ class ContactView(Schema):
     occurred_at = fields.AwareDateTime()
     duration_seconds = fields.Integer(allow_none=True)
     external_ref = fields.String(allow_none=True)
+    corrects_id = fields.UUID(allow_none=True)
     recorded_at = fields.AwareDateTime()
 
 
 class PromiseRequest(Schema):
     amount = Money(required=True)
+    currency = fields.String(required=True, validate=Currency)
     due_on = fields.Date(required=True)
 
 
@@ -172,7 +222,7 @@ class PromiseView(Schema):
 
 class ClaimRequest(Schema):
     amount = Money(required=True)
-    currency = fields.String(required=True, validate=validate.Regexp(r"^[A-Z]{3}$"))
+    currency = fields.String(required=True, validate=Currency)
     paid_on = fields.Date(required=True)
     reference = fields.String(required=True, validate=Reference)
     paid_to = fields.String(required=True, validate=validate.OneOf(activity_file.PAID_TO))
@@ -211,6 +261,48 @@ class FileOutcomeView(Schema):
     errors = fields.List(fields.Nested(FileErrorView))
 
 
-def cases_page(view: type[Schema], items: list[Any], after: Any) -> dict[str, Any]:
-    """A page of either list; the cursor is opaque, for one list is ordered by urgency and the other by age."""
-    return {"items": view(many=True).dump(items), "next_after": str(after) if after else None}
+class CaseListForm(Form, CaseQuery):
+    after = fields.String(load_default=None, data_key="cursor", validate=validate.Length(1, 60))
+
+
+class FindForm(Form, FindRequest):
+    pass
+
+
+class AssignForm(Form):
+    """`cases`: placement and case of each line that was ticked."""
+
+    collector_id = fields.UUID(required=True)
+    cases = fields.List(
+        fields.String(validate=validate.Regexp(rf"^{ID}\.{ID}$")),
+        required=True,
+        validate=validate.Length(1, 200),
+    )
+    next = fields.String(load_default="")
+
+
+def by_placement(chosen: list[str]) -> dict[UUID, list[UUID]]:
+    """placement -> its cases among those ticked."""
+    placements: dict[UUID, list[UUID]] = {}
+    for pair in chosen:
+        placement_id, case_id = (UUID(part) for part in pair.split("."))
+        placements.setdefault(placement_id, []).append(case_id)
+    return placements
+
+
+class ReleaseForm(Form, ReleaseRequest):
+    pass
+
+
+class ContactForm(Form, ContactRequest):
+    """A browser sends the time as the clock on the wall shows it."""
+
+    occurred_at = fields.AwareDateTime(required=True, default_timezone=ZONE)
+
+
+class PromiseForm(Form, PromiseRequest):
+    pass
+
+
+class ClaimForm(Form, ClaimRequest):
+    pass

@@ -1,5 +1,29 @@
 """The pages, one blueprint per noun."""
 
-from portal.web import door, overview
+from portal.web import (
+    activity,
+    breaks,
+    cases,
+    door,
+    ledger,
+    offers,
+    overview,
+    parties,
+    placements,
+    portfolios,
+    statements,
+)
 
-BLUEPRINTS = (door.blueprint, overview.blueprint)
+BLUEPRINTS = (
+    door.blueprint,
+    overview.blueprint,
+    portfolios.blueprint,
+    offers.blueprint,
+    placements.blueprint,
+    ledger.blueprint,
+    breaks.blueprint,
+    statements.blueprint,
+    parties.blueprint,
+    cases.blueprint,
+    activity.blueprint,
+)

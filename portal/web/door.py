@@ -13,7 +13,7 @@ from portal.signing_in import session_for
 
 blueprint = Blueprint("door", __name__)
 
-ORGANISATION_COOKIE = "organisation"
+ORGANISATION_COOKIE, LANGUAGE_COOKIE = "organisation", "language"
 YEAR_SECONDS = 365 * 24 * 3600
 
 
@@ -33,7 +33,7 @@ def enter() -> Response:
         flash(_("Organisation code, e-mail or password is wrong, or the account is resting."), "error")
         kept = {"organisation": form["organisation"], "email": form["email"]}
         return make_response(render_template("door/sign_in.html", form=kept), 401)
-    response = redirect(_local(form["next"]) or url_for("overview.show"))
+    response = redirect(local_path(form["next"]) or url_for("overview.show"))
     secure = current_app.config["SECURE_COOKIES"]
     response.set_cookie(COOKIE, secret, httponly=True, secure=secure, samesite="Lax")
     response.set_cookie(
@@ -56,12 +56,12 @@ def sign_out() -> Response:
 @public
 def choose_language() -> Response:
     form = LanguageForm().load(request.form)
-    response = redirect(_local(form["next"]) or url_for("overview.show"))
-    response.set_cookie("language", form["language"], max_age=YEAR_SECONDS, samesite="Lax")
+    response = redirect(local_path(form["next"]) or url_for("overview.show"))
+    response.set_cookie(LANGUAGE_COOKIE, form["language"], max_age=YEAR_SECONDS, samesite="Lax")
     return response  # type: ignore[return-value]
 
 
-def _local(target: str) -> str | None:
+def local_path(target: str) -> str | None:
     """A path of this site, or None: no sign-in page sends people elsewhere."""
     parts = urlsplit(target)
     inside = target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.netloc and not parts.scheme

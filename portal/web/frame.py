@@ -31,7 +31,7 @@ NAVIGATION = (
     Item("statements.index", _("Statements"), "chart", "statements.read"),
     Item("breaches.index", _("Conduct"), "shield", "breaches.read"),
     Item("audit.index", _("Audit log"), "lock", "audit.read"),
-    Item("parties.index", _("Agencies"), "people", "agreements.create"),
+    Item("parties.index", _("Parties"), "people", "agreements.read"),
     Item("organisations.index", _("Organisations"), "people", "organisations.read"),
     Item("jobs.index", _("Jobs"), "clock", "jobs.read"),
 )

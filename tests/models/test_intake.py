@@ -24,8 +24,8 @@ HEADER = (
     "relative_name,relative_relation,relative_phone,employer,employer_phone,card_number"
 )
 FULL = (
-    "C-1,信用卡,CNY,1250.00,65,张三,110105199001011237,1990-01-01,13812345678,13912345678,zhangsan@126.com,"
-    "北京市朝阳区望京街道289号,李四,父亲,13712345678,北京某某科技有限公司,010-62345678,6225751234567891496"
+    "C-1,信用卡,CNY,1250.00,65,张三,110105199001011232,1990-01-01,13812345678,13912345678,zhangsan@126.com,"
+    "北京市朝阳区望京街道289号,李四,父亲,13712345678,北京某某科技有限公司,010-62345678,6225751234567891497"
 )
 BARE = "C-2,信用卡,CNY,10.00,5,欧阳娜娜,110105900101123,,13612345678,13612345678,,,,,,,,"
 
@@ -75,9 +75,8 @@ def test_a_field_without_value_has_no_mask() -> None:
 
 
 def test_an_old_id_and_its_new_form_have_one_token() -> None:
-    sealed = seal(read(FULL, BARE.replace("110105900101123", "110105900101123")))
-    assert sealed["id_token"][0] == token(INDEX_KEY, "id_cn", "110105199001011237")
-    assert sealed["id_token"][1] == token(INDEX_KEY, "id_cn", "110105900101123")
+    tokens = seal(read(FULL, BARE))["id_token"].to_list()
+    assert tokens == [token(INDEX_KEY, "id_cn", "110105199001011232")] * 2
 
 
 def test_one_number_given_twice_has_one_token() -> None:

@@ -10,10 +10,10 @@ from sqlalchemy import select
 
 from models.commission.engine import replay
 from models.commission_line import CommissionLine
-from models.services import commissions, job_runs, placements
+from models.services import commissions, job_runs
 from tests.conftest import Clock
-from tests.facts import TODAY, Placed, jobs, payment, placed, receive_payments
-from tests.world import Someone, World
+from tests.facts import TODAY, Placed, jobs, payment, placed, recall, receive_payments
+from tests.world import Debt, Someone, World
 
 ORDINARY = settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -78,11 +78,6 @@ def test_a_payment_before_the_placement_earns_nothing(world: World, of: Placed) 
     assert lines(world, of.lender) == []
 
 
-def recall(world: World, of: Placed) -> None:
-    with world.database.work(of.lender.actor) as work:
-        placements.recall(work, of.placement.id, "complaint")
-
-
 def test_after_a_recall_the_tail_earns_and_what_lies_beyond_does_not(world: World, clock: Clock, of: Placed) -> None:
     recall(world, of)
     clock.forward(days=20)
@@ -125,7 +120,7 @@ def test_a_late_fact_is_booked_in_the_month_that_is_open(world: World, clock: Cl
 
 
 def test_an_agency_sees_its_own_lines_alone(world: World, of: Placed) -> None:
-    other = placed(world, lender=of.lender)
+    other = placed(world, [Debt(99)], lender=of.lender)
     receive_payments(world, of.lender, payment(of.case, "100.00"), payment(other.case, "50.00"))
     book(world, of.lender)
     assert [line.base_amount for line in lines(world, of.agency)] == [Decimal("100.00")]

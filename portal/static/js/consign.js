@@ -11,8 +11,9 @@
 //   data-release                        opens sealed fields in place, then closes them
 //   data-upload-url, data-upload-next   sends a file as the raw body of one request
 //
-// The server answers releases with {"fields": {name: value}, "entry": "…"}, uploads with {"id": "…"}, refusals with
-// problem details ({"title", "errors": [{"row", "field", "code", "title"}]}).
+// The server answers releases with {"fields": {name: value}, "entry": "…"}, uploads with {"id": "…"} or with
+// {"accepted", "repeated", "refused", "errors"}, refusals with problem details
+// ({"title", "errors": [{"row", "field", "code", "title"}]}).
 "use strict";
 
 const texts = document.getElementById("texts").dataset;
@@ -252,18 +253,32 @@ function uploadUrl(form) {
   return url;
 }
 
-function showProblem(form, problem) {
+function showProblem(form, problem, tone = "bad") {
   const errors = problem.errors ?? [];
   const words = JSON.parse(form.dataset.fieldWords);
   const items = errors.slice(0, 20).map(({ row, field, code, title }) => {
     const parts = [row ? fill(texts.row, { row }) : "", field !== "*" ? words[field] ?? field : "", title ?? code];
     return element("li", { textContent: parts.filter(Boolean).join(" · ") });
   });
-  const box = element("section", { className: "notice notice-bad" }, element("div", {},
+  const box = element("section", { className: `notice notice-${tone}` }, element("div", {},
     element("p", { className: "notice-title", textContent: problem.title ?? texts.refused }),
     element("ul", { className: "problem-list" }, ...items),
-    errors.length > 20 ? element("p", { textContent: fill(texts.moreErrors, { count: errors.length - 20 }) }) : ""));
+    errors.length > 20 ? element("p", { textContent: fill(texts.moreErrors, { count: errors.length - 20 }) }) : "",
+    tone !== "bad" && errors.length ? errorsLink(errors) : ""));
   form.querySelector(".upload-problem").replaceChildren(box);
+}
+
+// The answer is the only place where these errors are; they hold codes, never a value of the file.
+function errorsLink(errors) {
+  const lines = ["row,field,code", ...errors.map(({ row, field, code }) => `${row},${field},${code}`)];
+  const href = URL.createObjectURL(new Blob([lines.join("\r\n") + "\r\n"], { type: "text/csv" }));
+  return element("a", { href, download: "errors.csv", textContent: texts.allErrors });
+}
+
+// Some rows may be taken and some not: said in place, because no page holds it.
+function showOutcome(form, outcome) {
+  const title = fill(texts.outcome, outcome);
+  showProblem(form, { title, errors: outcome.errors }, outcome.refused ? "watch" : "good");
 }
 
 // XMLHttpRequest, because fetch cannot tell how much has been sent.
@@ -287,6 +302,10 @@ function send(form, file) {
     const isJson = /json/.test(request.getResponseHeader("Content-Type") ?? "");
     const answer = isJson ? JSON.parse(request.responseText) : { title: texts.refused };
     if (request.status >= 400 || !isJson) return stop(answer);
+    if ("accepted" in answer) {
+      [strip.hidden, button.disabled] = [true, false];
+      return showOutcome(form, answer);
+    }
     location.assign(fill(form.dataset.uploadNext, answer));
   };
   form.querySelector(".upload-problem").replaceChildren();

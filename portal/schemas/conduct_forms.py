@@ -1,0 +1,54 @@
+"""The forms of conduct, jobs, organisations and one's own account: the API's shapes, as people type them."""
+
+from marshmallow import fields, validate
+
+from models.services.breaches import BreachFilter
+from models.services.members import SCOPES
+from portal.schemas.conduct import BreachQuery, JobRunRequest
+from portal.schemas.directory import OrganisationRequest
+from portal.schemas.forms import Form, ListQuery
+
+
+class BreachListForm(ListQuery, BreachQuery):
+    """The API's filters; the page's cursor is `cursor`."""
+
+    def filter_of(self, query: dict[str, object]) -> BreachFilter:
+        return BreachFilter(**{name: query[name] for name in BreachFilter._fields})  # type: ignore[arg-type]
+
+
+class MandateChoiceForm(Form):
+    lender_id = fields.UUID(required=True)
+
+
+class JobRunForm(Form, JobRunRequest):
+    pass
+
+
+class RunListForm(ListQuery):
+    job = fields.String(load_default=None, validate=validate.Length(1, 40))
+    state = fields.String(load_default=None, validate=validate.OneOf(("queued", "running", "done", "failed")))
+
+
+class EntryListForm(Form):
+    """`cursor` is the index at which the page before ended."""
+
+    cursor = fields.Integer(load_default=None, validate=validate.Range(0))
+
+
+class OrganisationForm(Form, OrganisationRequest):
+    """An organisation with its first person; the password is made here and shown once."""
+
+    email = fields.Email(required=True)
+    person = fields.String(required=True, validate=validate.Length(1, 200))
+    roles = fields.List(fields.String(), required=True, validate=validate.Length(1, 4))
+    locale = fields.String(load_default="zh", validate=validate.OneOf(("zh", "en")))
+
+
+class TokenForm(Form):
+    name = fields.String(required=True, validate=validate.Length(1, 200))
+    scopes = fields.List(fields.String(validate=validate.OneOf(SCOPES)), required=True, validate=validate.Length(1))
+    days = fields.Integer(required=True)
+
+
+class LocaleForm(Form):
+    locale = fields.String(required=True, validate=validate.OneOf(("zh", "en")))

@@ -1,0 +1,83 @@
+"""The forms of agreements, offers, placements and the ledger: the API's shapes, as people type them."""
+
+from decimal import Decimal
+from typing import Any
+
+from marshmallow import fields, validate
+
+from models.buckets import BUCKETS
+from models.offer import DECLINE_REASONS
+from models.placement import RECALL_REASONS
+from portal.schemas.base import Rate
+from portal.schemas.directory import AgreementRequest, MandateRequest, MemberRequest
+from portal.schemas.exchange import AcknowledgeRequest
+from portal.schemas.forms import Form, ListQuery
+
+
+class Percent(Rate):
+    """A rate as people say it: `18` or `18.5` is read as the fraction 0.18 or 0.185."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        fields.String.__init__(
+            self, validate=validate.Regexp(r"^\d{1,3}(\.\d{1,4})?$", error="Not a valid number."), **kwargs
+        )
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        text = fields.String.deserialize(self, value, *args, **kwargs)
+        return Decimal(text) / 100 if isinstance(text, str) else text
+
+
+class AgreementForm(Form, AgreementRequest):
+    contingency_rate = Percent(required=True)
+
+
+class MandateForm(Form, MandateRequest):
+    pass
+
+
+class ColleagueForm(Form, MemberRequest):
+    pass
+
+
+class OfferForm(Form):
+    agreement_id = fields.UUID(required=True)
+    buckets = fields.List(fields.String(validate=validate.OneOf(BUCKETS)), load_default=None)
+    case_limit = fields.Integer(load_default=None, validate=validate.Range(1, 10_000_000))
+    respond_hours = fields.Integer(load_default=72, validate=validate.Range(1, 24 * 60))
+
+
+class DeclineForm(Form):
+    reason = fields.String(required=True, validate=validate.OneOf(DECLINE_REASONS))
+
+
+class AcknowledgeForm(Form, AcknowledgeRequest):
+    pass
+
+
+class RecallForm(Form):
+    """Without `case_id` the whole placement is meant: the page has a button of its own for that."""
+
+    reason = fields.String(required=True, validate=validate.OneOf(RECALL_REASONS))
+    case_ids = fields.List(fields.UUID(), load_default=None, validate=validate.Length(1, 10_000))
+
+
+class AssignForm(Form):
+    collector_id = fields.UUID(required=True)
+    case_ids = fields.List(fields.UUID(), required=True, validate=validate.Length(1, 10_000))
+
+
+class DealForm(Form):
+    collector_ids = fields.List(fields.UUID(), required=True, validate=validate.Length(1, 500))
+
+
+class StateQuery(ListQuery):
+    state = fields.String(load_default=None)
+
+
+class BreakQuery(StateQuery):
+    state = fields.String(load_default="open", validate=validate.OneOf(("open", "closed", "all")))
+    kind = fields.String(load_default=None)
+
+
+class StatementQuery(ListQuery):
+    rate = fields.Decimal(load_default=None, allow_nan=False)

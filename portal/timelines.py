@@ -1,0 +1,134 @@
+"""How what has happened to a case reads: one line for each item of its timeline."""
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+
+from models.services.timelines import TimelineItem
+from portal.formats import day, money
+from portal.words import label
+
+CHANNEL_ICONS = {
+    "call": "phone",
+    "ai_voice": "phone",
+    "sms": "message",
+    "im": "message",
+    "email": "mail",
+    "letter": "mail",
+    "visit": "visit",
+}
+
+# What a reader may hide, in the order of the chips.
+GROUPS = {
+    "contact": lazy_gettext("Contacts"),
+    "promise": lazy_gettext("Promises"),
+    "claim": lazy_gettext("Claims"),
+    "payment": lazy_gettext("Payments"),
+    "release": lazy_gettext("Releases"),
+    "placement": lazy_gettext("Placements"),
+}
+
+
+class Words(NamedTuple):
+    """What an item says, and how it looks while saying it."""
+
+    icon: str
+    meaning: str
+    title: str
+    text: str
+
+
+class Line(NamedTuple):
+    """What the timeline macro shows of an item."""
+
+    at: dt.datetime
+    kind: str
+    icon: str
+    meaning: str
+    title: str
+    text: str
+    actor: str
+
+
+def lines_of(items: Iterable[TimelineItem], currency: str, with_agency: bool) -> list[Line]:
+    """The items in their order; `currency` is the case's, for amounts that carry none of their own."""
+    lines = []
+    for item in items:
+        words = READINGS[item.kind]({"currency": currency, "agency": item.agency_name} | item.facts)
+        actor = " · ".join(name for name in (item.agency_name if with_agency else None, item.member_name) if name)
+        group = item.kind if item.kind in GROUPS else "placement"
+        lines.append(Line(item.at, group, *words, actor))
+    return lines
+
+
+def groups_of(lines: Iterable[Line]) -> list[tuple[str, str]]:
+    """The groups that occur, with their names."""
+    present = {line.kind for line in lines}
+    return [(group, str(name)) for group, name in GROUPS.items() if group in present]
+
+
+def _contact(facts: dict[str, Any]) -> Words:
+    spoke = facts["outcome"] == "conversation"
+    parts = [label(facts["direction"], "direction"), label(facts["party"], "party")]
+    if facts["duration_seconds"]:
+        minutes, seconds = divmod(facts["duration_seconds"], 60)
+        parts.append(_("%(minutes)s min %(seconds)s s", minutes=minutes, seconds=seconds))
+    if facts["noted"]:
+        parts.append(_("note sealed"))
+    if facts["corrects_id"]:
+        parts.append(_("corrects an earlier entry"))
+    title = f"{label(facts['channel'], 'channel')} · {label(facts['outcome'], 'outcome')}"
+    return Words(CHANNEL_ICONS[facts["channel"]], "good" if spoke else "neutral", title, " · ".join(parts))
+
+
+def _promise(facts: dict[str, Any]) -> Words:
+    title = _("Promised %(amount)s by %(day)s", amount=_amount(facts), day=day(facts["due_on"]))
+    return Words("calendar", "watch", title, "")
+
+
+def _claim(facts: dict[str, Any]) -> Words:
+    title = _("Claimed %(amount)s, paid on %(day)s", amount=_amount(facts), day=day(facts["paid_on"]))
+    to = _("Paid to: %(whom)s", whom=label(facts["paid_to"], "paid_to"))
+    return Words("money", "neutral", title, f"{to} · {_('reference %(number)s', number=facts['reference'])}")
+
+
+def _release(facts: dict[str, Any]) -> Words:
+    title = _("Opened: %(fields)s", fields=label(facts["field_class"], "field_class"))
+    return Words("key", "sealed", title, label(facts["reason"], "release_reason"))
+
+
+def _payment(facts: dict[str, Any]) -> Words:
+    text = _("Posted on %(day)s · reference %(number)s", day=day(facts["posted_on"]), number=facts["reference"])
+    amount, on = _amount(facts), day(facts["effective_on"])
+    if facts["reversal_of"]:
+        return Words("back", "bad", _("Lender's ledger: %(amount)s reversed on %(day)s", amount=amount, day=on), text)
+    return Words("money", "good", _("Lender's ledger: %(amount)s paid on %(day)s", amount=amount, day=on), text)
+
+
+def _placed(facts: dict[str, Any]) -> Words:
+    referred = money(facts["referred_amount"], facts["currency"])
+    text = _("Placement no. %(seq)s, referred at %(amount)s", seq=facts["placement_seq"], amount=referred)
+    return Words("link", "good", _("Placed with %(agency)s", agency=facts["agency"]), text)
+
+
+def _ended(facts: dict[str, Any]) -> Words:
+    title = _("Placement no. %(seq)s ended", seq=facts["placement_seq"])
+    return Words("stop", "bad", title, label(facts["reason"], "end_reason"))
+
+
+READINGS: dict[str, Callable[[dict[str, Any]], Words]] = {
+    "contact": _contact,
+    "promise": _promise,
+    "claim": _claim,
+    "release": _release,
+    "payment": _payment,
+    "placed": _placed,
+    "ended": _ended,
+}
+
+
+def _amount(facts: dict[str, Any]) -> str:
+    return money(facts["amount"], facts["currency"])

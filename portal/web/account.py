@@ -1,0 +1,77 @@
+"""One's own account: who one is here, the language, and the tokens of one's programs."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+
+from models.errors import Refusal
+from models.services import members
+from portal.access import own_work, permit, require_known
+from portal.schemas.conduct_forms import LocaleForm, TokenForm
+from portal.schemas.forms import require
+from portal.web.door import LANGUAGE_COOKIE
+from portal.web.forms import MENDABLE, Answer, Page, show
+
+blueprint = Blueprint("account", __name__)
+
+
+@blueprint.get("/account")
+@permit("self.read")
+def index() -> Page:
+    return _page({"days": "90"})
+
+
+@blueprint.post("/account/language")
+@permit("self.read")
+def choose_language() -> Answer:
+    """Kept with the account, for every browser; this browser's own choice gives way."""
+    locale = LocaleForm().load(request.form)["locale"]
+    with own_work() as work:
+        members.choose_locale(work, locale)
+    response = redirect(url_for("account.index"))
+    response.delete_cookie(LANGUAGE_COOKIE)
+    return response
+
+
+@blueprint.post("/account/tokens")
+@permit("tokens.manage")
+def create_token() -> Answer:
+    """The token is shown on this answer and never again."""
+    try:
+        given = require(TokenForm(), request.form.to_dict() | {"scopes": request.form.getlist("scopes")})
+        with own_work() as work:
+            lender_id = require_known().actor.mandate_lender_id
+            made = members.create_token(work, work.actor.member_id, **given, tenant_id=lender_id)
+    except MENDABLE as refusal:
+        return _page(request.form, refusal)
+    return render_template("account/token.html", token=made.row, secret=made.secret), 201
+
+
+@blueprint.post("/account/tokens/<uuid:token_id>/revoke")
+@permit("tokens.manage")
+def revoke_token(token_id: UUID) -> Answer:
+    with own_work() as work:
+        members.revoke_token(work, work.actor.member_id, token_id)
+    flash(_("The token is revoked: its next request is refused."), "good")
+    return redirect(url_for("account.index"))
+
+
+def _page(form: Mapping[str, Any], refusal: Refusal | None = None) -> Page:
+    known = require_known()
+    with own_work() as work:
+        tokens = members.list_tokens(work, known.member.id)
+        now = work.at
+    return show(
+        "account/index.html",
+        form,
+        refusal,
+        me=known.member,
+        organisation=known.organisation,
+        tokens=tokens,
+        scopes=members.SCOPES,
+        chosen=request.form.getlist("scopes"),
+        now=now,
+    )

@@ -1,0 +1,65 @@
+"""Breaks: where the agency's claims and the lender's ledger differ, whose turn it is and since when."""
+
+from flask import Blueprint, Response, render_template, request
+
+from models.reconciliation import KINDS
+from models.services import agreements, audit, cases, reconciliations
+from portal.access import permit, tenant_work
+from portal.downloads import csv_download, whole
+from portal.schemas.base import page
+from portal.schemas.exchange_forms import BreakQuery
+from portal.schemas.forms import require
+
+blueprint = Blueprint("breaks", __name__)
+
+LIST_ROWS = 50
+
+
+@blueprint.get("/breaks")
+@permit("breaks.read")
+def index() -> str:
+    query = require(BreakQuery(), request.args)
+    state = None if query["state"] == "all" else query["state"]
+    with tenant_work() as work:
+        found = reconciliations.list_breaks(work, state, query["cursor"], LIST_ROWS, query["kind"])
+        standing = reconciliations.open_breaks(work)
+        numbers = cases.references(work, (item.case_id for item in found))
+        parties = {agreement.agency_id: agreement for agreement in agreements.list_own(work)}
+        side, now = work.actor.side, work.at
+    return render_template(
+        "breaks/index.html",
+        list=page(found, LIST_ROWS),
+        standing=standing,
+        numbers=numbers,
+        parties=parties,
+        kinds=KINDS,
+        query=query,
+        side=side,
+        now=now,
+    )
+
+
+@blueprint.get("/breaks.csv")
+@permit("breaks.read")
+def download() -> Response:
+    with tenant_work() as work:
+        found = whole(lambda after: reconciliations.list_breaks(work, after=after))
+        numbers = cases.references(work, (item.case_id for item in found))
+        audit.record(work, audit.Action.EXPORT_DOWNLOAD, {"export": "breaks", "rows": len(found)})
+    header = ("case_number", "kind", "claimed", "booked", "currency", "owner", "state", "cause", "opened", "closed")
+    rows = [
+        (
+            numbers.get(b.case_id),
+            b.kind,
+            b.amount_claimed,
+            b.amount_booked,
+            b.currency,
+            b.owner,
+            b.state,
+            b.cause,
+            b.opened_at,
+            b.closed_at,
+        )
+        for b in found
+    ]
+    return csv_download("breaks.csv", header, rows)

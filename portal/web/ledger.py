@@ -1,0 +1,88 @@
+"""The lender's ledger: what came in each day, what was refused, and what waits for its case."""
+
+from uuid import UUID
+
+from flask import Blueprint, Response, render_template, request
+
+from models.business_day import day_of
+from models.errors import NotFound
+from models.services import audit, ledgers
+from models.services.ledgers import BALANCES, PAYMENTS
+from portal.access import open_work, permit
+from portal.downloads import csv_download, whole
+from portal.schemas.base import page
+from portal.schemas.forms import ListQuery, require
+
+blueprint = Blueprint("ledger", __name__)
+
+LIST_ROWS = 50
+ERRORS_SHOWN = 50
+COLUMNS = {
+    PAYMENTS: "case_number, amount, currency, value_date, posting_date, reference, paid_to, reversal_of",
+    BALANCES: "case_number, balance, currency, status",
+}
+
+
+@blueprint.get("/ledger")
+@permit("ledger.read")
+def index() -> str:
+    query = require(ListQuery(), request.args)
+    with open_work() as work:
+        found = ledgers.list_feeds(work, query["cursor"], LIST_ROWS)
+        suspense = ledgers.suspense_totals(work)
+        today = day_of(work.at)
+    return render_template("ledger/index.html", list=page(found, LIST_ROWS), suspense=suspense, today=today)
+
+
+@blueprint.get("/ledger/upload/<kind>")
+@permit("ledger.upload")
+def new(kind: str) -> str:
+    if kind not in COLUMNS:
+        raise NotFound
+    with open_work() as work:
+        today = day_of(work.at)
+        sequence = ledgers.next_sequence(work, kind, today)
+    return render_template(
+        "ledger/new.html",
+        kind=kind,
+        columns=COLUMNS[kind],
+        form={"business_date": today.isoformat(), "sequence": sequence},
+        latest=today,
+    )
+
+
+@blueprint.get("/ledger/feeds/<uuid:feed_id>")
+@permit("ledger.read")
+def show_feed(feed_id: UUID) -> str:
+    with open_work() as work:
+        feed, errors = ledgers.get_feed(work, feed_id), ledgers.list_feed_errors(work, feed_id)
+    return render_template("ledger/feed.html", feed=feed, errors=errors, shown=ERRORS_SHOWN)
+
+
+@blueprint.get("/ledger/suspense")
+@permit("ledger.read")
+def list_suspense() -> str:
+    query = require(ListQuery(), request.args)
+    with open_work() as work:
+        found = ledgers.list_suspense(work, query["cursor"], LIST_ROWS)
+        totals = ledgers.suspense_totals(work)
+    return render_template("ledger/suspense.html", list=page(found, LIST_ROWS), totals=totals)
+
+
+@blueprint.get("/ledger/suspense.csv")
+@permit("ledger.read")
+def download_suspense() -> Response:
+    columns = (
+        "reference",
+        "suspense_reference",
+        "amount",
+        "currency",
+        "effective_on",
+        "posted_on",
+        "paid_to",
+        "reversal_of",
+    )
+    with open_work() as work:
+        found = whole(lambda after: ledgers.list_suspense(work, after))
+        audit.record(work, audit.Action.EXPORT_DOWNLOAD, {"export": "suspense", "rows": len(found)})
+    return csv_download("suspense.csv", columns, [[getattr(p, name) for name in columns] for p in found])

@@ -1,0 +1,64 @@
+"""A database, keyring and object folder of a benchmark's own, as the processes it starts see them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg
+from sqlalchemy.engine import URL
+
+from crypto.custody import PLATFORM, LocalKeyring
+from crypto.vault import Vault
+from models import cluster
+from models.database import Database
+from models.settings import Settings
+
+HOME = Path(__file__).parents[2] / "var" / "bench"
+
+
+class Ground(NamedTuple):
+    """`environment` makes another process see what `database` sees."""
+
+    database: Database
+    environment: dict[str, str]
+
+
+@contextmanager
+def own_database(folder: Path) -> Iterator[Ground]:
+    """A fresh database in the benchmarks' embedded server; keys and objects below `folder`."""
+    settings = Settings(
+        home=HOME,
+        database_url=None,
+        object_store=str(folder / "objects"),
+        keyring=folder / "keyring.json",
+        host="consign.bench",
+        secure_cookies=False,
+    )
+    admin = cluster.start_embedded(settings)
+    name = f"bench_{folder.name.lower()}"
+    _drop(admin, name)
+    cluster.set_up(admin, name)
+    custody = LocalKeyring(settings.keyring)
+    custody.create(PLATFORM)
+    url = admin.set(drivername="postgresql+psycopg", username=cluster.LOGIN, database=name).render_as_string(False)
+    database = Database(url, Vault(custody))
+    try:
+        yield Ground(
+            database,
+            {
+                "CONSIGN_DATABASE_URL": url,
+                "CONSIGN_KEYRING": str(settings.keyring),
+                "CONSIGN_OBJECT_STORE": settings.object_store,
+                "CONSIGN_SECURE_COOKIES": "0",
+            },
+        )
+    finally:
+        database.close()
+        _drop(admin, name)
+
+
+def _drop(admin: URL, name: str) -> None:
+    dsn = admin.set(drivername="postgresql").render_as_string(False)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f'drop database if exists "{name}" with (force)')

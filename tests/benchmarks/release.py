@@ -1,0 +1,87 @@
+"""A release over HTTP, logged before it leaves, beside a route that does nothing, on the same server."""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from urllib3 import HTTPConnectionPool, Retry
+
+from models.database import Database
+from models.services import members, placements
+from models.work import DOOR, Actor
+from tests.benchmarks.ground import own_database
+from tests.world import World
+
+RELEASES = 190  # below a member's daily quota
+P95_MS_MAX = 100  # half way to the 50 ms of the design
+EMPTY_APP = "import flask; app = flask.Flask('empty'); app.add_url_rule('/', view_func=lambda: '')"
+
+
+def run() -> Iterator[dict[str, Any]]:
+    with TemporaryDirectory() as home, own_database(Path(home)) as ground:
+        token, cases = _placed(ground.database)
+        with _serving("wsgi:app", 8731, ground.environment) as pool:
+            released = [_timed(pool, f"/api/v1/cases/{case}/releases", token) for case in cases]
+        (Path(home) / "empty_app.py").write_text(EMPTY_APP.replace("; ", "\n"))
+        with _serving("empty_app:app", 8732, {"PYTHONPATH": home}) as pool:
+            empty = [_timed(pool, "/", None) for _ in cases]
+    p95, empty_p95 = _p95(released), _p95(empty)
+    yield {
+        "name": "release over HTTP, p95",
+        "value": round(p95, 1),
+        "unit": "ms",
+        "peer": f"empty Flask route: {empty_p95:.1f} ms",
+        "ratio": round(p95 / empty_p95, 1),
+        "goal": f"at most {P95_MS_MAX} ms",
+        "ok": p95 <= P95_MS_MAX,
+    }
+
+
+def _placed(database: Database) -> tuple[str, list[str]]:
+    """A collector's token and the cases of a fresh placement."""
+    world = World(database, database.clock)
+    lender, manager = world.lender(), world.agency()
+    placement = world.placement(lender, manager, cases=RELEASES)
+    with database.work(manager.actor) as work:
+        cases = [str(row.case.id) for row in placements.list_cases(work, placement.id, limit=200)]
+    with database.work(Actor(side=DOOR, org_id=manager.organisation.id)) as work:
+        token = members.create_token(work, manager.member.id, "bench", ["release"], 1).secret
+    return token, cases
+
+
+@contextmanager
+def _serving(app: str, port: int, environment: dict[str, str]) -> Iterator[HTTPConnectionPool]:
+    bind = ["--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4", "--worker-class", "gthread"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", *bind, "--log-level", "warning", app], env=os.environ | environment
+    )
+    pool = HTTPConnectionPool("127.0.0.1", port, timeout=60)
+    try:
+        pool.request("GET", "/api/openapi.json", retries=Retry(connect=9, backoff_factor=0.1))
+        yield pool
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _timed(pool: HTTPConnectionPool, path: str, token: str | None) -> float:
+    """Milliseconds of one request."""
+    started = time.perf_counter()
+    if token:
+        body = {"field_class": "contact", "reason": "verify_identity"}
+        answer = pool.request("POST", path, json=body, headers={"Authorization": f"Bearer {token}"}, retries=False)
+        assert answer.status == 201, answer.data
+    else:
+        assert pool.request("GET", path, retries=False).status == 200
+    return (time.perf_counter() - started) * 1000
+
+
+def _p95(times: list[float]) -> float:
+    return statistics.quantiles(times, n=20)[18]

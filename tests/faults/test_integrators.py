@@ -1,0 +1,183 @@
+"""Integrators and publishers, many at once and killed half way: the log neither forks nor skips."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import count, pairwise
+from pathlib import Path
+from typing import TypeVar
+
+import psycopg
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
+
+from crypto import notes
+from crypto.logfile import verify_log
+from crypto.merkle import consistency_proof, root, verify_consistency
+from models.errors import Unavailable
+from models.objects import FolderStore, ObjectStore
+from models.services import logs
+from models.work import Work
+from tests.logbook import HOST, Log
+from tests.world import World
+
+Answer = TypeVar("Answer")
+
+
+class Killed(BaseException):
+    """The process is gone: nothing may catch this."""
+
+
+@pytest.fixture
+def log(world: World, tmp_path: Path) -> Log:
+    return Log(world, world.lender(), FolderStore(tmp_path / "objects"))
+
+
+@pytest.mark.parametrize("acts", [20, pytest.param(400, marks=pytest.mark.soak)])
+def test_many_integrators_at_once_neither_fork_nor_skip(log: Log, acts: int) -> None:
+    with ThreadPoolExecutor(7) as pool:
+        acting = [pool.submit(lambda: [log.act(3) for _ in range(acts)]) for _ in range(3)]
+
+        def integrate() -> None:
+            while wait(acting, timeout=0).not_done:
+                _turn(log)
+
+        integrating = [pool.submit(integrate) for _ in range(4)]
+        for done in integrating:
+            done.result()
+    log.integrate()
+    log.publish()
+    recorded = {leaf for done in acting for act in done.result() for leaf in act}
+    leaves = log.leaf_hashes()
+    assert len(leaves) == 2 + len(recorded)
+    assert recorded == set(leaves[2:])
+    assert log.waiting() == 0
+    _check_checkpoints(log, leaves)
+
+
+def test_two_who_make_a_log_at_once_make_one(world: World, tmp_path: Path) -> None:
+    for _ in range(5):
+        log = Log(world, world.lender(), FolderStore(tmp_path / "objects"))
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(log.integrate) for _ in range(4)]:
+                done.result()
+        assert log.head()[:2] == (2, root(log.leaf_hashes()))
+
+
+def test_an_integrator_whose_commit_fails_has_moved_nothing(log: Log, admin: URL) -> None:
+    log.act(5)
+    with pytest.raises(OperationalError):
+        _work_cut_off(log, admin, logs.integrate)
+    assert (log.head().size, log.waiting()) == (0, 7)
+    log.integrate()
+    assert (log.head().size, log.waiting()) == (7, 0)
+
+
+def test_killed_between_growing_and_signing_the_next_one_signs(log: Log) -> None:
+    log.act(5)
+    log.integrate()
+    log.act(2)
+    log.integrate()
+    assert log.publish() == (logs.origin(HOST, log.org_id), 9, root(log.leaf_hashes()))
+
+
+class Dying:
+    """A store whose user is killed at its `step`-th call, before or after the call took effect."""
+
+    def __init__(self, store: ObjectStore, step: int, after: bool) -> None:
+        self.store, self.step, self.after = store, step, after
+
+    def get(self, key: str) -> bytes:
+        return self._call(self.store.get, key)
+
+    def put(self, key: str, data: bytes) -> None:
+        self._call(self.store.put, key, data)
+
+    def put_once(self, key: str, data: bytes) -> None:
+        self._call(self.store.put_once, key, data)
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        return self.store.list(prefix)
+
+    def _call(self, act: Callable[..., Answer], *arguments: object) -> Answer:
+        self.step -= 1
+        if self.step == 0 and not self.after:
+            raise Killed
+        answer = act(*arguments)
+        if self.step == 0:
+            raise Killed
+        return answer
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_publisher_killed_at_any_step_is_made_good_by_the_next(
+    log: Log, after: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "TILE_HASHES", 4)
+    log.grow()
+    whole = log.objects
+    for step in count(1):
+        log.act(20)
+        log.integrate()
+        log.objects = Dying(whole, step, after)
+        try:
+            log.publish()
+            break
+        except Killed:
+            pass  # The next publisher, below, is another process.
+        finally:
+            log.objects = whole
+        log.grow()
+    assert step > 10
+    _check_checkpoints(log, log.leaf_hashes())
+    _check_tiles(log, log.leaf_hashes())
+    assert verify_log(log.export().splitlines(keepends=True), log.key()).signed
+
+
+def test_a_publisher_whose_commit_fails_is_repeated_to_the_same_bytes(log: Log, admin: URL) -> None:
+    log.act(5)
+    log.integrate()
+    with pytest.raises(OperationalError):
+        _work_cut_off(log, admin, lambda work: logs.publish(work, log.objects, HOST))
+    assert log.head().checkpoint is None
+    before = {key: log.objects.get(key) for key in log.objects.list()}
+    assert len(before) == 2
+    assert log.publish() == (logs.origin(HOST, log.org_id), 7, root(log.leaf_hashes()))
+    assert {key: log.objects.get(key) for key in log.objects.list()} == before
+
+
+def _turn(log: Log) -> None:
+    """What the job does each second; another's turn that takes too long is waited for in the next."""
+    try:
+        with log.database.work(log.integrator) as work:
+            logs.integrate(work)
+        log.publish()
+    except Unavailable as busy:
+        assert busy.code == "busy"  # noqa: PT017 (anything else fails the turn)
+
+
+def _work_cut_off(log: Log, admin: URL, act: Callable[[Work], object]) -> None:
+    """A Work whose connection the database drops before it can commit."""
+    with log.database.work(log.integrator) as work:
+        act(work)
+        backend = work.session.scalar(select(func.pg_backend_pid()))
+        with psycopg.connect(admin.set(drivername="postgresql").render_as_string(False), autocommit=True) as other:
+            other.execute("select pg_terminate_backend(%s, 5000)", [backend])
+
+
+def _check_checkpoints(log: Log, leaves: list[bytes]) -> None:
+    """Every checkpoint that was ever stored is signed, and each is the beginning of the next."""
+    kept = [log.objects.get(key) for key in log.objects.list(f"log/{log.org_id}/checkpoints/")]
+    signed = sorted(notes.Checkpoint.parse(notes.open_note(note, [log.key()]).text) for note in kept)
+    assert signed[-1] == (logs.origin(HOST, log.org_id), len(leaves), root(leaves))
+    for older, newer in pairwise(signed):
+        proof = consistency_proof(leaves[: newer.size], older.size)
+        verify_consistency(older.size, newer.size, proof, older.root, newer.root)
+
+
+def _check_tiles(log: Log, leaves: list[bytes]) -> None:
+    tiles = list(log.objects.list(f"log/{log.org_id}/tile/0/"))
+    assert [log.objects.get(tile) for tile in tiles] == [
+        b"".join(leaves[4 * index : 4 * index + 4]) for index in range(len(leaves) // 4)
+    ]
