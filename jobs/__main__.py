@@ -13,7 +13,6 @@ from jobs.integration import Integrator
 from jobs.timetable import JOBS, Job
 from models import cluster
 from models.clock import clock_of
-from models.clock import clock_of
 from models.database import Database
 from models.objects import open_store
 from models.settings import Settings

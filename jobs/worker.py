@@ -28,7 +28,14 @@ def make_app(database: Database, url: str) -> App:
     """The queue's app, one task for each job; `url` is where the database's login connects."""
     conninfo = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     options = "-c role=consign_jobs -c search_path=procrastinate,public"
-    app = App(connector=PsycopgConnector(conninfo=conninfo, kwargs={"options": options}))
+    app = App(
+        connector=PsycopgConnector(conninfo=conninfo, kwargs={"options": options}),
+        worker_defaults={
+            "queues": [QUEUE],
+            "concurrency": TASKS_AT_ONCE,
+            "delete_jobs": "successful",  # The truth about what ran is in job_run.
+        },
+    )
     for job in TIMETABLE:
         # `max_attempts` counts the retries after the first.
         retry = RetryStrategy(max_attempts=ATTEMPTS_MAX - 1, wait=RETRY_SECONDS, exponential_wait=2)
@@ -54,11 +61,7 @@ async def serve(
         sweeper = asyncio.create_task(_sweep(app, database, heartbeat_seconds, stalled_seconds))
         try:
             await app.run_worker_async(
-                queues=[QUEUE],
-                concurrency=TASKS_AT_ONCE,
-                delete_jobs="successful",  # The truth about what ran is in job_run.
-                update_heartbeat_interval=heartbeat_seconds,
-                stalled_worker_timeout=stalled_seconds,
+                update_heartbeat_interval=heartbeat_seconds, stalled_worker_timeout=stalled_seconds
             )
         finally:
             sweeper.cancel()
