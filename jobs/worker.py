@@ -20,6 +20,7 @@ from models.services import job_runs
 ATTEMPTS_MAX = 5
 RETRY_SECONDS = 10  # and so on, doubling
 TASKS_AT_ONCE = 2
+POLL_SECONDS = 1.0  # nothing tells a worker that a task's turn has come
 HEARTBEAT_SECONDS = 5.0
 STALLED_SECONDS = 30.0  # a worker silent for so long is taken for dead
 
@@ -33,6 +34,7 @@ def make_app(database: Database, url: str) -> App:
         worker_defaults={
             "queues": [QUEUE],
             "concurrency": TASKS_AT_ONCE,
+            "fetch_job_polling_interval": POLL_SECONDS,
             "delete_jobs": "successful",  # The truth about what ran is in job_run.
         },
     )

@@ -339,6 +339,8 @@ KINDS = {
     "operator": N_("Operator"),
 }
 
+CUSTODIES = {"local": N_("the platform"), "aws-kms": "AWS KMS", "self": N_("themselves")}
+
 JOBS = {
     "expiry": N_("Expiry of placements"),
     "conduct": N_("Sweep for breaches"),
@@ -359,6 +361,16 @@ JOB_COUNTS = {
     "breaks_opened": N_("breaks opened"),
     "breaks_closed": N_("breaks closed"),
     "lines": N_("lines booked"),
+    "adjustments": N_("adjustments"),
+}
+
+# A rule in few words; what it says in full stands in its pack.
+RULES = {
+    "CN-GBT-HOURS": N_("Contact at night"),
+    "CN-GBT-VOICE-3": N_("Fourth effective call"),
+    "CN-CBA-HOURS": N_("Contact at night (industry)"),
+    "CN-CBA-ATTEMPT-6": N_("Seventh attempt on one number"),
+    "HOUSE-RELEASE-24H": N_("Unsealed, never contacted"),
 }
 
 SEVERITIES = {
@@ -370,7 +382,6 @@ SEVERITIES = {
 SUBJECT_KINDS = {"contact": N_("Contact"), "release": N_("Release")}
 FORCES = {
     "law": N_("Law"),
-    "regulation": N_("Regulation"),
     "standard": N_("National standard"),
     "self_regulation": N_("Industry self-regulation"),
     "house": N_("House rule"),
@@ -447,8 +458,10 @@ TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "product": PRODUCTS,
     "province": PROVINCES,
     "kind": KINDS,
+    "custody": CUSTODIES,
     "job": JOBS,
     "job_count": JOB_COUNTS,
+    "rule": RULES,
     "severity": SEVERITIES,
     "subject_kind": SUBJECT_KINDS,
     "force": FORCES,

@@ -28,6 +28,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import case as case_when
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from models.activity_file import read_claims, read_contacts
 from models.business_day import day_of
@@ -200,7 +201,7 @@ def _find_places(work: Work, file: File) -> dict[UUID, Placement]:
     cases that this agency holds or held are looked at.
     """
     turns.take(work, "activity files")
-    crossings = select(Placement).where(tenancy.own(work, Placement)).distinct(Placement.lender_id)
+    crossings = select(Placement).where(tenancy.own(work, Placement)).ext(distinct_on(Placement.lender_id))
     lenders = {p.lender_id: p for p in work.session.scalars(crossings.order_by(Placement.lender_id, Placement.id))}
     for placement in lenders.values():
         with work.as_lender(placement):
@@ -250,7 +251,7 @@ def _placings(file: File, crossing: Placement) -> Select[Any]:
         .join(Case, Case.reference == file.rows.c.case_number)
         .join(PlacedCase, and_(PlacedCase.lender_id == Case.lender_id, PlacedCase.case_id == Case.id))
         .where(tenancy.of_lender(crossing.lender_id, Case), PlacedCase.agency_id == crossing.agency_id)
-        .distinct(file.rows.c.row)
+        .ext(distinct_on(file.rows.c.row))
         .order_by(file.rows.c.row, PlacedCase.ended_at.is_not(None), PlacedCase.placement_seq.desc())
     )
 
@@ -373,7 +374,7 @@ def _append(work: Work, file: File, own: Mapping[str, ColumnElement[Any]]) -> di
     insertion = insert(file.kind.table).from_select(list(values), source)
     appended = insertion.returning(file.kind.table.lender_id).cte("appended")
     counted = select(appended.c.lender_id, func.count()).group_by(appended.c.lender_id)
-    return dict(work.session.execute(counted).tuples().all())
+    return dict(work.session.execute(counted).all())
 
 
 def _errors(work: Work, file: File) -> list[RowError]:

@@ -14,7 +14,7 @@ from models.claim import Claim
 from models.errors import Conflict, Invalid, NotFound, RowError
 from models.ids import new_id
 from models.money import round_money
-from models.services import audit, releases, tenancy
+from models.services import audit, releases
 from models.services.contacts import fault_of_reference, reported
 from models.work import Work
 
@@ -78,13 +78,6 @@ def record(work: Work, case_id: UUID, report: ClaimReport) -> Claim:
             },
         )
     return claim
-
-
-def get(work: Work, claim_id: UUID) -> Claim:
-    found = work.session.scalar(select(Claim).where(tenancy.own(work, Claim), Claim.id == claim_id))
-    if found is None:
-        raise NotFound
-    return found
 
 
 def get(work: Work, claim_id: UUID) -> Claim:

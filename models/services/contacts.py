@@ -81,13 +81,6 @@ def record(work: Work, case_id: UUID, report: ContactReport) -> Contact:
 
 
 def get(work: Work, contact_id: UUID) -> Contact:
-    found = work.session.scalar(select(Contact).where(tenancy.own(work, Contact), Contact.id == contact_id))
-    if found is None:
-        raise NotFound
-    return found
-
-
-def get(work: Work, contact_id: UUID) -> Contact:
     found = work.session.scalar(select(Contact).where(reported(work, Contact), Contact.id == contact_id))
     if found is None:
         raise NotFound

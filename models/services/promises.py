@@ -12,7 +12,7 @@ from models.case import Case
 from models.errors import Invalid, NotFound, RowError
 from models.ids import new_id
 from models.promise import Promise
-from models.services import audit, releases, tenancy
+from models.services import audit, releases
 from models.services.claims import fault_of_amount
 from models.services.contacts import reported
 from models.work import Work
@@ -64,13 +64,6 @@ def record(work: Work, case_id: UUID, report: PromiseReport) -> Promise:
             },
         )
     return promise
-
-
-def get(work: Work, promise_id: UUID) -> Promise:
-    found = work.session.scalar(select(Promise).where(tenancy.own(work, Promise), Promise.id == promise_id))
-    if found is None:
-        raise NotFound
-    return found
 
 
 def get(work: Work, promise_id: UUID) -> Promise:

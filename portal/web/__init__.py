@@ -1,12 +1,17 @@
 """The pages, one blueprint per noun."""
 
 from portal.web import (
+    account,
     activity,
+    audit,
+    breaches,
     breaks,
     cases,
     door,
+    jobs,
     ledger,
     offers,
+    organisations,
     overview,
     parties,
     placements,
@@ -26,4 +31,9 @@ BLUEPRINTS = (
     parties.blueprint,
     cases.blueprint,
     activity.blueprint,
+    breaches.blueprint,
+    audit.blueprint,
+    organisations.blueprint,
+    jobs.blueprint,
+    account.blueprint,
 )

@@ -21,7 +21,7 @@ LIST_ROWS = 50
 class Entry(NamedTuple):
     """A leaf as people read it: who did what, and the ids and counts it names."""
 
-    index: int
+    place: int
     leaf_hash: str
     at: datetime
     action: str
@@ -42,7 +42,7 @@ def index() -> str:
         "audit/index.html",
         head=head,
         entries=entries,
-        next_cursor=entries[-1].index if len(entries) == LIST_ROWS and entries[-1].index else None,
+        next_cursor=entries[-1].place if len(entries) == LIST_ROWS and entries[-1].place else None,
         key=key,
         origin=origin,
     )

@@ -128,9 +128,11 @@ def filter_of(query: Mapping[str, Any]) -> BreachFilter:
 
 
 def parties_of(work: Work) -> dict[UUID, str]:
-    """The names of those one has an agreement with: a lender's agencies, an agency's lenders."""
+    """The names of those one has an agreement with: an agency's lenders, else the lender's agencies."""
     found = agreements.list_own(work)
-    return {a.agency_id: a.agency_name for a in found} | {a.lender_id: a.lender_name for a in found}
+    if work.actor.side == AGENCY:
+        return {agreement.lender_id: agreement.lender_name for agreement in found}
+    return {agreement.agency_id: agreement.agency_name for agreement in found}
 
 
 def rules() -> dict[str, Rule]:

@@ -7,6 +7,7 @@ from flask_babel import lazy_gettext as _
 
 from models.work import AUDITOR
 from portal import access
+from portal.words import label
 
 
 class Item(NamedTuple):
@@ -49,11 +50,14 @@ def frame() -> dict[str, Any]:
     if known:
         shown |= {
             "org_name": known.organisation.name,
+            "org_code": known.organisation.code,
             "org_kind": known.actor.side,
             "member_name": known.member.name,
-            "member_role": ", ".join(known.member.roles),
+            "member_role": ", ".join(label(role, "role") for role in known.member.roles),
             "working_for": known.actor.mandate_lender_id,
             "sign_out_url": url_for("door.sign_out"),
+            "account_url": url_for("account.index"),
+            "jobs_url": url_for("jobs.now") if may("jobs.read") else None,
             "nav": [_shown(item) for item in NAVIGATION if _is_theirs(item)],
         }
     return shown

@@ -6,8 +6,7 @@ import resource
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,16 +18,15 @@ from sqlalchemy.orm import Session, registry
 from sqlalchemy_utils import StringEncryptedType
 from sqlalchemy_utils.types.encrypted.encrypted_type import AesEngine
 
-from crypto.custody import PLATFORM, LocalKeyring
+from crypto.custody import LocalKeyring
 from crypto.vault import Vault
-from models import case_file, cluster
+from models import case_file
 from models.database import Database, utc_now
 from models.sample import make_portfolio
 from models.services import portfolios
-from models.settings import Settings
+from tests.benchmarks.ground import own_database
 from tests.world import World
 
-HOME = Path(__file__).parents[2] / "var" / "bench"
 CHUNK_BYTES = 1 << 20
 ORM_ROWS_MAX = 20_000  # it has a constant rate and takes long
 ORM_ROWS_PER_FLUSH = 1_000
@@ -45,13 +43,14 @@ class Run(NamedTuple):
 
 
 def run(cases: int = 100_000) -> Iterator[dict[str, Any]]:
-    with _own_database() as admin, tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, own_database(Path(folder)) as ground:
         file = Path(folder) / "cases.csv"
+        login = ground.database.engine.url
         with file.open("wb") as out:
             out.writelines(make_portfolio(cases, 1))
-        copied = _in_a_process(copy_plain, admin, file)
-        by_orm = _in_a_process(insert_by_orm, admin, file)
-        sealed = _in_a_process(upload, admin, file)
+        copied = _in_a_process(copy_plain, login, file)
+        by_orm = _in_a_process(insert_by_orm, login, file)
+        sealed = _in_a_process(upload, login, file)
     yield {
         "name": "sealed intake",
         "value": round(sealed.rate),
@@ -81,10 +80,9 @@ def run(cases: int = 100_000) -> Iterator[dict[str, Any]]:
     }
 
 
-def upload(admin: URL, file: Path) -> Run:
+def upload(login: URL, file: Path) -> Run:
     custody = LocalKeyring(file.with_name("keyring.json"))
-    custody.create(PLATFORM)
-    database = Database(_url(admin, cluster.LOGIN), Vault(custody))
+    database = Database(login.render_as_string(False), Vault(custody))
     lender = World(database, utc_now).lender()
     with file.open("rb") as source:
         start = time.perf_counter()
@@ -93,9 +91,9 @@ def upload(admin: URL, file: Path) -> Run:
         return _run(portfolio.case_count, start)
 
 
-def copy_plain(admin: URL, file: Path) -> Run:
+def copy_plain(login: URL, file: Path) -> Run:
     columns = ", ".join(f'"{column.name}" text' for column in case_file.COLUMNS)
-    with psycopg.connect(_url(admin, "consign_owner", "postgresql")) as connection, file.open("rb") as source:
+    with psycopg.connect(_owner(login, "postgresql")) as connection, file.open("rb") as source:
         connection.execute(f"create table plain_copy ({columns})")
         start = time.perf_counter()
         with connection.cursor() as cursor:
@@ -107,7 +105,7 @@ def copy_plain(admin: URL, file: Path) -> Run:
         return _run(rows, start)
 
 
-def insert_by_orm(admin: URL, file: Path) -> Run:
+def insert_by_orm(login: URL, file: Path) -> Run:
     def type_of(column: case_file.Column) -> Any:
         return StringEncryptedType(Text, "a key of the application", AesEngine, "pkcs5") if column.field_class else Text
 
@@ -115,7 +113,7 @@ def insert_by_orm(admin: URL, file: Path) -> Run:
     table = Table("orm_case", MetaData(), Column("id", Uuid, primary_key=True), *columns)
     row_class = type("OrmCase", (), {})
     registry().map_imperatively(row_class, table)
-    engine = create_engine(_url(admin, "consign_owner"))
+    engine = create_engine(_owner(login, "postgresql+psycopg"))
     table.create(engine)
     with file.open(newline="", encoding="utf-8") as source:
         start = time.perf_counter()
@@ -142,32 +140,11 @@ def _run(rows: int, start: float) -> Run:
     return Run(rows, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def _in_a_process(contestant: Any, admin: URL, file: Path) -> Run:
+def _in_a_process(contestant: Callable[[URL, Path], Run], login: URL, file: Path) -> Run:
     """Each has a process of its own, so that its peak memory is its own."""
     with get_context("spawn").Pool(1) as pool:
-        return Run(*pool.apply(contestant, (admin, file)))
+        return Run(*pool.apply(contestant, (login, file)))
 
 
-def _url(admin: URL, user: str, driver: str = "postgresql+psycopg") -> str:
-    return admin.set(drivername=driver, username=user).render_as_string(False)
-
-
-@contextmanager
-def _own_database() -> Iterator[URL]:
-    """A migrated database for this run alone."""
-    settings = Settings(
-        home=HOME,
-        database_url=None,
-        object_store=str(HOME / "objects"),
-        keyring=HOME / "keyring.json",
-        host="consign.benchmark",
-        secure_cookies=False,
-    )
-    admin = cluster.start_embedded(settings)
-    name = f"bench_{uuid.uuid4().hex[:12]}"
-    cluster.set_up(admin, name)
-    try:
-        yield admin.set(database=name)
-    finally:
-        with psycopg.connect(admin.set(drivername="postgresql").render_as_string(False), autocommit=True) as connection:
-            connection.execute(f"drop database {name} with (force)")
+def _owner(login: URL, driver: str) -> str:
+    return login.set(drivername=driver, username="consign_owner").render_as_string(False)

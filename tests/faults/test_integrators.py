@@ -57,12 +57,25 @@ def test_many_integrators_at_once_neither_fork_nor_skip(log: Log, acts: int) -> 
 
 
 def test_two_who_make_a_log_at_once_make_one(world: World, tmp_path: Path) -> None:
-    for _ in range(5):
+    for _ in range(3):
         log = Log(world, world.lender(), FolderStore(tmp_path / "objects"))
         with ThreadPoolExecutor(4) as pool:
             for done in [pool.submit(log.integrate) for _ in range(4)]:
                 done.result()
         assert log.head()[:2] == (2, root(log.leaf_hashes()))
+
+
+def test_an_integrator_waits_for_the_one_before_it(log: Log) -> None:
+    log.grow(2)
+    log.act(3)
+    with ThreadPoolExecutor(1) as pool:
+        with log.database.work(log.integrator) as work:
+            assert logs.integrate(work) == 3
+            log.act(4)
+            second = pool.submit(log.integrate)
+            assert wait([second], timeout=0.3).not_done
+        assert second.result() == 1
+    assert log.head()[:2] == (11, root(log.leaf_hashes()))
 
 
 def test_an_integrator_whose_commit_fails_has_moved_nothing(log: Log, admin: URL) -> None:

@@ -45,7 +45,7 @@ def work_off(database: Database) -> None:
     async def run() -> None:
         app = worker.make_app(database, database.engine.url.render_as_string(hide_password=False))
         async with app.open_async():
-            await app.run_worker_async(wait=False, install_signal_handlers=False)
+            await app.run_worker_async(wait=False, concurrency=1, install_signal_handlers=False)
 
     asyncio.run(run())
 

@@ -15,7 +15,7 @@ from models.claim import Claim
 from models.contact import Contact
 from models.errors import Forbidden, Invalid
 from models.placement import Placement
-from models.services import activity_files, contacts, placements
+from models.services import activity_files, contacts, offers, placements
 from models.services.activity_files import FileOutcome
 from models.services.contacts import ContactReport
 from models.work import JOBS, Actor
@@ -176,7 +176,7 @@ def test_rows_find_their_lender_and_one_number_at_two_lenders_is_ambiguous(
     outcome = send_claims(world, agency, paid("K-1"), paid("K-2", ref="R-2"), paid("S-1", ref="R-3"))
     assert outcome == (2, 0, 1, [(1, "case_number", "ambiguous_case_number")])
     with world.database.work(agency.actor) as work:
-        owners = work.session.execute(select(Claim.reference, Claim.lender_id)).tuples().all()
+        owners = work.session.execute(select(Claim.reference, Claim.lender_id)).all()
     assert dict(owners) == {"R-2": lender.organisation.id, "R-3": second.organisation.id}
 
 
@@ -192,8 +192,6 @@ def test_a_number_live_at_one_lender_and_recalled_at_another_is_the_live_one(
 def test_a_case_placed_again_takes_rows_of_its_new_placement(
     world: World, lender: Someone, agency: Someone, placement: Placement
 ) -> None:
-    from models.services import offers
-
     recall(world, lender, placement)
     agreement = world.agreement(lender, agency)
     with world.database.work(lender.actor) as work:
