@@ -1,15 +1,20 @@
 """One run of one job for one lender: open the work, call the verb, keep the counts."""
 
 import datetime as dt
+import logging
+import traceback
 from uuid import UUID
 
 from jobs.timetable import Job
+from models import tables  # noqa: F401 (all of them: a reference is resolved only where its table is known)
 from models.business_day import day_of
 from models.database import Database
 from models.services import job_runs, organisations
 from models.work import JOBS, OPERATOR, Actor
 
 NOBODY = UUID(int=0)
+
+logger = logging.getLogger(__name__)
 
 
 class JobFailed(Exception):
@@ -32,6 +37,9 @@ def run(database: Database, job: Job, lender_id: UUID, business_date: dt.date) -
             job_runs.finish(work, job.name, business_date, counts)
     except Exception as failure:  # noqa: BLE001 (the one place that runs whatever a job is)
         error_class = type(failure).__name__
+        # Where it happened, as file and line: what it said could hold a value.
+        place = traceback.extract_tb(failure.__traceback__)[-1]
+        logger.error("%s of %s: %s at %s:%s", job.name, lender_id, error_class, place.filename, place.lineno)
         with database.work(actor) as work:
             job_runs.fail(work, job.name, business_date, error_class)
         raise JobFailed(error_class) from None

@@ -44,11 +44,14 @@ Write = Callable[[Decimal], str]
 
 
 class Step(NamedTuple):
-    """A bar of a waterfall: a `total` stands on the ground, a `change` hangs from where the last one ended."""
+    """A bar of a waterfall: a `total` stands on the ground, a `change` hangs from where the last one ended.
+
+    A `share` hangs likewise and is neither good nor bad: it goes to somebody else.
+    """
 
     label: str
     amount: Decimal
-    kind: Literal["total", "change"] = "change"
+    kind: Literal["total", "change", "share"] = "change"
 
 
 def waterfall(steps: Sequence[Step], *, title: str, description: str, write: Write) -> Markup:
@@ -57,8 +60,8 @@ def waterfall(steps: Sequence[Step], *, title: str, description: str, write: Wri
     for place, step in enumerate(steps):
         start = Decimal(0) if step.kind == "total" else running
         running = start + step.amount
-        tone = PALETTE[0] if step.kind == "total" else GOOD if step.amount >= 0 else BAD
-        rows.append((place, step.label, float(start), float(running), write(step.amount), tone))
+        tones = {"total": PALETTE[0], "share": PALETTE[5], "change": GOOD if step.amount >= 0 else BAD}
+        rows.append((place, step.label, float(start), float(running), write(step.amount), tones[step.kind]))
     return _waterfall(tuple(rows), title, description)
 
 

@@ -9,6 +9,7 @@ from models.errors import Unauthenticated
 from models.services import members, organisations
 from models.work import Work
 from portal.access import database, door
+from portal.schemas.base import with_facts
 from portal.schemas.directory import TokenView
 
 NOBODY = UUID(int=0)
@@ -27,7 +28,7 @@ def token_for(
     with _at_the_door(organisation, email) as work:
         member = members.prove(work, email, password)
         made = members.create_token(work, member.id, name, scopes, days, tenant_id=lender_id)
-    return TokenView().dump(made.row) | {"token": made.secret}
+    return with_facts(TokenView, made.row, token=made.secret)
 
 
 @contextmanager

@@ -195,9 +195,9 @@ URGENCIES = {
     "balance_high": N_("High balance"),
 }
 NEXT_STEPS = {
-    "promise_overdue": N_("Ask why the promise was missed"),
-    "promise_due_today": N_("Confirm today's payment"),
-    "never_contacted": N_("Make first contact"),
+    "promise_overdue": N_("Ask about the promise"),
+    "promise_due_today": N_("Confirm the payment"),
+    "never_contacted": N_("First contact"),
     "": N_("Contact again"),
 }
 

@@ -70,7 +70,13 @@ def record(work: Work, action: Action, subject: dict[str, Any], org_id: UUID | N
     )
     salt = os.urandom(32)
     work.session.execute(
-        insert(OutboxEntry).values(org_id=org_id or _current_tenant(work), entry=entry, salt=salt, recorded_at=work.at)
+        insert(OutboxEntry).values(
+            org_id=org_id or _current_tenant(work),
+            entry=entry,
+            salt=salt,
+            # Not `work.at`: how long an entry waits is counted from here, however long the act took before.
+            recorded_at=work.now(),
+        )
     )
     return leaf_hash(sha256(salt + entry).digest())
 

@@ -5,12 +5,12 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import case, exists, func, literal, select
+from sqlalchemy import and_, case, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import array
 
 from crypto.secret import Secret
 from models.business_day import day_of
-from models.case import CURED, PAID_OFF, Case
+from models.case import CURED, PAID_OFF, Case, CaseSealing
 from models.case_file import read_cases
 from models.errors import AlreadyUploaded, Invalid, NotFound, RowError
 from models.identifiers import looks_personal
@@ -119,6 +119,16 @@ def count_errors(work: Work, portfolio_id: UUID) -> list[Fault]:
         .order_by(func.count().desc(), PortfolioError.field, PortfolioError.code)
     )
     return [Fault(*row) for row in rows]
+
+
+def count_cells(work: Work, portfolio_id: UUID) -> int:
+    """How many cells of its cases are sealed, over all field classes and versions."""
+    cells = func.num_nonnulls(CaseSealing.identity, CaseSealing.contact, CaseSealing.related, CaseSealing.account)
+    return work.session.scalar(
+        select(func.coalesce(func.sum(cells), 0))
+        .join(Case, and_(Case.lender_id == CaseSealing.lender_id, Case.id == CaseSealing.case_id))
+        .where(tenancy.own(work, Case), tenancy.own(work, CaseSealing), Case.portfolio_id == portfolio_id)
+    )  # type: ignore[return-value]
 
 
 def strata(work: Work, portfolio_id: UUID) -> Strata:

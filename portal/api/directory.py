@@ -11,6 +11,7 @@ from models.services import agreements, mandates, members, organisations
 from portal.access import open_work, own_work, permit, public, require_known
 from portal.requests import once
 from portal.schemas import directory as s
+from portal.schemas.base import with_facts
 from portal.signing_in import token_for
 
 blueprint = Blueprint("directory", __name__, description="Organisations, people, tokens, mandates, agreements")
@@ -95,7 +96,7 @@ def create_token(given: dict[str, Any]) -> Any:
         if lender_id is not None:
             mandates.get_active(work, lender_id, day_of(work.at))
         made = members.create_token(work, work.actor.member_id, **given, tenant_id=lender_id)
-    return s.TokenView().dump(made.row) | {"token": made.secret}
+    return with_facts(s.TokenView, made.row, token=made.secret)
 
 
 @blueprint.get("/tokens")

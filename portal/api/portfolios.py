@@ -11,7 +11,7 @@ from portal.access import open_work, permit
 from portal.downloads import csv_download
 from portal.requests import uploaded
 from portal.schemas import exchange as s
-from portal.schemas.base import PageQuery, page, page_of
+from portal.schemas.base import PageQuery, page, page_of, with_facts
 
 blueprint = Blueprint("portfolios-api", __name__, description="Portfolios of overdue cases")
 
@@ -37,17 +37,19 @@ def list_portfolios(query: dict[str, Any]) -> Any:
 
 @blueprint.get("/portfolios/<uuid:portfolio_id>")
 @permit("portfolios.read")
-@blueprint.response(200, s.PortfolioView)
+@blueprint.response(200, s.PortfolioDetailView)
 def read_portfolio(portfolio_id: UUID) -> Any:
     with open_work() as work:
-        return portfolios.get(work, portfolio_id)
+        found = portfolios.get(work, portfolio_id)
+        cells = portfolios.count_cells(work, portfolio_id)
+    return with_facts(s.PortfolioView, found, sealed_cells=cells)
 
 
 @blueprint.get("/portfolios/<uuid:portfolio_id>/strata")
 @permit("portfolios.read")
 @blueprint.response(200)
 def read_portfolio_strata(portfolio_id: UUID) -> Any:
-    """Counts and balances by bucket, amount, age, product and province, each of at least 20 borrowers."""
+    """Counts and balances by bucket, amount, age, product and province: the lender's own view, nothing merged."""
     with open_work() as work:
         return portfolios.strata(work, portfolio_id)
 

@@ -58,3 +58,8 @@ def page_of(view: type[Schema]) -> type[Schema]:
 def page(items: list[Any], limit: int) -> dict[str, Any]:
     """The items, and the last one's id where there may be more."""
     return {"items": items, "next_after": items[-1].id if len(items) == limit else None}
+
+
+def with_facts(view: type[Schema], row: Any, **facts: Any) -> dict[str, Any]:
+    """What `view` shows of `row`, and facts beside it, for a schema that extends `view`."""
+    return {name: getattr(row, name) for name in view().fields} | facts

@@ -25,6 +25,10 @@ class PortfolioView(Schema):
     created_at = fields.AwareDateTime()
 
 
+class PortfolioDetailView(PortfolioView):
+    sealed_cells = fields.Integer(metadata={"description": "Sealed cells of its cases, over all field classes."})
+
+
 class RowErrorView(Schema):
     """Row 1 is the first data row; the value is never repeated."""
 

@@ -24,7 +24,7 @@ from portal.web.forms import MENDABLE, Answer, Page, show
 blueprint = Blueprint("portfolios", __name__)
 
 LIST_ROWS = 50
-ERRORS_SHOWN = 20
+ERRORS_SHOWN = 10
 BANDS = (*BALANCE_BANDS.values(), BALANCE_BAND_ABOVE)
 
 

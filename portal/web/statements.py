@@ -70,8 +70,8 @@ def download(agreement_id: UUID, period: str) -> Response:
 def steps_of(part: Breakdown) -> list[Step]:
     """From what borrowers paid to what is owed to the agency; a step that changes nothing is left out."""
     changes = [
-        Step(_("Earns nothing"), part.base_amount - part.recovered),
-        Step(_("Stays with the lender"), part.commission - part.base_amount),
+        Step(_("Earns nothing"), part.base_amount - part.recovered, "share"),
+        Step(_("Stays with the lender"), part.commission - part.base_amount, "share"),
         Step(_("Clawed back"), part.clawback),
         Step(_("Adjusted"), part.adjustment),
     ]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.conftest import Clock
 from tests.world import PASSWORD, Someone, World
 
 Client = Callable[[Someone], FlaskClient]
@@ -77,3 +78,27 @@ def test_five_wrong_passwords_rest_the_account(world: World, app: Flask) -> None
     for _ in range(5):
         assert client.post("/api/v1/sign-in", json=body | {"password": "wrong"}).status_code == 401
     assert client.post("/api/v1/sign-in", json=body | {"password": PASSWORD}).status_code == 401
+
+
+def test_a_password_buys_a_token_that_knows_its_person(world: World, app: Flask) -> None:
+    someone = world.lender()
+    body = {"organisation": someone.organisation.code, "email": someone.member.email, "password": PASSWORD}
+    made = app.test_client().post("/api/v1/sign-in", json=body | {"name": "mine", "scopes": ["read"]})
+    assert made.status_code == 201
+    answer = app.test_client().get("/api/v1/me", headers={"Authorization": f"Bearer {made.json['token']}"})
+    assert answer.json["member"]["id"] == str(someone.member.id)
+
+
+def test_an_expired_token_is_nobodys(world: World, program: Client, clock: Clock) -> None:
+    client = program(world.lender())
+    clock.forward(days=2)
+    answer = client.get("/api/v1/me")
+    assert (answer.status_code, answer.json["code"]) == (401, "token_invalid")
+
+
+def test_a_revoked_token_is_nobodys_at_its_next_request(world: World, program: Client, signed_in: Client) -> None:
+    lender = world.lender()
+    person, client = signed_in(lender), program(lender)
+    (token,) = person.get("/api/v1/tokens").json
+    assert person.delete(f"/api/v1/tokens/{token['id']}").status_code == 204
+    assert client.get("/api/v1/me").status_code == 401

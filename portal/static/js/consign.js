@@ -212,6 +212,8 @@ function showOpened(section, released, afterwards) {
     place.replaceChildren(element("span", { className: "sealed opened num", textContent: value }));
   }
   let seconds = Number(section.dataset.seconds);
+  const entry = released.entry.slice(0, 12); // enough to find it by; the whole is there on hover
+  trace.title = released.entry;
   const close = () => {
     clearInterval(ticking);
     removeEventListener("pagehide", close);
@@ -223,7 +225,7 @@ function showOpened(section, released, afterwards) {
     if (seconds <= 0) return close();
     // Read aloud once, not every second.
     trace.setAttribute("aria-live", seconds === Number(section.dataset.seconds) ? "polite" : "off");
-    trace.textContent = fill(texts.released, { entry: released.entry, seconds });
+    trace.textContent = fill(texts.released, { entry, seconds });
     seconds -= 1;
   };
   const ticking = setInterval(tick, 1000);
