@@ -97,6 +97,36 @@ MESSAGES = {
     "in_future": lazy_gettext("This lies in the future."),
     "malformed_cursor": lazy_gettext("This page of the list cannot be found again. Start from its beginning."),
     "one_expected": lazy_gettext("Exactly one is expected here."),
+    # Working a case
+    "not_assigned": lazy_gettext("This case is not assigned to you. Your manager can assign it."),
+    "for_managers": lazy_gettext("Only a manager of your agency does this."),
+    "not_placed": lazy_gettext("This case is not placed."),
+    "already_placed": lazy_gettext("This case is placed with an agency."),
+    "already_offered": lazy_gettext("This case stands in an open offer."),
+    "placement_awaiting_acknowledgement": lazy_gettext("Work starts once a manager has acknowledged the placement."),
+    "case_recalled": lazy_gettext("The lender has recalled this case. Nothing more can be opened or reported."),
+    "case_paid_off": lazy_gettext("This case is paid off. Nobody may be contacted any more."),
+    "case_cured": lazy_gettext("This case is no longer overdue. Nobody may be contacted."),
+    "case_on_hold": lazy_gettext(
+        "The lender has put this case on hold. It may be worked again when the hold is lifted."
+    ),
+    "case_stopped": lazy_gettext("Contact on this case has been stopped."),
+    "case_erased": lazy_gettext("The personal data of this case has been erased."),
+    "outside_contact_hours": lazy_gettext("Contact data opens for a contact between 08:00 and 22:00 only."),
+    "borrower_not_lost": lazy_gettext(
+        "Related persons open only when the borrower cannot be reached: no conversation,"
+        " and three unanswered attempts on two days."
+    ),
+    "nothing_to_release": lazy_gettext("There is nothing sealed here to open."),
+    "release_quota_used": lazy_gettext("You have opened as much as one person may in a day."),
+    "release_not_committed": lazy_gettext("It is not certain that this was logged, so nothing was opened. Try again."),
+    "above_balance": lazy_gettext("More than the balance."),
+    "currency_mismatch": lazy_gettext("Not the currency of the case."),
+    "before_placement": lazy_gettext("This lies before the placement began."),
+    "external_ref_taken": lazy_gettext("This reference of yours stands for another contact."),
+    "claim_reference_taken": lazy_gettext("You have claimed a payment with this reference already."),
+    "ambiguous_case_number": lazy_gettext("Several lenders use this number. Report this case on its page."),
+    "name_personal": lazy_gettext("The file's name looks like personal data. Rename the file."),
     # Files, further
     "broken_quotes": lazy_gettext("The quotation marks of this row do not close."),
     "no_rows": lazy_gettext("The file holds no rows."),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from typing import TypeVar
+from typing import IO, TypeVar
 from uuid import UUID
 
 from flask import request
@@ -36,8 +36,13 @@ def uploaded() -> Iterator[bytes]:
     A body that ends before its announced length is refused, not taken for a shorter file.
     """
     request.max_content_length = UPLOAD_BYTES_MAX
-    expected, seen = request.content_length, 0
-    while chunk := request.stream.read(CHUNK_BYTES):
+    # The reader may be a thread of its own, which knows no request.
+    return _chunks(request.stream, request.content_length)
+
+
+def _chunks(stream: IO[bytes], expected: int | None) -> Iterator[bytes]:
+    seen = 0
+    while chunk := stream.read(CHUNK_BYTES):
         seen += len(chunk)
         yield chunk
     if expected is not None and seen < expected:

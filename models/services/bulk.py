@@ -48,6 +48,14 @@ def stage(work: Work, target: type[Base], rows: pl.DataFrame) -> TableClause:
     return staged
 
 
+def keep(work: Work, ids: Query) -> Select[Any]:
+    """A query's ids, found once: later queries join them, and the planner knows how many they are."""
+    kept = make(work, {"id": "uuid"})
+    work.session.execute(insert(kept).from_select(["id"], ids))
+    work.session.execute(text(f"analyze {kept.name}"))
+    return select(kept.c.id)
+
+
 def make(work: Work, types: Mapping[str, str]) -> TableClause:
     """An empty temporary table, gone with the transaction: column → SQL type."""
     name = f"staged_{uuid4().hex}"

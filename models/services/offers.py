@@ -7,17 +7,17 @@ twenty borrowers. The offer's row holds all that it may know; which cases it sta
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import polars as pl
 from psycopg.errors import UniqueViolation
 from sqlalchemy import (
     ColumnElement,
-    Row,
     Select,
     String,
     Text,
+    Uuid,
     any_,
     cast,
     exists,
@@ -58,13 +58,6 @@ CANDIDATE: Schema = {
     "region": pl.String,
     "age_band": pl.String,
 }
-
-
-class Taken(NamedTuple):
-    """What an acceptance really took: the offer's cases without those closed since."""
-
-    case_count: int
-    balance: Decimal
 
 
 def create(
@@ -160,18 +153,18 @@ def accept(work: Work, offer_id: UUID) -> Placement:
         ).one()
         _require_in_force(agreement, now)
         offer.decided_at = now
-        taken = _take_cases(work, offer)
-        if not taken.case_count:
+        free = _lock_free_cases(work, offer)
+        if not free:
             raise Conflict("no_cases_to_place")
-        placement = _placement(offer, agreement, taken, now)
+        placement = _placement(offer, agreement, free, now)
         work.session.add(placement)
         work.session.flush()
-        _place_cases(work, offer, placement)
+        _place_cases(work, placement, list(free))
         _let_go(work, offer.lender_id, OfferedCase.offer_id == offer.id)
         audit.record(
             work,
             audit.Action.OFFER_ACCEPT,
-            {"offer": offer.id, "agency": offer.agency_id, "placement": placement.id, "cases": taken.case_count},
+            {"offer": offer.id, "agency": offer.agency_id, "placement": placement.id, "cases": placement.case_count},
         )
     return placement
 
@@ -312,7 +305,7 @@ def _let_go(work: Work, lender_id: UUID, offers: ColumnElement[bool]) -> None:
     )
 
 
-def _placement(offer: Offer, agreement: Agreement, taken: Taken, now: dt.datetime) -> Placement:
+def _placement(offer: Offer, agreement: Agreement, balances: dict[UUID, Decimal], now: dt.datetime) -> Placement:
     return Placement(
         lender_id=offer.lender_id,
         id=new_id(),
@@ -328,17 +321,17 @@ def _placement(offer: Offer, agreement: Agreement, taken: Taken, now: dt.datetim
         tail_days=agreement.tail_days,
         agency_may_receive=agreement.agency_may_receive,
         currency=offer.currency,
-        case_count=taken.case_count,
-        referred_amount=taken.balance,
+        case_count=len(balances),
+        referred_amount=sum(balances.values(), Decimal(0)),
         started_at=now,
         expires_at=now + dt.timedelta(days=agreement.term_days),
     )
 
 
-def _take_cases(work: Work, offer: Offer) -> Taken:
-    """Name the agency on the offer's cases that are still open and free; they are locked in order of id."""
-    free = (
-        select(Case.id)
+def _lock_free_cases(work: Work, offer: Offer) -> dict[UUID, Decimal]:
+    """The offer's cases that are still open and free, with their balances; they are locked in order of id."""
+    rows = work.session.execute(
+        select(Case.id, Case.balance)
         .join(OfferedCase, (OfferedCase.lender_id == Case.lender_id) & (OfferedCase.case_id == Case.id))
         .where(
             tenancy.of_lender(offer.lender_id, Case),
@@ -349,20 +342,16 @@ def _take_cases(work: Work, offer: Offer) -> Taken:
         )
         .order_by(Case.id)
         .with_for_update(of=Case)
-        .cte("free")
     )
-    taken = (
-        update(Case)
-        .where(tenancy.of_lender(offer.lender_id, Case), Case.id == free.c.id)
-        .values(agency_id=offer.agency_id)
-        .returning(Case.balance)
-        .cte("taken")
-    )
-    row: Row[int, Decimal | None] = work.session.execute(select(func.count(), func.sum(taken.c.balance))).one()
-    return Taken(row[0], row[1] or Decimal("0.00"))
+    return {case_id: balance for case_id, balance in rows}
 
 
-def _place_cases(work: Work, offer: Offer, placement: Placement) -> None:
+def _place_cases(work: Work, placement: Placement, case_ids: list[UUID]) -> None:
+    """Name the agency on the cases, and count which placement of its life this is for each."""
+    these = tenancy.of_lender(placement.lender_id, Case) & (Case.id == any_(literal(case_ids, ARRAY(Uuid))))
+    work.session.execute(
+        update(Case).where(these).values(agency_id=placement.agency_id).execution_options(synchronize_session=False)
+    )
     earlier = aliased(PlacedCase)
     placements_before = (
         select(func.count())
@@ -370,25 +359,15 @@ def _place_cases(work: Work, offer: Offer, placement: Placement) -> None:
         .correlate(Case)
         .scalar_subquery()
     )
-    cases = (
-        select(
-            Case.lender_id,
-            literal(placement.id),
-            Case.id,
-            Case.agency_id,
-            placements_before + 1,
-            Case.balance,
-            literal(placement.started_at),
-        )
-        .join(OfferedCase, (OfferedCase.lender_id == Case.lender_id) & (OfferedCase.case_id == Case.id))
-        .where(
-            tenancy.of_lender(offer.lender_id, Case),
-            OfferedCase.offer_id == offer.id,
-            OfferedCase.open,
-            Case.status == OPEN,
-            Case.agency_id == offer.agency_id,
-        )
-    )
+    cases = select(
+        Case.lender_id,
+        literal(placement.id),
+        Case.id,
+        Case.agency_id,
+        placements_before + 1,
+        Case.balance,
+        literal(placement.started_at),
+    ).where(these)
     columns = ["lender_id", "placement_id", "case_id", "agency_id", "placement_seq", "referred_amount", "started_at"]
     try:
         work.session.execute(insert(PlacedCase).from_select(columns, cases))

@@ -7,8 +7,9 @@ its cases locks it FOR SHARE: so commit order decides which of two came first.
 """
 
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Uuid, and_, any_, case, delete, func, insert, literal, select, true, update
@@ -220,36 +221,29 @@ def _end_cases(
     work: Work, placement: Placement, at: dt.datetime, reason: str, case_ids: list[UUID] | None = None
 ) -> int:
     """Take the cases from the agency; answers how many it held. They are locked in order of id, as everywhere."""
-    named = true() if case_ids is None else Case.id == any_(literal(case_ids, ARRAY(Uuid)))
-    held = (
+    named = true() if case_ids is None else _among(Case.id, case_ids)
+    held = work.session.scalars(
         select(Case.id)
         .join(PlacedCase, and_(PlacedCase.lender_id == Case.lender_id, PlacedCase.case_id == Case.id))
         .where(tenancy.of_lender(placement.lender_id, Case), _live_in(placement), named)
         .order_by(Case.id)
         .with_for_update(of=Case)
-        .cte("held")
-    )
-    freed = (
-        update(Case)
-        .where(tenancy.of_lender(placement.lender_id, Case), Case.id == held.c.id)
-        .values(agency_id=None)
-        .returning(Case.id)
-        .cte("freed")
-    )
-    left = (
-        delete(WorkItem)
-        .where(
+    ).all()
+    # By their ids and not by a join: right after a bulk change the planner expects one row and joins in a square.
+    for change in (
+        update(Case).where(tenancy.of_lender(placement.lender_id, Case), _among(Case.id, held)).values(agency_id=None),
+        update(PlacedCase)
+        .where(_live_in(placement), _among(PlacedCase.case_id, held))
+        .values(ended_at=at, end_reason=reason),
+        delete(WorkItem).where(
             tenancy.of_lender(placement.lender_id, WorkItem),
             WorkItem.placement_id == placement.id,
-            WorkItem.case_id == held.c.id,
-        )
-        .cte("left_worklist")
-    )
-    ended = work.session.execute(
-        update(PlacedCase)
-        .where(_live_in(placement), PlacedCase.case_id == freed.c.id)
-        .values(ended_at=at, end_reason=reason)
-        .add_cte(left)
-        .execution_options(synchronize_session=False)
-    )
-    return ended.rowcount  # type: ignore[attr-defined, no-any-return]
+            _among(WorkItem.case_id, held),
+        ),
+    ):
+        work.session.execute(change.execution_options(synchronize_session=False))
+    return len(held)
+
+
+def _among(column: Any, ids: Sequence[UUID]) -> ColumnElement[bool]:
+    return column == any_(literal(list(ids), ARRAY(Uuid)))  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ from flask_smorest import Blueprint
 from models.services import breaches
 from portal.access import permit, tenant_work
 from portal.schemas import conduct as s
-from portal.schemas.base import page, page_of
+from portal.schemas.base import page, page_of, with_facts
 
 blueprint = Blueprint("conduct-api", __name__, description="Breaches of conduct")
 
@@ -40,9 +40,11 @@ def read_breach(breach_id: UUID) -> Any:
     """One breach with its evidence. That an auditor looked is logged."""
     with tenant_work() as work:
         found = breaches.get(work, breach_id)
-    return s.BreachView().dump(found.breach) | {
-        "rule": found.rule,
-        "window": found.window,
-        "contacts": found.contacts,
-        "releases": found.releases,
-    }
+    return with_facts(
+        s.BreachView,
+        found.breach,
+        rule=found.rule,
+        window=found.window,
+        contacts=found.contacts,
+        releases=found.releases,
+    )

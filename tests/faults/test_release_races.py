@@ -47,7 +47,7 @@ def test_after_a_recalls_commit_no_release_succeeds(world: World, count: int) ->
     def recall() -> None:
         start.wait()
         for _ in range(count // 4):
-            enough.acquire()
+            assert enough.acquire(timeout=60)
         with world.database.work(lender.actor) as work:
             placements.recall(work, placement.id, "lender_request")
         recalled.set()

@@ -1,0 +1,135 @@
+"""Placements on their pages: acknowledged, assigned, recalled."""
+
+from collections.abc import Callable
+
+import pytest
+from flask.testing import FlaskClient
+
+from models.placement import Placement
+from models.services import assignments, placements
+from tests.world import Someone, World
+
+Client = Callable[[Someone], FlaskClient]
+
+
+def acknowledged(world: World, agency: Someone, placement: Placement) -> bool:
+    with world.database.work(agency.actor) as work:
+        return placements.get(work, placement.id).state == "active"
+
+
+def test_count_and_balance_are_confirmed_by_hand(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency, 3, acknowledged=False)
+    form = {"case_count": "3", "balance": f"{placement.referred_amount:.2f}"}
+    answer = signed_in(agency).post(f"/placements/{placement.id}/acknowledge", data=form)
+    assert answer.status_code == 302
+    assert acknowledged(world, agency, placement)
+
+
+def test_other_figures_begin_nothing_and_both_are_shown(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency, 3, acknowledged=False)
+    client = signed_in(agency)
+    client.set_cookie("language", "en")
+    answer = client.post(f"/placements/{placement.id}/acknowledge", data={"case_count": "2", "balance": "1.00"})
+    assert answer.status_code == 409
+    assert "You confirmed 2 cases and ¥1.00; placed are 3 cases" in answer.text
+    assert not acknowledged(world, agency, placement)
+
+
+def test_unassigned_cases_are_dealt_out_evenly(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    collectors = [world.person(agency, "collector") for _ in range(2)]
+    placement = world.placement(lender, agency, 4)
+    form = {"collector_ids": [str(c.member.id) for c in collectors]}
+    assert signed_in(agency).post(f"/placements/{placement.id}/deal", data=form).status_code == 302
+    with world.database.work(agency.actor) as work:
+        assert [c.case_count for c in assignments.collectors(work)] == [2, 2]
+        assert assignments.count_unassigned(work, placement.id) == 0
+
+
+def test_selected_cases_go_to_one_collector(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    collector = world.person(agency, "collector")
+    placement = world.placement(lender, agency, 3)
+    chosen = world.case_ids(placement, lender)[:2]
+    form = {"collector_id": str(collector.member.id), "case_ids": [str(case_id) for case_id in chosen]}
+    client = signed_in(agency)
+    assert client.post(f"/placements/{placement.id}/assign", data=form).status_code == 302
+    with world.database.work(agency.actor) as work:
+        assert assignments.count_unassigned(work, placement.id) == 1
+    assert collector.member.name in client.get(f"/placements/{placement.id}").text
+
+
+def test_nobody_ticked_is_told_beside_the_names(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    world.person(agency, "collector")
+    placement = world.placement(lender, agency, 2)
+    answer = signed_in(agency).post(f"/placements/{placement.id}/deal", data={})
+    assert answer.status_code == 422
+    assert 'class="field-error"' in answer.text
+
+
+def test_a_recall_of_some_cases_leaves_the_others(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency, 3)
+    first = world.case_ids(placement, lender)[0]
+    form = {"selected": "1", "case_ids": [str(first)], "reason": "complaint"}
+    client = signed_in(lender)
+    assert client.post(f"/placements/{placement.id}/recall", data=form).status_code == 302
+    with world.database.work(agency.actor) as work:
+        assert [line.case.id for line in placements.list_cases(work, placement.id)].count(first) == 0
+        assert placements.figures(work, placement.id).case_count == 2
+
+
+def test_a_recall_with_nothing_selected_recalls_nothing(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency, 2)
+    form = {"selected": "1", "reason": "complaint"}
+    assert signed_in(lender).post(f"/placements/{placement.id}/recall", data=form).status_code == 422
+    assert acknowledged(world, agency, placement)
+
+
+def test_the_whole_placement_is_recalled_with_its_own_button(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency, 2)
+    answer = signed_in(lender).post(f"/placements/{placement.id}/recall", data={"reason": "debt_sold"})
+    assert answer.status_code == 302
+    assert not acknowledged(world, agency, placement)
+    assert signed_in(agency).get(f"/placements/{placement.id}/cases.csv").text.count("\n") == 1
+
+
+@pytest.mark.parametrize(("language", "word"), [("zh", "委案"), ("en", "Placements")])
+def test_both_sides_and_the_auditor_list_placements(world: World, signed_in: Client, language: str, word: str) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency)
+    for someone in (lender, agency, world.auditor(of=lender)):
+        client = signed_in(someone)
+        client.set_cookie("language", language)
+        assert f"<h1>{word}</h1>" in client.get("/placements").text
+        assert client.get(f"/placements/{placement.id}").status_code == 200
+
+
+def test_the_cases_are_downloaded_without_anything_personal(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency, 3)
+    text = signed_in(agency).get(f"/placements/{placement.id}/cases.csv").text
+    assert text.count("K-") == 3
+    assert "张" not in text
+
+
+def test_a_foreign_placement_is_as_unknown_as_none(world: World, signed_in: Client) -> None:
+    placement = world.placement(world.lender(), world.agency())
+    for someone in (world.agency(), world.lender()):
+        client = signed_in(someone)
+        assert client.get(f"/placements/{placement.id}").status_code == 404
+        assert client.get(f"/placements/{placement.id}/cases.csv").status_code == 404
+
+
+def test_a_collector_sees_no_placement_and_a_settlement_officer_recalls_none(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency)
+    assert signed_in(world.person(agency, "collector")).get(f"/placements/{placement.id}").status_code == 403
+    officer = signed_in(world.person(lender, "settlement_officer"))
+    assert officer.get(f"/placements/{placement.id}").status_code == 200
+    assert officer.post(f"/placements/{placement.id}/recall", data={"reason": "complaint"}).status_code == 403
