@@ -72,7 +72,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--stop", action="store_true", help="stop after the table")
     parser.add_argument("--serve", action="store_true", help="serve what an earlier run made")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.portfolio and not given.portfolio.is_file():
+        parser.error(f"there is no file {given.portfolio}")
+    return given
 
 
 def demo_settings() -> Settings:

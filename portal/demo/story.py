@@ -110,11 +110,10 @@ class Story:
         seconds = time.monotonic() - started
         self.portfolio = self.lender.client.get(f"/portfolios/{made['id']}")
         self.told.figures |= {"cases": made["case_count"], "sealed_cells": self.portfolio["sealed_cells"]}
-        self._step(
-            "portfolio",
-            f"{made['case_count']:,} cases of {made['borrower_count']:,} borrowers stand,"
-            f" {made['refused_count']:,} rows refused with their reason, {self.portfolio['sealed_cells']:,} cells sealed in {seconds:.1f} s",
-        )
+        cells = self.portfolio["sealed_cells"]
+        stand = f"{made['case_count']:,} cases of {made['borrower_count']:,} borrowers stand"
+        refused = f"{made['refused_count']:,} rows refused with their reason"
+        self._step("portfolio", f"{stand}, {refused}, {cells:,} cells sealed in {seconds:.1f} s")
 
     def place(self) -> None:
         """Offers by bucket; each agency sees strata only, accepts, acknowledges and deals its cases out."""
@@ -152,11 +151,12 @@ class Story:
             for team in self.collectors
         ]
         released = 0
+        self.called = 0
         for queue in self.worked:
-            for collector, case in self._some(queue, RELEASES // len(self.worked)):
+            for collector, case in self._some(queue[1:-1], RELEASES // len(self.worked)):
                 self._release(collector, case)
+                self._call(collector, case, self.random.choice(OUTCOMES))
                 released += 1
-        self._contacts_by_api()
         collector, case = self.worked[0][0]
         for minute in range(4):  # The fourth conversation with one person on one day is one too many.
             self._go(self.first_day, f"11:{minute * 10:02}")
@@ -217,12 +217,10 @@ class Story:
             "recovered": f"{recovered:.2f}",
             "commission": f"{commission:.2f}",
         }
-        self._step(
-            "ledger",
-            f"{payments['row_count']} payments ({payments['suspense_count']} in suspense),"
-            f" {balances['row_count']} balances; {len(matches)} claims matched, {len(breaks)} breaks; recovered CNY {recovered:,.2f},"
-            f" commission CNY {commission:,.2f}",
-        )
+        received = f"{payments['row_count']} payments ({payments['suspense_count']} in suspense)"
+        found = f"{balances['row_count']} balances; {len(matches)} claims matched, {len(breaks)} breaks"
+        self._step("ledger", f"{received}, {found}")
+        self._step("commission", f"recovered CNY {recovered:,.2f}, commission CNY {commission:,.2f}")
 
     def check(self) -> None:
         """The auditor sees every breach, and takes the lender's log away to verify it."""
@@ -250,12 +248,6 @@ class Story:
     def end(self) -> None:
         """Back to the present."""
         self._go(self.today, None)
-
-    def _contacts_by_api(self) -> None:
-        self.called = 0
-        for queue in self.worked:
-            for collector, case in self._some(queue[1:-1], 30):
-                self._call(collector, case, self.random.choice(OUTCOMES))
 
     def _call(self, collector: Person, case: dict[str, Any], outcome: str) -> None:
         contact = {

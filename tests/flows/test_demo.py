@@ -1,0 +1,73 @@
+"""`make demo` as a newcomer runs it: processes, HTTP, jobs, the stand-alone verifiers."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+
+SECONDS_MAX = 300
+
+
+def demo(home: Path, *arguments: str) -> dict[str, Any]:
+    """Run it to its end; its last line of output is one JSON object."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    home.chmod(0o755)
+    told = subprocess.run(
+        [sys.executable, "-m", "portal.demo", "--stop", "--port", str(port), *arguments],
+        cwd=ROOT,
+        env=os.environ | {"CONSIGN_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-3000:]
+    return json.loads(told.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+
+
+def test_the_built_in_story_walks_the_whole_path_twice(tmp_path: Path) -> None:
+    demo(tmp_path, "--cases", "2500")
+    figures = demo(tmp_path, "--cases", "2500")
+    assert figures["cases"] == 2500
+    assert figures["sealed_cells"] > 3 * figures["cases"]
+    assert figures["placed"] >= 1000
+    assert (figures["contacts"], figures["claims"]) == (300, 100)
+    assert figures["releases"] >= 100
+    assert 0 < figures["matched"] < figures["claims"]
+    assert figures["breaks"] > 0
+    assert figures["breaches"] >= 3
+    assert Decimal(figures["commission"]) < Decimal(figures["recovered"])
+    assert figures["audit_entries"] > figures["releases"]
+    assert figures["audit_verified"] is True
+
+
+def test_the_real_accounts_stand_where_they_have_a_balance(tmp_path: Path, shared_folder: Path) -> None:
+    figures = demo(tmp_path, "--portfolio", str(shared_folder / "data" / "uci_credit_card_default.csv"))
+    assert figures["cases"] == 5129
+    assert figures["audit_verified"] is True
+
+
+@pytest.mark.parametrize("arguments", [("--portfolio", "no-such-file.csv")])
+def test_a_portfolio_that_is_not_there_is_said_plainly(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "portal.demo", "--stop", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"CONSIGN_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        check=False,
+    )
+    assert told.returncode == 2
+    assert "no-such-file.csv" in told.stderr
+    assert "Traceback" not in told.stderr
