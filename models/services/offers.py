@@ -343,7 +343,7 @@ def _lock_free_cases(work: Work, offer: Offer) -> dict[UUID, Decimal]:
         .order_by(Case.id)
         .with_for_update(of=Case)
     )
-    return {case_id: balance for case_id, balance in rows}
+    return {row.id: row.balance for row in rows}
 
 
 def _place_cases(work: Work, placement: Placement, case_ids: list[UUID]) -> None:
