@@ -20,7 +20,7 @@ PLATFORM = "platform"
 FORMAT = "consign-keyring/1"
 
 # Which key signs what. A checkpoint is signed bare, as C2SP notes are; all else is signed with its purpose in front.
-SIGNING_KEYS = {"checkpoint": "log", "grant": "signing", "receipt": "signing"}
+SIGNING_KEYS = {"checkpoint": "log", "grant": "signing", "receipt": "signing", "cookie": "signing"}
 
 
 class PublicKeys(NamedTuple):

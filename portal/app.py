@@ -1,6 +1,7 @@
 """The portal, put together: settings in, a Flask application out."""
 
 import datetime as dt
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +55,16 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         BOOTSTRAP_SERVE_LOCAL=True,
         MAX_CONTENT_LENGTH=BODY_BYTES_MAX,
         SECURE_COOKIES=settings.secure_cookies,
+        SESSION_COOKIE_NAME="consign_flash",
+        SESSION_COOKIE_SECURE=settings.secure_cookies,
+        SESSION_COOKIE_SAMESITE="Lax",
         LOG_HOST=settings.host,
     )
     app.extensions["consign.settings"] = settings
     app.extensions["consign.database"] = database or Database(
         login_url(settings), open_vault(settings), clock_of(settings)
     )
+    app.secret_key = flash_key(app.extensions["consign.database"].vault)
     Babel(app, locale_selector=chosen_language)
     Bootstrap5(app)
     formats.install(app.jinja_env, lambda: str(get_locale()), page_clock)
@@ -73,6 +78,14 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.after_request(harden)
     _mark_public(app)
     return app
+
+
+def flash_key(vault: Vault) -> bytes:
+    """What signs the one message that a redirect carries along: the same in every process, never stored.
+
+    Nothing else is in that cookie; who is signed in stands in the database. Ed25519 signs one message one way.
+    """
+    return sha256(vault.custody.sign(PLATFORM, "cookie", b"consign/flash/1")).digest()
 
 
 def page_clock() -> dt.datetime:

@@ -154,7 +154,14 @@ def sentences(refusal: Refusal) -> dict[str, str]:
     """What a form shows where: a sentence beside each wrong field, else one for the whole under `*`."""
     if isinstance(refusal, Invalid) and refusal.errors:
         return {error.field: message(error.code) for error in refusal.errors}
-    return {"*": message(refusal.code)}
+    return {"*": message(refusal.code)    # The log and its store
+    "log_forked": lazy_gettext("The stored log is not what the database holds. Nothing was signed; call the operator."),
+    "log_not_published": lazy_gettext("The log has no signed checkpoint yet. Try again in a moment."),
+    "object_exists": lazy_gettext("This object stands already and is never overwritten."),
+    "object_store_not_write_once": lazy_gettext("The object store does not keep what was written once."),
+    "object_store_unavailable": lazy_gettext("The object store does not answer. Try again shortly."),
+    "unknown_object": lazy_gettext("There is no such object."),
+}
 
 
 def message(code: str) -> str:

@@ -129,9 +129,7 @@ def test_at_night_contact_data_stays_closed_and_leaves_no_entry(placed: Placed, 
     assert program(placed.compliance).get("/api/v1/releases").json["items"] == []
 
 
-def test_after_a_recall_nothing_opens_and_nothing_is_taken(
-    placed: Placed, database: Database, program: Client
-) -> None:
+def test_after_a_recall_nothing_opens_and_nothing_is_taken(placed: Placed, database: Database, program: Client) -> None:
     with database.work(placed.lender.actor) as work:
         placements.recall(work, placed.placement.id, "lender_request")
     client = program(placed.collector)
