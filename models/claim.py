@@ -14,7 +14,8 @@ class Claim(Base):
     __tablename__ = "payment_claim"
     __table_args__ = (
         refers(*PLACED, to="placed_case", target=PLACED),
-        UniqueConstraint("lender_id", "agency_id", "reference"),
+        # In this order, because an index that begins like the next is taken for as good while the table is new.
+        UniqueConstraint("lender_id", "reference", "agency_id"),
         UniqueConstraint("lender_id", "agency_id", "id"),
         CheckConstraint("amount > 0", name="amount"),
         Index(None, "lender_id", "case_id"),

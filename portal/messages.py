@@ -147,14 +147,7 @@ MESSAGES = {
     "unsupported_format": lazy_gettext("Upload CSV or XLSX."),
     "broken_workbook": lazy_gettext("The workbook cannot be read."),
     "workbook_too_large": lazy_gettext("The workbook is too large. Upload CSV instead."),
-}
-
-
-def sentences(refusal: Refusal) -> dict[str, str]:
-    """What a form shows where: a sentence beside each wrong field, else one for the whole under `*`."""
-    if isinstance(refusal, Invalid) and refusal.errors:
-        return {error.field: message(error.code) for error in refusal.errors}
-    return {"*": message(refusal.code)    # The log and its store
+    # The log and its store
     "log_forked": lazy_gettext("The stored log is not what the database holds. Nothing was signed; call the operator."),
     "log_not_published": lazy_gettext("The log has no signed checkpoint yet. Try again in a moment."),
     "object_exists": lazy_gettext("This object stands already and is never overwritten."),
@@ -162,6 +155,13 @@ def sentences(refusal: Refusal) -> dict[str, str]:
     "object_store_unavailable": lazy_gettext("The object store does not answer. Try again shortly."),
     "unknown_object": lazy_gettext("There is no such object."),
 }
+
+
+def sentences(refusal: Refusal) -> dict[str, str]:
+    """What a form shows where: a sentence beside each wrong field, else one for the whole under `*`."""
+    if isinstance(refusal, Invalid) and refusal.errors:
+        return {error.field: message(error.code) for error in refusal.errors}
+    return {"*": message(refusal.code)}
 
 
 def message(code: str) -> str:

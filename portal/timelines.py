@@ -92,7 +92,8 @@ def _promise(facts: dict[str, Any]) -> Words:
 def _claim(facts: dict[str, Any]) -> Words:
     title = _("Claimed %(amount)s, paid on %(day)s", amount=_amount(facts), day=day(facts["paid_on"]))
     to = _("Paid to: %(whom)s", whom=label(facts["paid_to"], "paid_to"))
-    return Words("money", "neutral", title, f"{to} · {_('reference %(number)s', number=facts['reference'])}")
+    number = _("reference %(number)s", number=facts["reference"])
+    return Words("money", "neutral", title, f"{to} · {number}")
 
 
 def _release(facts: dict[str, Any]) -> Words:

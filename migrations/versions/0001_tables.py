@@ -870,7 +870,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("lender_id", "id", name=op.f("pk_payment_claim")),
         sa.UniqueConstraint("lender_id", "agency_id", "id", name=op.f("uq_payment_claim_lender_id_agency_id_id")),
         sa.UniqueConstraint(
-            "lender_id", "agency_id", "reference", name=op.f("uq_payment_claim_lender_id_agency_id_reference")
+            "lender_id", "reference", "agency_id", name=op.f("uq_payment_claim_lender_id_reference_agency_id")
         ),
     )
     op.create_index(op.f("ix_payment_claim_agency_id_case_id"), "payment_claim", ["agency_id", "case_id"], unique=False)

@@ -40,7 +40,7 @@ from models.errors import Forbidden, Invalid, RowError
 from models.identifiers import looks_personal
 from models.ids import new_ids
 from models.placement import LIVE, PlacedCase, Placement
-from models.services import audit, bulk, contacts, placements, releases, tenancy, turns
+from models.services import audit, bulk, contacts, placed_cases, placements, tenancy, turns
 from models.tabular import Batch, Source, Upload
 from models.work import AGENCY, Work
 
@@ -327,8 +327,8 @@ def _unplaced(work: Work, file: File) -> list[Fault]:
     now = work.now()
     refusing = {placement.id: code for placement in live if (code := _why_not(work, placement, now))}
     return [
-        Fault("case_number", releases.code_of_end(None), and_(ended, ~expired)),
-        Fault("case_number", releases.code_of_end(placements.EXPIRY), and_(ended, expired)),
+        Fault("case_number", placed_cases.code_of_end(None), and_(ended, ~expired)),
+        Fault("case_number", placed_cases.code_of_end(placements.EXPIRY), and_(ended, expired)),
         *(Fault("case_number", code, places.placement_id == id_) for id_, code in refusing.items()),
     ]
 

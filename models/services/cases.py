@@ -228,7 +228,7 @@ def list_numbered(work: Work, number: str) -> list[Case]:
 def references(work: Work, case_ids: Iterable[UUID]) -> dict[UUID, str]:
     """The case numbers of those cases that may be seen now; the others are left out."""
     named = select(Case.id, Case.reference).where(*_seen(work), Case.id.in_(set(case_ids)))
-    return {case_id: reference for case_id, reference in work.session.execute(named)}
+    return dict(work.session.execute(named).all())
 
 
 def timeline(work: Work, case_id: UUID) -> list[TimelineItem]:

@@ -14,7 +14,7 @@ from models.claim import Claim
 from models.errors import Conflict, Invalid, NotFound, RowError
 from models.ids import new_id
 from models.money import round_money
-from models.services import audit, releases
+from models.services import audit, placed_cases
 from models.services.contacts import fault_of_reference, reported
 from models.work import Work
 
@@ -35,13 +35,13 @@ class ClaimReport(NamedTuple):
 def record(work: Work, case_id: UUID, report: ClaimReport) -> Claim:
     """Append a claim, also on a case that was closed since: what closed it may be this very payment.
 
-    Raises as `releases.get_placed` and `releases.hold` do; Conflict `claim_reference_taken` where the agency
+    Raises as `placed_cases.get_placed` and `placed_cases.hold` do; Conflict `claim_reference_taken` where the agency
     has used the reference before.
     """
-    placed = releases.get_placed(work, case_id)
+    placed = placed_cases.get_placed(work, case_id)
     faults = _faults(work, report)
     with work.as_lender(placed.placement):
-        held = releases.hold(work, placed)
+        held = placed_cases.hold(work, placed)
     if report.currency != held.case.currency:
         faults.append(RowError(0, "currency", "currency_mismatch"))
     if faults:

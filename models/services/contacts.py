@@ -19,8 +19,8 @@ from models.identifiers import looks_personal
 from models.ids import new_id
 from models.ledger import CaseBalance, Feed
 from models.promise import Promise
-from models.services import audit, releases, tenancy
-from models.services.releases import Held, Placed
+from models.services import audit, placed_cases, sealed_cells, tenancy
+from models.services.placed_cases import Held, Placed
 from models.work import AGENCY, Work
 
 AHEAD_MAX = dt.timedelta(minutes=5)  # by which a reporter's clock may be fast
@@ -45,17 +45,17 @@ class ContactReport(NamedTuple):
 def record(work: Work, case_id: UUID, report: ContactReport) -> Contact:
     """Append a contact; reported again under the same `external_ref` it is answered as it stands.
 
-    Raises as `releases.get_placed` and `releases.hold` do; CaseClosedToWork too for an outbound contact made
+    Raises as `placed_cases.get_placed` and `placed_cases.hold` do; CaseClosedToWork too for an outbound contact made
     after the case closed; Conflict `external_ref_taken` where the number stands for another event.
     """
-    placed = releases.get_placed(work, case_id)
+    placed = placed_cases.get_placed(work, case_id)
     _refuse_impossible(work, placed, report)
     if standing := _find(work, placed, report.external_ref):
         return _same_event(standing, case_id, report)
     _require_corrected(work, case_id, report.corrects_id)
     contact_id = new_id()
     with work.as_lender(placed.placement):
-        held = releases.hold(work, placed)
+        held = placed_cases.hold(work, placed)
         _require_open(work, held, report)
         note = _seal(work, held.case, contact_id, report.note) if report.note is not None else None
     contact = _append(work, placed, held.case.borrower_id, contact_id, report, note)
@@ -181,7 +181,7 @@ def _require_open(work: Work, held: Held, report: ContactReport) -> None:
 
 
 def _seal(work: Work, case: Case, contact_id: UUID, note: str) -> bytes:
-    path = releases.key_path(work, case, "notes")
+    path = sealed_cells.key_path(work, case, "notes")
     name = notes.NoteName(case.portfolio_id.bytes, path.reference, contact_id.bytes)
     return notes.seal_note(path.derive(work.vault), path.epoch, name, note)
 

@@ -231,8 +231,8 @@ def health(work: Work) -> Health:
     states = select(JobRun.state, func.count()).where(recent).group_by(JobRun.state)
     waiting = select(func.count(OutboxEntry.id), func.min(OutboxEntry.recorded_at))
     return Health(
-        {kind: count for kind, count in work.session.execute(kinds)},
-        {state: count for state, count in work.session.execute(states)},
+        dict(work.session.execute(kinds).all()),
+        dict(work.session.execute(states).all()),
         *work.session.execute(waiting).one(),
     )
 

@@ -12,7 +12,7 @@ from models.case import Case
 from models.errors import Invalid, NotFound, RowError
 from models.ids import new_id
 from models.promise import Promise
-from models.services import audit, releases
+from models.services import audit, placed_cases
 from models.services.claims import fault_of_amount
 from models.services.contacts import reported
 from models.work import Work
@@ -29,11 +29,11 @@ class PromiseReport(NamedTuple):
 def record(work: Work, case_id: UUID, report: PromiseReport) -> Promise:
     """Append a promise of at most the balance, due within DUE_DAYS_MAX days.
 
-    Raises as `releases.get_placed` and `releases.hold` do, and CaseClosedToWork where the case is closed.
+    Raises as `placed_cases.get_placed` and `placed_cases.hold` do, and CaseClosedToWork where the case is closed.
     """
-    placed = releases.get_placed(work, case_id)
+    placed = placed_cases.get_placed(work, case_id)
     with work.as_lender(placed.placement):
-        held = releases.hold(work, placed)
+        held = placed_cases.hold(work, placed)
         held.require("record_promise")
     _refuse_impossible(work, held.case, report)
     assert work.actor.member_id is not None

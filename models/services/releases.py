@@ -3,35 +3,28 @@
 `authorise` decides and writes, in the caller's transaction, the audit entry and the release's row; what it
 returns cannot be opened before that transaction is known to be committed. An agency acts through its live
 placement, whose row it locks FOR SHARE; recall and expiry lock it FOR UPDATE, so commit order decides.
-`get_placed` and `hold` are that ground, and whatever an agency reports on a case stands on it too.
+The ground is in `placed_cases`, the cells in `sealed_cells`.
 """
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import dataclass
-from hashlib import sha256
-from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from sqlalchemy import and_, event, exists, func, select
+from sqlalchemy import event, exists, func, select
 from sqlalchemy.orm import Session
 
-from crypto.cells import CellName, case_key, open_cell
-from crypto.grants import WrapContext
-from crypto.secret import Secret
 from crypto.vault import Vault
 from models.business_day import day_of, start_of
-from models.case import Case, CaseSalt, CaseSealing
-from models.case_actions import Standing, actions
+from models.case import Case
 from models.contact import Contact
 from models.contact_hours import CONTACT_FROM, CONTACT_UNTIL, is_open
-from models.errors import CaseClosedToWork, Conflict, Forbidden, Invalid, NotFound, RowError, TooMany, Unavailable
+from models.errors import Conflict, Forbidden, Invalid, NotFound, RowError, TooMany, Unavailable
 from models.ids import new_id
-from models.notes import NoteName, epoch_of, open_note
-from models.placement import Assignment, PlacedCase, Placement
-from models.portfolio import FIELD_CLASSES, ClassKey
+from models.placement import PlacedCase, Placement
+from models.portfolio import FIELD_CLASSES
 from models.release import REASONS, ReleaseRecord
-from models.services import audit, pages, placements, tenancy, turns
+from models.services import audit, pages, placed_cases, tenancy, turns
+from models.services.sealed_cells import Sealed, cell_of, notes_of
 from models.work import AGENCY, LENDER, Work
 
 LENDER_ROLES = frozenset({"portfolio_manager", "compliance_officer"})
@@ -44,99 +37,6 @@ TIMED_CLASSES = ("contact", "related")
 LOST_ATTEMPTS_MIN = 3
 LOST_DAYS_MIN = 2
 UNANSWERED = ("ring_no_answer", "voicemail_left", "voicemail_no_message", "busy", "not_in_service")
-
-
-class Placed(NamedTuple):
-    """A case in an agency's hands, now or, where `placed_case.ended_at` is set, before."""
-
-    placement: Placement
-    placed_case: PlacedCase
-    assigned: bool  # to the actor
-
-
-class Held(NamedTuple):
-    """A case whose placement stands and is locked until the transaction ends; `at` is the time after the lock."""
-
-    case: Case
-    at: dt.datetime
-    standing: Standing
-
-    def require(self, action: str) -> None:
-        """Raise CaseClosedToWork with the reason that `models.case_actions` gives, if any."""
-        if code := actions(self.standing, self.at)[action]:
-            raise CaseClosedToWork(code)
-
-
-class Sealed(Protocol):
-    """What a release opens. `version` and `digest` say which bytes exactly, without saying what is in them."""
-
-    @property
-    def version(self) -> int: ...
-    @property
-    def digest(self) -> bytes: ...
-    def open(self, vault: Vault) -> dict[str, str]: ...
-
-
-@dataclass(frozen=True, repr=False)
-class CaseKeyPath:
-    """The way to a case's key of one field class: the wrapped class key and the case's salt. Nothing is open yet."""
-
-    lender_id: UUID
-    portfolio_id: UUID
-    field_class: str
-    epoch: int
-    wrapped: bytes
-    reference: bytes
-    salt: bytes
-
-    def derive(self, vault: Vault) -> Secret:
-        context = WrapContext(
-            "class-key", self.lender_id.bytes, self.portfolio_id.bytes, self.field_class, epoch=self.epoch
-        )
-        class_key = vault.open_key(str(self.lender_id), self.wrapped, context)
-        return case_key(class_key, self.portfolio_id.bytes, self.reference, self.salt)
-
-
-@dataclass(frozen=True, repr=False)
-class SealedCell:
-    path: CaseKeyPath
-    version: int
-    cell: bytes
-
-    @property
-    def digest(self) -> bytes:
-        return sha256(self.cell).digest()
-
-    def open(self, vault: Vault) -> dict[str, str]:
-        path = self.path
-        name = CellName(path.portfolio_id.bytes, path.reference, path.field_class, self.version)
-        return {field: str(value) for field, value in open_cell(path.derive(vault), name, self.cell).items()}
-
-
-@dataclass(frozen=True, repr=False)
-class SealedNotes:
-    """The notes of a case by contact; `paths` by epoch."""
-
-    paths: dict[int, CaseKeyPath]
-    notes: dict[UUID, bytes]
-
-    @property
-    def version(self) -> int:
-        return len(self.notes)
-
-    @property
-    def digest(self) -> bytes:
-        """Over the digest of each note, oldest first."""
-        return sha256(b"".join(sha256(note).digest() for note in self.notes.values())).digest()
-
-    def open(self, vault: Vault) -> dict[str, str]:
-        keys = {epoch: path.derive(vault) for epoch, path in self.paths.items()}
-        opened = {}
-        for contact_id, sealed in self.notes.items():
-            path = self.paths[epoch_of(sealed)]
-            name = NoteName(path.portfolio_id.bytes, path.reference, contact_id.bytes)
-            opened[str(contact_id)] = open_note(keys[path.epoch], name, sealed)
-        return opened
 
 
 class Release:
@@ -190,10 +90,10 @@ def authorise(work: Work, case_id: UUID, field_class: str, reason: str) -> Relea
     """
     _refuse_impossible(work, field_class, reason)
     if work.actor.side == AGENCY:
-        placed = get_placed(work, case_id)
+        placed = placed_cases.get_placed(work, case_id)
         _take_from_quota(work)
         with work.as_lender(placed.placement):
-            held = hold(work, placed)
+            held = placed_cases.hold(work, placed)
             held.require("release")
             return _release(work, held.case, placed.placement, held.at, field_class, reason)
     if work.actor.side != LENDER or not LENDER_ROLES & work.actor.roles:
@@ -227,106 +127,6 @@ def list_own(work: Work, after: UUID | None = None, limit: int = 50) -> list[Rel
     """Newest first: for the lender and its auditor of all its cases, for an agency those its people made."""
     query = select(ReleaseRecord).where(tenancy.own(work, ReleaseRecord))
     return list(work.session.scalars(pages.newest(query, ReleaseRecord.id, after, limit)))
-
-
-def get_placed(work: Work, case_id: UUID) -> Placed:
-    """The agency's latest placing of the case, read in its own context: the live one, if any.
-
-    NotFound where it never had the case; Forbidden for a collector to whom the case is not assigned.
-    """
-    assigned = exists().where(
-        tenancy.own(work, Assignment),
-        Assignment.lender_id == PlacedCase.lender_id,
-        Assignment.placement_id == PlacedCase.placement_id,
-        Assignment.case_id == PlacedCase.case_id,
-        Assignment.collector_id == work.actor.member_id,
-    )
-    found = work.session.execute(
-        select(Placement, PlacedCase, assigned)
-        .join(
-            PlacedCase,
-            and_(PlacedCase.lender_id == Placement.lender_id, PlacedCase.placement_id == Placement.id),
-        )
-        .where(tenancy.own(work, Placement), tenancy.own(work, PlacedCase), PlacedCase.case_id == case_id)
-        .order_by(PlacedCase.ended_at.is_not(None), PlacedCase.placement_seq.desc())
-        .limit(1)
-    ).one_or_none()
-    if found is None:
-        raise NotFound
-    placed = Placed(*found)
-    if "manager" not in work.actor.roles and not placed.assigned:
-        raise Forbidden("not_assigned")
-    return placed
-
-
-def hold(work: Work, placed: Placed) -> Held:
-    """Lock the placement FOR SHARE and read the case as it stands then. To be called within `as_lender`.
-
-    Raises CaseClosedToWork where the case has been recalled, or its placement is over or not yet acknowledged.
-    """
-    placement = placed.placement
-    work.session.refresh(placement, with_for_update={"read": True})
-    case, ended_at, end_reason = work.session.execute(
-        select(Case, PlacedCase.ended_at, PlacedCase.end_reason)
-        .join(PlacedCase, and_(PlacedCase.lender_id == Case.lender_id, PlacedCase.case_id == Case.id))
-        .where(
-            tenancy.of_lender(placement.lender_id, Case),
-            Case.id == placed.placed_case.case_id,
-            PlacedCase.placement_id == placement.id,
-        )
-        .execution_options(populate_existing=True)
-    ).one()
-    if ended_at is not None:
-        raise CaseClosedToWork(code_of_end(end_reason))
-    standing = Standing(
-        side=AGENCY,
-        roles=work.actor.roles,
-        status=case.status,
-        placement_state=placement.state,
-        expires_at=placement.expires_at,
-        assigned_to_me=placed.assigned,
-        offered=False,
-    )
-    held = Held(case, work.now(), standing)
-    held.require("record_claim")  # the least that a live placement allows
-    return held
-
-
-def code_of_end(end_reason: str | None) -> str:
-    """What an agency is told of a case that it no longer has."""
-    return "placement_expired" if end_reason == placements.EXPIRY else "case_recalled"
-
-
-def key_path(work: Work, case: Case, field_class: str, epoch: int | None = None) -> CaseKeyPath:
-    """The way to the case's key, of this or of the newest epoch. Only the lender's tenant has it.
-
-    Conflict `case_erased` where the salt is gone.
-    """
-    query = (
-        select(ClassKey.epoch, ClassKey.wrapped, CaseSalt.salt)
-        .join(CaseSalt, CaseSalt.lender_id == ClassKey.lender_id)
-        .where(
-            tenancy.of_lender(case.lender_id, ClassKey),
-            tenancy.of_lender(case.lender_id, CaseSalt),
-            ClassKey.portfolio_id == case.portfolio_id,
-            ClassKey.field_class == field_class,
-            CaseSalt.case_id == case.id,
-        )
-        .order_by(ClassKey.epoch.desc())
-        .limit(1)
-    )
-    found = work.session.execute(query if epoch is None else query.where(ClassKey.epoch == epoch)).one_or_none()
-    if found is None:
-        raise Conflict("case_erased")
-    return CaseKeyPath(
-        lender_id=case.lender_id,
-        portfolio_id=case.portfolio_id,
-        field_class=field_class,
-        epoch=found.epoch,
-        wrapped=found.wrapped,
-        reference=case.reference.encode(),
-        salt=found.salt,
-    )
 
 
 def is_lost(contacts: Iterable[Contact]) -> bool:
@@ -373,7 +173,7 @@ def _release(
     if field_class == "related" and not is_lost(_contacts_with(work, case, agency_id)):
         raise Conflict("borrower_not_lost")
     audit.require_running(work)
-    sealed = _notes(work, case, agency_id) if field_class == "notes" else _cell(work, case, field_class)
+    sealed = notes_of(work, case, agency_id) if field_class == "notes" else cell_of(work, case, field_class)
     release_id = new_id()
     assert work.actor.member_id is not None
     entry_leaf = audit.record(
@@ -420,33 +220,3 @@ def _contacts_with(work: Work, case: Case, agency_id: UUID | None) -> list[Conta
     contacts = work.session.scalars(query).all()
     corrected = {contact.corrects_id for contact in contacts}
     return [contact for contact in contacts if contact.id not in corrected]
-
-
-def _cell(work: Work, case: Case, field_class: str) -> SealedCell:
-    """The class's cell of its highest version."""
-    column = getattr(CaseSealing, field_class)
-    found = work.session.execute(
-        select(CaseSealing.version, CaseSealing.epoch, column)
-        .where(tenancy.of_lender(case.lender_id, CaseSealing), CaseSealing.case_id == case.id, column.is_not(None))
-        .order_by(CaseSealing.version.desc())
-        .limit(1)
-    ).one_or_none()
-    if found is None:
-        raise Conflict("nothing_to_release")
-    version, epoch, cell = found
-    return SealedCell(key_path(work, case, field_class, epoch), version, cell)
-
-
-def _notes(work: Work, case: Case, agency_id: UUID | None) -> SealedNotes:
-    """The notes of the case: an agency's own, or all for the lender."""
-    query = (
-        select(Contact.id, Contact.note)
-        .where(tenancy.of_lender(case.lender_id, Contact), Contact.case_id == case.id, Contact.note.is_not(None))
-        .order_by(Contact.id)
-    )
-    rows = work.session.execute(query if agency_id is None else query.where(Contact.agency_id == agency_id))
-    notes = {contact_id: note for contact_id, note in rows if note is not None}
-    if not notes:
-        raise Conflict("nothing_to_release")
-    epochs = {epoch_of(note) for note in notes.values()}
-    return SealedNotes({epoch: key_path(work, case, "notes", epoch) for epoch in epochs}, notes)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from flask import Blueprint, Response, render_template, request
 from flask_babel import get_locale
 from flask_babel import gettext as _
 
+from models.breach import Breach
 from models.compliance.rule import Rule
 from models.contact import Contact
 from models.release import ReleaseRecord
@@ -26,7 +28,7 @@ from portal.words import label
 
 blueprint = Blueprint("breaches", __name__)
 
-LIST_ROWS, NEIGHBOUR_ROWS = 50, 6
+LIST_ROWS, NEIGHBOUR_ROWS = 50, 4
 COLUMNS = "occurred_at rule article pack version party case_number subject severity state business_date"
 
 
@@ -105,10 +107,14 @@ def show(breach_id: UUID) -> str:
         view = breaches.get(work, breach_id)
         breach = view.breach
         parties, side = parties_of(work), work.actor.side
-        by_person = neighbours(work, view, BreachFilter(member_id=breach.member_id))
-        by_rule = neighbours(work, view, BreachFilter(rule_id=breach.rule_id, agency_id=breach.agency_id))
-        shown = {breach.case_id, *(near.case_id for near in (*by_person, *by_rule))}
-        numbers = cases.references(work, shown)
+        same_person = BreachFilter(member_id=breach.member_id)
+        same_rule = BreachFilter(rule_id=breach.rule_id, agency_id=breach.agency_id)
+        near = [
+            (_("Same person"), neighbours(work, view, same_person), same_person),
+            (_("Same rule, same agency"), neighbours(work, view, same_rule), same_rule),
+        ]
+        shown = [breach, *chain.from_iterable(found for _heading, found, _filters in near)]
+        numbers = cases.references(work, (one.case_id for one in shown))
     return render_template(
         "breaches/show.html",
         breach=breach,
@@ -119,7 +125,7 @@ def show(breach_id: UUID) -> str:
         parties=parties,
         side=side,
         numbers=numbers,
-        neighbours=((_("Same person"), by_person), (_("Same rule, same agency"), by_rule)),
+        neighbours=near,
     )
 
 
@@ -146,7 +152,7 @@ def summary(rule: Rule | None) -> str:
     return rule.summary.zh if str(get_locale()).startswith("zh") else rule.summary.en
 
 
-def neighbours(work: Work, view: BreachView, near: BreachFilter) -> list[Any]:
+def neighbours(work: Work, view: BreachView, near: BreachFilter) -> list[Breach]:
     found = breaches.list_own(work, near, limit=NEIGHBOUR_ROWS + 1)
     return [breach for breach in found if breach.id != view.breach.id][:NEIGHBOUR_ROWS]
 

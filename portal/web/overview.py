@@ -37,7 +37,7 @@ class Task(NamedTuple):
     icon: str
     permission: str
     sentence: Callable[[int], str]
-    query: dict[str, str] = {}  # noqa: RUF012 (never changed)
+    query: dict[str, Any] = {}  # noqa: RUF012 (never changed)
 
 
 TASKS = {

@@ -8,7 +8,7 @@ import datetime as dt
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -19,13 +19,18 @@ from psycopg import sql
 from jobs import nightly
 from jobs.integration import Integrator
 from jobs.timetable import JOBS
+from models.agreement import Agreement
 from models.database import Database
+from models.member import ROLES
 from models.objects import ObjectStore
+from models.offer import Offer
 from models.organisation import Organisation
 from models.placement import Placement
+from models.portfolio import Portfolio
 from models.services import (
     activity_files,
     assignments,
+    cases,
     claims,
     contacts,
     mandates,
@@ -37,16 +42,17 @@ from models.services import (
     promises,
     releases,
 )
-from models.work import Actor
+from models.work import OPERATOR, Actor
 from tests.conftest import Clock
-from tests.facts import balance, ledger_file, payment, receive_balances, receive_payments
+from tests.facts import balance, payment, receive_balances, receive_payments
 from tests.world import PASSWORD, Debt, Someone, World, case_file, within
 
 LENDERS, AGENCIES = ("north", "south"), ("east", "west")
-OPERATOR = "operator"
 HOST = "consign.test"
-DAY = dt.date(2026, 3, 10)  # on which everything is placed and worked
+DAY = dt.date(2026, 3, 10)  # on which all is placed, worked and paid
 PERIOD = "2026-03"
+# Cases and their borrowers: the same people owe both lenders, and a lender's cases of one person go to one agency.
+NUMBERS: Final = {"east": (1, 2, 3), "west": (11, 12, 13)}
 
 READERS: Final[Mapping[str, frozenset[str]]] = {
     # Names of organisations: known to those they have a contract with, and to the operator.
@@ -93,38 +99,32 @@ FIGURES: Final[Mapping[str, int]] = {
     "northboth": 61379,
     "southboth": 67993,
 }
-ROLES: Final = {
-    "north": ["portfolio_manager", "settlement_officer", "compliance_officer", "administrator"],
-    "south": ["portfolio_manager", "settlement_officer", "compliance_officer", "administrator"],
-    "east": ["manager"],
-    "west": ["manager"],
-    "idle": ["manager"],
-    "auditor": ["auditor"],
-    OPERATOR: ["operator"],
-}
 KINDS: Final = {
     **dict.fromkeys(LENDERS, "lender"),
     **dict.fromkeys((*AGENCIES, "idle"), "agency"),
     "auditor": "auditor",
     OPERATOR: "operator",
 }
+FIRST_ROLES: Final = {"agency": ["manager"]}  # elsewhere the first person has every role
+# Whose eyes the first person's name is for: others meet it beside what they do.
+FIRST_MARKS: Final = {
+    **{lender: f"{lender}house" for lender in LENDERS},
+    **{agency: f"{agency}face" for agency in AGENCIES},
+    **{key: f"{key}own" for key in ("idle", "auditor", OPERATOR)},
+}
 ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}(?![0-9a-f])")
 
 
 class Named(NamedTuple):
-    """An id that a request may name: what routes call it, and the mark of what it is."""
+    """An id that a request may name: what routes call it, and the mark of what it is the id of."""
 
     noun: str
     mark: str
     id: str
 
-    @property
-    def readers(self) -> frozenset[str]:
-        return READERS[self.mark]
-
 
 def text_of(mark: str, more: object = "") -> str:
-    """A text that carries the mark; small letters, for some texts are made small."""
+    """A text that carries the mark, in small letters, because some texts are made small."""
     return f"zq{mark}{more}"
 
 
@@ -137,9 +137,12 @@ def marks_in(text: str) -> set[str]:
     """The marks that a text carries, however its amounts are written."""
     small = text.casefold()
     joined = re.sub(r"[,\s\u00a0\u202f]", "", small)
-    return {mark for mark in READERS if text_of(mark) in small} | {
-        mark for mark, figure in FIGURES.items() if f"{figure}." in joined
-    }
+    words = {mark for mark in READERS if text_of(mark) in small}
+    return words | {mark for mark, figure in FIGURES.items() if f"{figure}." in joined or f"0.1{figure}" in joined}
+
+
+def ids_in(text: str) -> set[str]:
+    return {id_.replace("-", "") for id_ in ID.findall(text)}
 
 
 class Exchange:
@@ -151,6 +154,7 @@ class Exchange:
         self.world = World(database, clock)
         self.integrator = Integrator(database, objects, HOST)
         self.people: dict[str, Someone] = {}
+        self.agreements: dict[str, Agreement] = {}
         self.named: list[Named] = []
         self.knowers: Mapping[str, set[str]] = {}
 
@@ -160,31 +164,26 @@ class Exchange:
         for lender in LENDERS:
             for agency in AGENCIES:
                 self._agree(lender, agency)
-                self.place(lender, agency)
+                self.work_first_day(lender, agency)
             self._move(lender)
             self._keep(lender)
         self.integrator.tick()
-        for day in (1, 2):
-            self.clock.at = dt.datetime(2026, 3, 9 + day, 14, 30, tzinfo=dt.UTC)  # half past ten in the evening
-            for lender in LENDERS:
-                for agency in AGENCIES:
-                    self.call(lender, agency, f"night{day}")
+        for day in (10, 11):
+            self.clock.at = dt.datetime(2026, 3, day, 14, 30, tzinfo=dt.UTC)  # half past ten in the evening
+            self._call_everywhere(f"night{day}")
         self.clock.at = dt.datetime(2026, 3, 13, 4, tzinfo=dt.UTC)
         for lender in LENDERS:
             self.settle(lender, 1)
             self.run_jobs(lender)
             self.settle(lender, 2)
-        for lender in LENDERS:
-            for agency in AGENCIES:
-                self.call(lender, agency, "today")
+        self._call_everywhere("today")
         self.integrator.tick()
 
-    def place(self, lender: str, agency: str) -> None:
+    def work_first_day(self, lender: str, agency: str) -> None:
         """Cases of the lender go to the agency, and all is done with them that is done on a first day."""
-        mark, manager = lender + agency, self.people[agency]
-        collector = self.people[f"{agency}.{lender}"]
-        placement = self._placed(lender, agency, self.upload(lender, mark, 3))
-        called, opened, _ = self.cases(lender, placement)
+        mark, manager, collector = lender + agency, self.people[agency], self.people[f"{agency}.{lender}"]
+        placement = self.place(lender, agency, self.upload(lender, mark, NUMBERS[agency]))
+        called, opened, _ = self.world.case_ids(placement, self.people[lender])
         with self.database.work(manager.actor) as work:
             assignments.assign(work, placement.id, collector.member.id, [called, opened])
         self._release(collector, called, "contact", "contact_borrower")
@@ -192,113 +191,230 @@ class Exchange:
         self._release(manager, called, "identity", "verify_identity")
         self._release(self.people[lender], called, "identity", "answer_complaint")
         for minute in range(4):
-            self.record(collector, called, _report(mark, f"call{minute}", self.clock.at + dt.timedelta(minutes=minute)))
+            self.call(lender, agency, called, f"call{minute}", self.clock.at + dt.timedelta(minutes=minute))
         promise = promises.PromiseReport(Decimal(amount(mark, 1)), "CNY", DAY + dt.timedelta(days=1))
         with self.database.work(collector.actor) as work:
             promises.record(work, called, promise)
         for cents in (2, 3, 4):
-            claim = claims.ClaimReport(Decimal(amount(mark, cents)), "CNY", DAY, _ref(mark, "paid", cents), "lender")
+            reference = text_of(mark, f"-paid-{cents}")
+            claim = claims.ClaimReport(Decimal(amount(mark, cents)), "CNY", DAY, reference, "lender")
             with self.database.work(collector.actor) as work:
                 claims.record(work, called, claim)
         with self.database.work(manager.actor) as work:
-            activity_files.record_contacts(work, [contact_file(_number(mark, 1), mark)], "contacts.csv")
+            activity_files.record_contacts(work, [contact_file(number_of(mark, NUMBERS[agency][0]), mark)], "contacts.csv")
 
-    def call(self, lender: str, agency: str, name: str) -> None:
-        """One more call, now, on the case that was called on the first day."""
-        with self.database.work(self.people[lender].actor) as work:
-            case_id = cases.list_numbered(work, _number(lender + agency, 1))[0].id
-        self.record(self.people[f"{agency}.{lender}"], case_id, _report(lender + agency, name, self.clock.at))
+    def call(self, lender: str, agency: str, case_id: UUID, name: str, at: dt.datetime) -> None:
+        """The collector for that lender speaks with the borrower, and notes it down."""
+        mark = lender + agency
+        spoke = ("call", "outbound", "debtor", "conversation")
+        report = contacts.ContactReport(*spoke, at, 60, text_of(mark, f"-{name}"), note=text_of(mark, f" {name}"))
+        with self.database.work(self.people[f"{agency}.{lender}"].actor) as work:
+            contacts.record(work, case_id, report)
 
     def settle(self, lender: str, sequence: int) -> None:
         """The lender's files: payments that agree with claims, differ from them, or name no case; and balances."""
-        someone, own, rows = self.people[lender], f"{lender}own", []
-        for mark in (lender + agency for agency in AGENCIES):
+        own, paid, stands = f"{lender}own", [], [balance(text_of(f"{lender}own", "-unknown"), "1.00")]
+        for agency, (called, opened, _) in NUMBERS.items():
+            mark = lender + agency
             for cents in (1 + sequence, 90 + sequence):
-                rows.append(payment(_number(mark, 1), amount(mark, cents), DAY, reference=_ref(mark, "booked", cents)))
-        lost = payment(text_of(own, "-lost"), amount(own, sequence), DAY, reference=_ref(own, "lost", sequence))
-        bad = payment(text_of(own, "-bad"), "-1.00", DAY, reference=_ref(own, "bad", sequence))
-        receive_payments(self.world, someone, *rows, lost, bad, on=DAY, sequence=sequence)
-        known = [balance(_number(lender + agency, 2), amount(lender + agency, 70)) for agency in AGENCIES]
-        receive_balances(self.world, someone, *known, balance(text_of(own, "-no"), "1.00"), on=DAY, sequence=sequence)
+                reference = text_of(mark, f"-booked-{cents}")
+                paid.append(payment(number_of(mark, called), amount(mark, cents), DAY, reference=reference))
+            stands.append(balance(number_of(mark, opened), amount(mark, 70)))
+        lost = payment(text_of(own, "-lost"), amount(own, sequence), DAY, reference=text_of(own, f"-lost-{sequence}"))
+        bad = payment(text_of(own, "-bad"), "-1.00", DAY, reference=text_of(own, f"-bad-{sequence}"))
+        receive_payments(self.world, self.people[lender], *paid, lost, bad, on=DAY, sequence=sequence)
+        receive_balances(self.world, self.people[lender], *stands, on=DAY, sequence=sequence)
 
     def run_jobs(self, lender: str) -> None:
         for job in JOBS.values():
             nightly.run(self.database, job, self.people[lender].organisation.id, DAY + dt.timedelta(days=2))
 
-    def record(self, someone: Someone, case_id: UUID, report: contacts.ContactReport) -> None:
-        with self.database.work(someone.actor) as work:
-            contacts.record(work, case_id, report)
-
-    def upload(self, lender: str, mark: str, count: int, product: str | None = None) -> Portfolio:
-        """So many cases of the mark, and a row that is refused; the people are the same at every lender."""
+    def upload(self, lender: str, mark: str, numbers: Iterable[int]) -> Portfolio:
+        """These cases of the mark, and a row that is refused."""
         debts = [
-            Debt(number, amount(mark, 10 + number), 35, product=text_of(product or mark), case_number=_number(mark, number))
-            for number in range(1, count + 1)
+            Debt(number, amount(mark, 10 + number), 35, product=text_of(mark), case_number=number_of(mark, number))
+            for number in numbers
         ]
-        bad = Debt(99, "no number", case_number=text_of(mark, "-bad"))
+        refused = Debt(99, "no number", case_number=text_of(mark, "-refused"))
         with self.database.work(self.people[lender].actor) as work:
-            return portfolios.upload(work, [case_file([*debts, bad])], text_of(f"{lender}own", f" {mark}"))
+            return portfolios.upload(work, [case_file([*debts, refused])], text_of(f"{lender}own", f" {mark} {numbers}"))
 
-    def cases(self, lender: str, placement: Placement) -> list[UUID]:
-        return self.world.case_ids(placement, self.people[lender])
+    def offer(self, lender: str, agency: str, portfolio: Portfolio) -> Offer:
+        with self.database.work(self.people[lender].actor) as work:
+            return offers.create(work, portfolio.id, self.agreements[lender + agency].id)
+
+    def place(self, lender: str, agency: str, portfolio: Portfolio) -> Placement:
+        offer = self.offer(lender, agency, portfolio)
+        with self.database.work(self.people[agency].actor) as work:
+            placement = offers.accept(work, offer.id)
+            return placements.acknowledge(work, placement.id, placement.case_count, placement.referred_amount)
 
     def look_around(self, backup: psycopg.Connection) -> None:
         """Learn from the whole database which ids there are, and who may know them."""
-        names = {someone.organisation.id.hex: key for key, someone in self.people.items() if "." not in key}
-        named, knowers = list[Named](), defaultdict[str, set[str]](set)
+        keys = {someone.organisation.id.hex: key for key, someone in self.people.items() if "." not in key}
+        named, knowers = set[Named](), defaultdict[str, set[str]](set)
         for table, row in rows_of(backup):
-            parties = parties_to(table, row, names)
+            parties = parties_to(table, row, keys)
             for id_ in ids_in(json.dumps(row)):
                 knowers[id_] |= parties
-            named += names_of(table, row, names)
-        self.named, self.knowers = named, knowers
+            named |= set(names_in(table, row, keys))
+        self.named, self.knowers = sorted(named), knowers
 
     def leaks(self, organisation: str, text: str) -> set[str]:
         """The marks and ids in a text that this organisation may not read."""
         foreign = {mark for mark in marks_in(text) if organisation not in READERS[mark]}
-        return foreign | {id_ for id_ in ids_in(text) if organisation not in self.knowers.get(id_, {organisation})}
+        return foreign | {id_ for id_ in ids_in(text) & self.knowers.keys() if organisation not in self.knowers[id_]}
 
     def _bring_in(self) -> None:
-        for key, roles in ROLES.items():
+        for key, kind in KINDS.items():
             with self.database.work(self.world.operator) as work:
-                made = organisations.create(work, KINDS[key], text_of(f"{key}name"))
-            self._hire(key, made, key, roles, NAMED_BY[key])
+                made = organisations.create(work, kind, text_of(f"{key}name"))
+            self._hire(key, made, FIRST_ROLES.get(kind, list(ROLES[kind])), FIRST_MARKS[key])
         for lender in LENDERS:
-            for role in ROLES[lender]:
-                self._hire(f"{lender}.{role}", self.people[lender].organisation, lender, [role], f"{lender}house")
-        for agency in AGENCIES:
-            for lender in LENDERS:
-                organisation = self.people[agency].organisation
-                self._hire(f"{agency}.{lender}", organisation, agency, ["collector"], lender + agency)
-        self._hire("idle.collector", self.people["idle"].organisation, "idle", ["collector"], "idleown")
+            for role in ROLES["lender"]:
+                self._hire(f"{lender}.{role}", self.people[lender].organisation, [role], f"{lender}house")
+            for agency in AGENCIES:
+                self._hire(f"{agency}.{lender}", self.people[agency].organisation, ["collector"], lender + agency)
+        self._hire("idle.collector", self.people["idle"].organisation, ["collector"], "idleown")
         auditor, north = self.people["auditor"], self.people["north"]
         with self.database.work(north.actor) as work:
             mandates.grant(work, auditor.organisation.code, DAY, DAY + dt.timedelta(days=365))
-        self.people["auditor.alone"] = auditor
         under_mandate = within(auditor.actor, north.organisation.id)
+        self.people["auditor.alone"] = auditor
         self.people["auditor"] = Someone(auditor.organisation, auditor.member, under_mandate)
 
-    def _hire(self, name: str, organisation: Organisation, key: str, roles: list[str], mark: str) -> None:
-        email = f"{text_of(f'{key}own')}.{name}@example.com"
+    def _hire(self, name: str, organisation: Organisation, roles: list[str], mark: str) -> None:
+        own, kind, org_id = text_of(f"{organisation_of(name)}own"), organisation.kind, organisation.id
         with self.database.work(self.world.operator) as work:
-            kind, org_id = organisation.kind, organisation.id
+            email = f"{own}.{name}@example.com"
             member = members.create(work, kind, org_id, email, text_of(mark, f" {name}"), roles, PASSWORD)
         actor = Actor(kind, org_id, member.id, member.name, frozenset(member.roles))
         self.people[name] = Someone(organisation, member, actor)
         with self.database.work(actor) as work:
-            members.create_token(work, member.id, text_of(f"{key}own"), ["read"], 1)
+            members.create_token(work, member.id, own, ["read"], 1)
 
     def _agree(self, lender: str, agency: str) -> None:
         mark = lender + agency
-        documents = {name: text_of(mark, f"-{name[:2]}") for name in ("processing_agreement", "impact_assessment")}
-        rate = f"0.1{FIGURES[mark]}"
-        terms = {"rate": rate, "number": text_of(mark, "-agreement"), **documents}
-        made = self.world.agreement(self.people[lender], self.people[agency], **terms)
-        self._agreements = getattr(self, "_agreements", {}) | {mark: made}
+        papers = {paper: text_of(mark, f"-{paper[:2]}") for paper in ("processing_agreement", "impact_assessment")}
+        number, rate = text_of(mark, "-agreement"), f"0.1{FIGURES[mark]}"
+        agreed = self.world.agreement(self.people[lender], self.people[agency], rate, number=number, **papers)
+        self.agreements[mark] = agreed
 
-    def _placed(self, lender: str, agency: str, portfolio: Portfolio) -> Placement:
-        offer = self._offer(lender, agency, portfolio)
-        with self.database.work(self.people[agency].actor) as work:
-            placement = offers.accept(work, offer.id)
-        with self.database.work(self.people[agency].actor) as work:
-            return placements.acknowledge(work, placement.id, placement.case_count, placement.referred_amount)
+    def _move(self, lender: str) -> None:
+        """A case that east has first, and west has after it was recalled: each calls its borrower."""
+        portfolio = self.upload(lender, f"{lender}both", [4])
+        for agency in AGENCIES:
+            placement = self.place(lender, agency, portfolio)
+            (case_id,) = self.world.case_ids(placement, self.people[lender])
+            collector = self.people[f"{agency}.{lender}"]
+            with self.database.work(self.people[agency].actor) as work:
+                assignments.assign(work, placement.id, collector.member.id, [case_id])
+            self.call(lender, agency, case_id, "moved", self.clock.at)
+            if agency == "east":
+                with self.database.work(self.people[lender].actor) as work:
+                    placements.recall(work, placement.id, "complaint")
+
+    def _keep(self, lender: str) -> None:
+        """Cases that stay the lender's: never offered, offered and unanswered, offered and declined."""
+        mark = f"{lender}house"
+        self.upload(lender, mark, (5, 6))
+        self.offer(lender, "east", self.upload(lender, mark, (7, 8)))
+        declined = self.offer(lender, "west", self.upload(lender, mark, (9, 10)))
+        with self.database.work(self.people["west"].actor) as work:
+            offers.decline(work, declined.id, "capacity")
+
+    def _call_everywhere(self, name: str) -> None:
+        for lender in LENDERS:
+            for agency in AGENCIES:
+                with self.database.work(self.people[lender].actor) as work:
+                    (case,) = cases.list_numbered(work, number_of(lender + agency, NUMBERS[agency][0]))
+                self.call(lender, agency, case.id, name, self.clock.at)
+
+    def _release(self, someone: Someone, case_id: UUID, field_class: str, reason: str) -> None:
+        with self.database.work(someone.actor) as work:
+            releases.authorise(work, case_id, field_class, reason)
+
+
+def organisation_of(person: str) -> str:
+    return person.split(".")[0]
+
+
+def number_of(mark: str, number: int) -> str:
+    """The case number of a mark's case."""
+    return text_of(mark, f"-{number}")
+
+
+def contact_file(case_number: str, mark: str) -> bytes:
+    """One unanswered call of the first day."""
+    header = "case_number,channel,direction,party,outcome,occurred_at,duration_seconds,external_ref"
+    return f"{header}\n{case_number},call,outbound,debtor,busy,2026-03-10 10:04,,{text_of(mark, '-file')}\n".encode()
+
+
+def rows_of(backup: psycopg.Connection) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every row of every table of ours, as JSON has it; the bytes of an audit entry as the text they are."""
+    for schema, table in tables(backup):
+        if schema == "public":
+            for (row,) in backup.execute(sql.SQL("select row_to_json(t) from {} t").format(sql.Identifier(table))):
+                if "entry" in row:
+                    row["entry"] = bytes.fromhex(row["entry"].removeprefix("\\x")).decode()
+                yield table, row
+
+
+def tables(backup: psycopg.Connection) -> list[tuple[str, str]]:
+    query = "select schemaname, tablename from pg_tables where schemaname in ('public', 'procrastinate') order by 1, 2"
+    return backup.execute(query).fetchall()  # type: ignore[return-value]
+
+
+def parties_to(table: str, row: dict[str, Any], keys: Mapping[str, str]) -> set[str]:
+    """Whoever a row names as a party; the auditor, to what is north's; the operator, to what it looks after."""
+    columns = ("lender_id", "agency_id", "auditor_id", "org_id", *(("id",) if table == "organisation" else ()))
+    named = {column: keys.get(row[column].replace("-", "")) for column in columns if row.get(column)}
+    found = {key for key in named.values() if key}
+    if named.get("lender_id") == "north" or (table in LOG_TABLES and named.get("org_id") == "north"):
+        found.add("auditor")
+    return found | {OPERATOR} if table in {"tenant", "organisation", "organisation_key", "job_run"} else found
+
+
+LOG_TABLES: Final = {"audit_outbox", "log_leaf", "log_head", "log_checkpoint"}
+SHARED: Final = {
+    "offer": "offer_id",
+    "agreement": "agreement_id",
+    "placement": "placement_id",
+    "breach": "breach_id",
+    "contact": "contact_id",
+}
+KEPT: Final = {"portfolio": "portfolio_id", "ledger_feed": "feed_id", "api_token": "token_id", "member": "collector_id"}
+
+
+def names_in(table: str, row: dict[str, Any], keys: Mapping[str, str]) -> Iterator[Named]:
+    """What requests may name of a row, under the name that routes give it."""
+
+    def key(column: str) -> str:
+        return keys.get((row.get(column) or "").replace("-", ""), "")
+
+    if table in SHARED:
+        yield Named(SHARED[table], key("lender_id") + key("agency_id"), row["id"])
+    elif table in KEPT and (table != "member" or "collector" in row["roles"]):
+        yield Named(KEPT[table], f"{key('lender_id') or key('org_id')}own", row["id"])
+    elif table == "collection_case":
+        mark = row["reference"].removeprefix("zq").split("-")[0]
+        yield Named("case_id", mark, row["id"])
+        yield Named("case_number", mark, row["reference"])
+    elif table == "release":
+        mark = key("lender_id") + (key("agency_id") or "house")
+        yield Named("leaf_id", mark, row["entry_leaf"].removeprefix("\\x"))
+    elif table == "organisation" and row["kind"] == "lender":
+        yield Named("lender_id", f"{key('id')}name", row["id"])
+        yield Named("organisation_code", f"{key('id')}name", row["code"])
+    elif table == "organisation" and row["kind"] == "agency":
+        yield Named("agency_id", f"{key('id')}face" if key("id") in AGENCIES else "idleown", row["id"])
+
+
+def digest_of(backup: psycopg.Connection) -> dict[str, str]:
+    """What stands in each table."""
+    query = "select coalesce(md5(string_agg(md5(t::text), '' order by md5(t::text))), '') from {}.{} t"
+    found = {}
+    for schema, table in tables(backup):
+        composed = sql.SQL(query).format(sql.Identifier(schema), sql.Identifier(table))
+        ((found[f"{schema}.{table}"],),) = backup.execute(composed).fetchall()
+    return found

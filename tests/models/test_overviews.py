@@ -108,9 +108,7 @@ def test_what_waits_is_told_to_whose_turn_it_is(world: World, of: Placed) -> Non
     assert waiting(world, of.agency) == {"breaches_flagged": 2, "breaks_ours": 1, "cases_unassigned": 2}
 
 
-def test_a_break_that_an_agency_leaves_for_days_is_the_lenders_to_press(
-    world: World, of: Placed, clock: Clock
-) -> None:
+def test_a_break_that_an_agency_leaves_for_days_is_the_lenders_to_press(world: World, of: Placed, clock: Clock) -> None:
     claim(world, of, "50.00")
     with world.database.work(jobs(of.lender, "reconciliation")) as work:
         reconciliations.run(work, TODAY)

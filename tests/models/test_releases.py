@@ -18,7 +18,7 @@ from models.case import STATUSES, Case, CaseSalt, CaseSealing
 from models.contact import Contact
 from models.errors import CaseClosedToWork, Conflict, Forbidden, Invalid, NotFound, TooMany, Unavailable
 from models.placement import Placement
-from models.services import assignments, contacts, offers, placements, releases
+from models.services import assignments, contacts, offers, placements, releases, sealed_cells
 from models.services.contacts import ContactReport
 from models.services.releases import Release
 from models.work import JOBS, Actor, Work
@@ -290,7 +290,7 @@ def test_relatives_open_only_when_the_borrower_is_lost(
 def _seal_related(world: World, lender: Someone, case_id: UUID, version: int = 2) -> None:
     with world.database.work(lender.actor) as work:
         case = work.session.scalars(select(Case).where(Case.id == case_id)).one()
-        path = releases.key_path(work, case, "related")
+        path = sealed_cells.key_path(work, case, "related")
         name = CellName(case.portfolio_id.bytes, path.reference, "related", version)
         cell = seal_cell(path.derive(work.vault), name, {"relative_name": "李四"})
         work.session.add(
@@ -303,7 +303,7 @@ def test_a_class_opens_in_its_highest_version_and_others_in_theirs(
 ) -> None:
     with world.database.work(lender.actor) as work:
         case = work.session.scalars(select(Case).where(Case.id == case_id)).one()
-        path = releases.key_path(work, case, "contact")
+        path = sealed_cells.key_path(work, case, "contact")
         name = CellName(case.portfolio_id.bytes, path.reference, "contact", 2)
         cell = seal_cell(path.derive(work.vault), name, {"mobile": "13900000000"})
         work.session.add(CaseSealing(lender_id=case.lender_id, case_id=case.id, version=2, epoch=1, contact=cell))

@@ -65,7 +65,7 @@ def test_an_expired_offer_is_refused_in_place(world: World, signed_in: Client, c
     client = signed_in(agency)
     answer = client.post(f"/offers/{offer.id}/accept")
     assert answer.status_code == 409
-    assert f"/offers/{offer.id}/accept" not in answer.text
+    assert f'action="/offers/{offer.id}/accept"' not in answer.text
 
 
 def test_a_lender_withdraws_what_is_not_answered(world: World, signed_in: Client) -> None:

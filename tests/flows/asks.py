@@ -1,0 +1,270 @@
+"""What a person may ask of the portal, with ids of their own, of others and of nobody; and what is answered."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.routing import Rule
+
+from models.services import members
+from models.work import DOOR, Actor
+from portal.access import COOKIE
+from tests.flows.canaries import PERIOD, READERS, Exchange, organisation_of
+from tests.world import PASSWORD
+
+STATIC: Final = {"static", "bootstrap.static"}
+FIXED: Final = {"period": PERIOD, "kind": "payments"}  # what routes take besides ids
+HOLE = "01890000-0000-7000-8000-000000000000"  # where an id goes in a request
+NOBODY = "01890000-0000-7000-8000-000000000001"
+UNKNOWN: Final = {"leaf_id": "00" * 32, "case_number": "zqnobody-1", "organisation_code": "L-22222222"}
+OWN: Final = {"north": "northeast", "south": "southeast", "east": "northeast", "west": "northwest"}
+
+CONTACT = {
+    "channel": "call",
+    "direction": "outbound",
+    "party": "debtor",
+    "outcome": "busy",
+    "occurred_at": "2026-03-13T11:00:00+08:00",
+}
+PROMISE = {"amount": "1.00", "currency": "CNY", "due_on": "2026-03-14"}
+CLAIM = {"amount": "1.00", "currency": "CNY", "paid_on": "2026-03-13", "reference": "new", "paid_to": "lender"}
+RELEASE = {"field_class": "identity", "reason": "verify_identity"}
+AGREEMENT = {
+    "number": "new",
+    "contingency_rate": "0.180000",
+    "processing_agreement": "P",
+    "impact_assessment": "I",
+    "starts_on": "2026-03-13",
+    "ends_on": "2026-12-31",
+}
+MANDATE = {"starts_on": "2026-03-13", "ends_on": "2026-12-31"}
+DECLINE, RECALL = {"reason": "rate"}, {"reason": "complaint"}
+ACKNOWLEDGE = {"case_count": 3, "balance": "1.00"}
+Body = dict[str, Any]
+# Everything that changes something and has an id in its path, with a body of the right shape. A noun in braces stands
+# for an id of the reader's own.
+CHANGES: Final[Mapping[str, Body]] = {
+    "account.revoke_token": {},
+    "cases.record_claim": CLAIM,
+    "cases.record_contact": CONTACT,
+    "cases.record_promise": PROMISE,
+    "cases.release_fields": RELEASE,
+    "directory.revoke_token": {},
+    "exchange-api.accept_offer": {},
+    "exchange-api.acknowledge_placement": ACKNOWLEDGE,
+    "exchange-api.assign_cases": {"collector_ids": ["{collector_id}"], "case_ids": ["{case_id}"]},
+    "exchange-api.decline_offer": DECLINE,
+    "exchange-api.recall_placement": RECALL,
+    "exchange-api.withdraw_offer": {},
+    "offers.accept": {},
+    "offers.decline": DECLINE,
+    "offers.withdraw": {},
+    "placements.acknowledge": ACKNOWLEDGE,
+    "placements.assign": {"collector_id": "{collector_id}", "case_ids": ["{case_id}"]},
+    "placements.deal": {"collector_ids": ["{collector_id}"]},
+    "placements.recall": RECALL,
+    "portfolios.offer": {"agreement_id": "{agreement_id}"},
+    "working-api.record_claim": CLAIM,
+    "working-api.record_contact": CONTACT,
+    "working-api.record_promise": PROMISE,
+    "working-api.release_fields": RELEASE,
+}
+UNLIMITED: Final = {"directory.create_first_member"}  # the operator's: every organisation is its to name
+
+
+class Naming(NamedTuple):
+    """A request whose body names an id (HOLE) of the noun: all else in it is the reader's own."""
+
+    endpoint: str
+    noun: str
+    body: Body
+
+
+NAMING: Final = (
+    Naming("exchange-api.create_offer", "portfolio_id", {"portfolio_id": HOLE, "agreement_id": "{agreement_id}"}),
+    Naming("exchange-api.create_offer", "agreement_id", {"portfolio_id": "{portfolio_id}", "agreement_id": HOLE}),
+    Naming("exchange-api.assign_cases", "collector_id", {"collector_ids": [HOLE], "case_ids": ["{case_id}"]}),
+    Naming("exchange-api.assign_cases", "collector_id", {"collector_ids": [HOLE]}),
+    Naming("exchange-api.assign_cases", "case_id", {"collector_ids": ["{collector_id}"], "case_ids": [HOLE]}),
+    Naming("exchange-api.recall_placement", "case_id", RECALL | {"case_ids": [HOLE]}),
+    Naming("working-api.record_contact", "contact_id", CONTACT | {"corrects_id": HOLE}),
+    Naming("cases.record_contact", "contact_id", CONTACT | {"corrects_id": HOLE}),
+    Naming("directory.create_token", "lender_id", {"name": "new", "scopes": ["read"], "days": 1, "lender_id": HOLE}),
+    Naming("overview.choose_mandate", "lender_id", {"lender_id": HOLE}),
+    Naming("directory.create_agreement", "organisation_code", AGREEMENT | {"agency_code": HOLE}),
+    Naming("directory.grant_mandate", "organisation_code", MANDATE | {"auditor_code": HOLE}),
+    Naming("working-api.find_cases", "case_number", {"case_number": HOLE}),
+    Naming("cases.find", "case_number", {"case_number": HOLE}),
+)
+# Lists that can be narrowed to an id.
+FILTERS: Final = (
+    ("/api/v1/cases?collector_id=", "collector_id"),
+    ("/api/v1/cases?portfolio_id=", "portfolio_id"),
+    ("/api/v1/cases?agency_id=", "agency_id"),
+    ("/cases?agency_id=", "agency_id"),
+    ("/worklist?collector_id=", "collector_id"),
+    ("/api/v1/breaches?case_id=", "case_id"),
+    ("/api/v1/breaches?member_id=", "collector_id"),
+    ("/breaches?agency_id=", "agency_id"),
+)
+
+
+class Ask(NamedTuple):
+    """A request of somebody. `id` is what it names: answers are compared without it."""
+
+    reader: str
+    method: str
+    path: str
+    body: Body | None = None
+    id: str = ""
+    language: str = "zh"
+
+    @property
+    def by_program(self) -> bool:
+        return self.path.startswith("/api/")
+
+    def about(self, id_: str) -> "Ask":
+        """The same with this id in the hole."""
+        body = self.body and json.loads(json.dumps(self.body).replace(HOLE, id_))
+        return self._replace(path=self.path.replace(HOLE, id_), body=body, id=id_)
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: str
+
+    def text(self) -> str:
+        return "\n".join([*(f"{name}: {value}" for name, value in self.headers), self.body])
+
+
+class Pair(NamedTuple):
+    """The same request with somebody else's id, and with one that nobody has."""
+
+    foreign: Ask
+    unknown: Ask
+
+
+class Asker:
+    """Asks the portal for everybody: pages with a session, the API with a token."""
+
+    def __init__(self, app: Flask, exchange: Exchange) -> None:
+        self.app = app
+        self.exchange = exchange
+        self._clients: dict[tuple[str, bool], FlaskClient] = {}
+
+    def ask(self, ask: Ask) -> Answer:
+        client = self._client(ask.reader, ask.by_program)
+        if not ask.by_program:
+            client.set_cookie("language", ask.language)
+        sent: Body = {"json": ask.body} if ask.by_program else {"data": ask.body}
+        with client.open(ask.path, method=ask.method, **sent) as response:
+            answered = response.get_data(as_text=True)
+            headers = sorted((name, value) for name, value in response.headers if name != "Content-Length")
+        if ask.id:
+            answered = answered.replace(ask.id, "…")
+            headers = [(name, value.replace(ask.id, "…")) for name, value in headers]
+        # A form's own key is new each time it is shown.
+        return Answer(response.status_code, tuple(headers), re.sub(r"\b[0-9a-f]{32}\b", "a new key", answered))
+
+    def reads(self, reader: str, *languages: str) -> Iterator[Ask]:
+        """Every page, list and download: with an id of each mark that the reader may know, where it takes one."""
+        for rule, noun in self._routes("GET"):
+            whole = Ask(reader, "GET", self._path(rule, noun))
+            asks = [whole.about(id_) for id_ in self._known(reader, noun)] if noun else [whole]
+            for ask in asks:
+                yield from [ask] if ask.by_program else (ask._replace(language=name) for name in languages)
+
+    def strange_reads(self, reader: str) -> Iterator[Pair]:
+        """Every page, list and download that takes an id, with one of each mark that the reader may not know."""
+        for rule, noun in self._routes("GET"):
+            if noun:
+                yield from self._pairs(noun, Ask(reader, "GET", self._path(rule, noun)))
+        for path, noun in FILTERS:
+            yield from self._pairs(noun, Ask(reader, "GET", path + HOLE))
+
+    def strange_changes(self, reader: str) -> Iterator[Pair]:
+        """Every change that names an id, in its path or in its body, with one of each mark the reader may not know."""
+        for rule, noun in self._routes("POST", "DELETE"):
+            (method,) = (rule.methods or set()) & {"POST", "DELETE"}
+            path = self._path(rule, noun)
+            if noun and rule.endpoint in CHANGES:
+                yield from self._pairs(noun, Ask(reader, method, path, self._own(reader, CHANGES[rule.endpoint])))
+            if noun:
+                path = path.replace(HOLE, self._some_of(reader, noun))
+            for naming in NAMING:
+                if naming.endpoint == rule.endpoint:
+                    yield from self._pairs(naming.noun, Ask(reader, method, path, self._own(reader, naming.body)))
+
+    def untried(self) -> set[str]:
+        """Changes that take an id in their path and are not in CHANGES."""
+        taking = {rule.endpoint for rule, noun in self._routes("POST", "PUT", "PATCH", "DELETE") if noun}
+        return taking - set(CHANGES) - UNLIMITED
+
+    def _routes(self, *methods: str) -> Iterator[tuple[Rule, str | None]]:
+        """The routes of these methods, each with the name of the id it takes, if any."""
+        for rule in self.app.url_map.iter_rules():
+            if rule.endpoint not in STATIC and (rule.methods or set()) & set(methods):
+                nouns = [*(rule.arguments - FIXED.keys()), None]
+                yield rule, nouns[0]
+
+    def _path(self, rule: Rule, noun: str | None) -> str:
+        values = {name: FIXED.get(name, HOLE) for name in rule.arguments}
+        (method, *_) = (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        return self.app.url_map.bind("localhost").build(rule.endpoint, values, method=method)
+
+    def _pairs(self, noun: str, ask: Ask) -> Iterator[Pair]:
+        unknown = ask.about(UNKNOWN.get(noun, NOBODY))
+        organisation = organisation_of(ask.reader)
+        for id_ in self._one_of_each(noun, {mark for mark in READERS if organisation not in READERS[mark]}):
+            yield Pair(ask.about(id_), unknown)
+
+    def _known(self, reader: str, noun: str) -> Iterator[str]:
+        organisation = organisation_of(reader)
+        return self._one_of_each(noun, {mark for mark in READERS if organisation in READERS[mark]})
+
+    def _one_of_each(self, noun: str, marks: set[str]) -> Iterator[str]:
+        found: dict[str, str] = {}
+        for named in self.exchange.named:
+            if named.noun == noun and named.mark in marks:
+                found.setdefault(named.mark, named.id)
+        return iter(found.values())
+
+    def _own(self, reader: str, body: Body) -> Body:
+        """The body with the reader's own ids where it names a noun."""
+        text = json.dumps(body)
+        for noun in re.findall(r"\{(\w+)\}", text):
+            text = text.replace(f"{{{noun}}}", self._some_of(reader, noun))
+        found: Body = json.loads(text)
+        return found
+
+    def _some_of(self, reader: str, noun: str) -> str:
+        """An id of the reader's own, of what it works on if there is one."""
+        organisation = organisation_of(reader)
+        marks = (OWN.get(organisation), f"{organisation}own")
+        found = {named.mark: named.id for named in reversed(self.exchange.named) if named.noun == noun}
+        return next((found[mark] for mark in marks if mark in found), NOBODY)
+
+    def _client(self, reader: str, by_program: bool) -> FlaskClient:
+        if (reader, by_program) not in self._clients:
+            self._clients[reader, by_program] = self._signed_in(reader, by_program)
+        return self._clients[reader, by_program]
+
+    def _signed_in(self, reader: str, by_program: bool) -> FlaskClient:
+        someone, client = self.exchange.people[reader], self.app.test_client()
+        lender_id = someone.actor.mandate_lender_id
+        with self.exchange.database.work(Actor(side=DOOR, org_id=someone.organisation.id)) as work:
+            if by_program:
+                scopes = list(members.SCOPES)
+                made = members.create_token(work, someone.member.id, "program", scopes, 1, lender_id)
+                client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {made.secret}"
+            else:
+                made = members.sign_in(work, someone.member.email, PASSWORD)
+                if lender_id:
+                    members.work_for(work, made.row.id, lender_id)
+                client.set_cookie(COOKIE, made.secret)
+                client.environ_base["HTTP_X_CSRF_TOKEN"] = made.row.csrf_token
+        return client

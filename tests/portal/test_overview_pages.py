@@ -1,0 +1,101 @@
+"""The first page of each persona, and an auditor's choice of mandate."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from models.services import assignments, commissions
+from tests.facts import TODAY, Placed, jobs, payment, placed, receive_payments
+from tests.world import Someone, World, within
+
+Client = Callable[[Someone], FlaskClient]
+
+
+@pytest.fixture
+def of(world: World) -> Placed:
+    """A placement of which ¥400.00 came back, and ¥9.00 in suspense."""
+    made = placed(world, 2, contingency_rate=Decimal("0.10"))
+    receive_payments(world, made.lender, payment(made.case, "400.00"), payment("NO-SUCH-CASE", "9.00"))
+    with world.database.work(jobs(made.lender)) as work:
+        commissions.book(work, TODAY)
+    return made
+
+
+def shown(client: FlaskClient, path: str = "/", language: str = "en") -> str:
+    client.set_cookie("language", language)
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", ["Recovered this month", "1 payment is in suspense"]), ("zh", ["本月回款", "1 笔款项挂账"])],
+)
+def test_a_lender_sees_figures_and_what_needs_somebody(
+    of: Placed, signed_in: Client, language: str, words: list[str]
+) -> None:
+    page = shown(signed_in(of.lender), language=language)
+    for text in (*words, "¥400", of.agency.organisation.name):
+        assert text in page
+
+
+def test_the_curves_leave_as_csv(of: Placed, signed_in: Client) -> None:
+    lines = signed_in(of.lender).get("/overview/liquidation.csv").text.splitlines()
+    assert lines[1] == "2026-03,2000.00,0,0.200000"
+
+
+def test_a_new_lender_is_told_where_to_begin(world: World, signed_in: Client) -> None:
+    assert "Nothing is placed yet" in shown(signed_in(world.lender()))
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "2 cases have no collector"), ("zh", "2 案未分配催收员")])
+def test_a_manager_sees_what_to_do_today(of: Placed, signed_in: Client, language: str, words: str) -> None:
+    page = shown(signed_in(of.agency), language=language)
+    assert words in page
+    assert of.lender.organisation.name in page
+
+
+def test_a_collector_sees_their_own_day_and_no_money(world: World, of: Placed, signed_in: Client) -> None:
+    collector = world.person(of.agency, "collector")
+    with world.database.work(of.agency.actor) as work:
+        assignments.assign(work, of.placement.id, collector.member.id, [of.case.id])
+    page = shown(signed_in(collector))
+    assert "1 case was never contacted" in page
+    assert "¥" not in page
+
+
+def test_the_operator_sees_health_and_no_tenants_figures(world: World, of: Placed, signed_in: Client) -> None:
+    page = shown(signed_in(world.organisation("operator", "operator")))
+    assert "Audit log behind" in page
+    assert "¥" not in page
+
+
+def test_an_auditor_chooses_a_mandate_and_sees_agencies_by_rules(world: World, of: Placed, signed_in: Client) -> None:
+    auditor = world.auditor(of=of.lender)
+    client = signed_in(Someone(auditor.organisation, auditor.member, within(auditor.actor, None)))  # type: ignore[arg-type]
+    assert "Choose a mandate" in shown(client)
+    answer = client.post("/mandate", data={"lender_id": of.lender.organisation.id})
+    assert answer.status_code == 302
+    page = shown(client)
+    assert "Breaches that stand, by agency and rule" in page
+    assert of.agency.organisation.name in page
+    assert "verify-log audit-log.jsonl --key" in page
+
+
+def test_a_lender_without_a_mandate_cannot_be_chosen(world: World, of: Placed, signed_in: Client) -> None:
+    client = signed_in(world.auditor())
+    assert client.post("/mandate", data={"lender_id": of.lender.organisation.id}).status_code == 404
+
+
+def test_only_an_auditor_chooses_a_mandate(of: Placed, signed_in: Client) -> None:
+    answer = signed_in(of.lender).post("/mandate", data={"lender_id": of.lender.organisation.id})
+    assert answer.status_code == 403
+
+
+def test_a_stranger_is_sent_to_the_door(app: Flask) -> None:
+    answer = app.test_client().get("/")
+    assert answer.location.endswith("/sign-in?next=/")
