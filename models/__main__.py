@@ -21,7 +21,7 @@ from models.work import Actor
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m models", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("set-up", help="roles, database, migrations and the platform's keys; CONSIGN_ADMIN_URL in production")
+    verbs.add_parser("set-up", help="roles, database, migrations, the platform's keys")
     operator = verbs.add_parser("operator", help="a first operator, who brings in everybody else")
     operator.add_argument("--email", required=True)
     operator.add_argument("--name", required=True)
@@ -33,7 +33,7 @@ def main() -> int:
 def set_up(settings: Settings) -> int:
     admin_url = os.environ.get("CONSIGN_ADMIN_URL")
     if settings.database_url and not admin_url:
-        print("CONSIGN_ADMIN_URL names a role that may create roles and databases; it is needed here only", file=sys.stderr)
+        print("set CONSIGN_ADMIN_URL to a role that may create roles and databases", file=sys.stderr)
         return 2
     admin = make_url(admin_url) if admin_url else cluster.start_embedded(settings)
     database = make_url(settings.database_url).database if settings.database_url else cluster.DATABASE

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import DateTime, ForeignKeyConstraint, LargeBinary, MetaData, Numeric, Text, Uuid
@@ -30,7 +30,7 @@ class Base(DeclarativeBase):
     """Rows say which row they are and nothing else, so that a traceback shows no data."""
 
     metadata = metadata
-    type_annotation_map = {
+    type_annotation_map: ClassVar = {
         str: Text,
         bytes: LargeBinary,
         dt.datetime: DateTime(timezone=True),

@@ -71,7 +71,7 @@ def create_database(admin: URL, database: str) -> None:
         found = connection.execute("select 1 from pg_database where datname = %s", (database,)).fetchone()
         if not found:
             connection.execute(sql.SQL("create database {} owner consign_owner").format(sql.Identifier(database)))
-            # Anyone may create tables in `public` of an old cluster, and temporary tables are the jobs' and the portal's.
+            # Nobody but our roles connects; temporary tables are how bulk comes in.
             connection.execute(sql.SQL("revoke all on database {} from public").format(sql.Identifier(database)))
             for role in ROLES:
                 connection.execute(

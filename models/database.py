@@ -11,6 +11,15 @@ from models.clock import utc_now
 from models.work import Actor, Clock, Work, enter
 
 
+# Of every connection; times in milliseconds.
+SESSION = {
+    "lock_timeout": 2_000,
+    "statement_timeout": 120_000,
+    "idle_in_transaction_session_timeout": 300_000,
+    "timezone": "UTC",
+}
+
+
 class Database:
     """Connects as a login that owns nothing and may read nothing until a Work says for whom."""
 
@@ -38,7 +47,5 @@ def connect(url: str, pool_size: int = 10) -> Engine:
         max_overflow=pool_size,
         pool_pre_ping=True,
         hide_parameters=True,
-        connect_args={
-            "options": "-c lock_timeout=2000 -c statement_timeout=120000 -c idle_in_transaction_session_timeout=300000 -c timezone=UTC"
-        },
+        connect_args={"options": " ".join(f"-c {name}={value}" for name, value in SESSION.items())},
     )

@@ -185,7 +185,9 @@ def downgrade() -> None:
     for table in (*TENANT_TABLES, *OWN_TABLES, *own):
         op.execute(
             f"""do $$ declare found record; begin
-                for found in select policyname from pg_policies where schemaname = 'public' and tablename = '{table}' loop
+                for found in
+                    select policyname from pg_policies where schemaname = 'public' and tablename = '{table}'
+                loop
                     execute format('drop policy %I on {table}', found.policyname);
                 end loop; end $$"""
         )

@@ -18,7 +18,9 @@ def upgrade() -> None:
     # The library names its tables without a schema: every function must find them wherever it is called from.
     op.execute(
         """do $$ declare found record; begin
-            for found in select oid::regprocedure as name from pg_proc where pronamespace = 'procrastinate'::regnamespace loop
+            for found in
+                select oid::regprocedure as name from pg_proc where pronamespace = 'procrastinate'::regnamespace
+            loop
                 execute format('alter function %s set search_path = procrastinate, pg_temp', found.name);
             end loop; end $$"""
     )

@@ -105,6 +105,6 @@ def test_without_a_context_no_row_of_any_tenant_is_seen(admin: URL, world, datab
 
 
 def test_the_login_has_no_right_of_its_own(admin: URL, database_name: str) -> None:
-    with psycopg.connect(plain(admin.set(username=cluster.LOGIN, database=database_name))) as connection:
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute("select * from public.tenant")
+    login = plain(admin.set(username=cluster.LOGIN, database=database_name))
+    with psycopg.connect(login) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute("select * from public.tenant")

@@ -22,7 +22,8 @@ def test_an_organisation_is_found_by_its_code_and_in_no_other_way(world: World) 
     lender, agency = world.lender(), world.agency()
     with world.database.work(lender.actor) as work:
         found = organisations.find_by_code(work, agency.organisation.code)
-        assert found is not None and found.id == agency.organisation.id
+        assert found is not None
+        assert found.id == agency.organisation.id
     with world.database.work(lender.actor) as work:
         assert organisations.find_by_code(work, "A-22222222") is None
 
