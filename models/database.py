@@ -10,7 +10,6 @@ from crypto.vault import Vault
 from models.clock import utc_now
 from models.work import Actor, Clock, Work, enter
 
-
 # Of every connection; times in milliseconds.
 SESSION = {
     "lock_timeout": 2_000,

@@ -379,7 +379,6 @@ SEVERITIES = {
     "medium": N_("Medium"),
     "low": N_("Low"),
 }
-SUBJECT_KINDS = {"contact": N_("Contact"), "release": N_("Release")}
 FORCES = {
     "law": N_("Law"),
     "standard": N_("National standard"),
@@ -463,7 +462,6 @@ TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "job_count": JOB_COUNTS,
     "rule": RULES,
     "severity": SEVERITIES,
-    "subject_kind": SUBJECT_KINDS,
     "force": FORCES,
     "scope": SCOPES,
     "audited": AUDITED,

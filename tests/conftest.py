@@ -10,12 +10,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy.engine import URL, make_url
 
 from crypto.custody import PLATFORM, LocalKeyring
 from crypto.vault import Vault
 from models import cluster
 from models.database import Database
+from models.services import members
 from models.settings import Settings
 from tests.world import World
 
@@ -42,6 +44,14 @@ def pytest_configure(config: pytest.Config) -> None:
     _drop(admin, TEMPLATE)
     cluster.set_up(admin, TEMPLATE)
     os.environ["CONSIGN_TEST_ADMIN_URL"] = admin.render_as_string(False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_passwords() -> Iterator[None]:
+    """Argon2 is slow on purpose; tests make hundreds of people, and none of them has a secret."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(members, "_hasher", PasswordHasher(time_cost=1, memory_cost=256, parallelism=1))
+        yield
 
 
 @pytest.fixture(scope="session")

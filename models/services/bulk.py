@@ -18,6 +18,14 @@ Query: TypeAlias = Select[*tuple[Any, ...]]
 ROWS_PER_PIECE = 50_000  # of one COPY: bounds the text held in memory
 
 
+def join_by_sets(work: Work) -> None:
+    """No nested loops for the rest of the transaction.
+
+    PostgreSQL knows nothing yet of a table that was just loaded, takes it for small, and would loop for hours.
+    """
+    work.session.execute(text("set local enable_nestloop = off"))
+
+
 def read(work: Work, query: Query, schema: Schema) -> pl.DataFrame:
     """The query's rows, its columns in the order of `schema`. Ids come as text, times as UTC microseconds."""
     work.session.flush()

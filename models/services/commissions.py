@@ -27,6 +27,7 @@ TERMS_VERSION: Final = 1  # the terms frozen at the start of a placement
 def book(work: Work, business_date: dt.date, report: Report = quietly) -> dict[str, int]:
     """Bring the booked lines up to the facts. Nothing is booked before the month of the last date that was done."""
     turns.take(work, "commission")
+    bulk.join_by_sets(work)
     cases = bulk.keep(work, _touched_cases(work))
     attributed = attributions.attribute(work, cases)
     report(40)

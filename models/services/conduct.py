@@ -52,6 +52,7 @@ _KEY: Final = ("rule_id", "subject_id")
 def sweep(work: Work, business_date: dt.date, report: Report = quietly) -> dict[str, int]:
     """Bring the breaches of the days in question up to the facts; run again, it posts nothing."""
     turns.take(work, "conduct")
+    bulk.join_by_sets(work)
     days = _days_to_judge(work, business_date)
     found, contact_count = [pl.DataFrame(schema={**BREACHES, "placement_id": pl.String})], 0
     for number, day in enumerate(days, start=1):

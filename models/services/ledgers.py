@@ -85,6 +85,7 @@ def receive_payments(work: Work, stream: Source, business_date: dt.date, sequenc
     """Book the payments of one file; a row that is refused is kept as its error, the rest stands."""
     key = _checked(work, FeedKey(PAYMENTS, business_date, sequence))
     turns.take(work, "ledger")
+    bulk.join_by_sets(work)
     upload, rows, errors = Upload(stream), bulk.make(work, _PAYMENT), bulk.make(work, _ERROR)
     for batch in read_payments(upload):
         bulk.fill(work, rows, _sealed_payments(work, batch.rows))
@@ -102,6 +103,7 @@ def receive_balances(work: Work, stream: Source, business_date: dt.date, sequenc
     """Keep each case's balance and status of the day; what is newer already stands."""
     key = _checked(work, FeedKey(BALANCES, business_date, sequence))
     turns.take(work, "ledger")
+    bulk.join_by_sets(work)
     upload, rows, errors = Upload(stream), bulk.make(work, _BALANCE), bulk.make(work, _ERROR)
     for batch in read_balances(upload):
         bulk.fill(work, rows, batch.rows.select(*_BALANCE))

@@ -50,6 +50,7 @@ class OpenBreaks(NamedTuple):
 def run(work: Work, business_date: dt.date, report: Report = quietly) -> dict[str, int]:
     """Match what is open and bring the breaks up to date; run again, it posts nothing."""
     turns.take(work, "reconciliation")
+    bulk.join_by_sets(work)
     cases = bulk.keep(work, _open_cases(work))
     claims = bulk.read(work, _claims(work, cases), reconciliation.CLAIMS)
     attributed = attributions.attribute(work, cases)

@@ -62,6 +62,7 @@ def worklist() -> str:
         page = cases.worklist(work, s.worklist_filter(query), query["after"], query["limit"])
         due = cases.due_promises(work)
         collectors = assignments.collectors(work) if may("cases.assign") else []
+    now = hours(work.at)
     views = [(name, sent, _is_view(sent)) for name, sent in VIEWS if "unassigned" not in sent or collectors]
     return render_template(
         "cases/worklist.html",
@@ -69,7 +70,8 @@ def worklist() -> str:
         due=due,
         collectors=collectors,
         views=views,
-        hours=hours(work.at),
+        hours=now,
+        clock=moment(now.until, ZONE)[-5:],
         query=query,
         filtered=bool(request.args),
         buckets=BUCKETS,

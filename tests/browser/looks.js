@@ -32,11 +32,16 @@
     const own = node.cloneNode(true);
     own.querySelectorAll("code, kbd, select, time, .member").forEach((part) => part.remove());
     const text = words(own);
-    const foreign = language === "zh" ? /[A-Za-z]{3,}/.test(text) && !/\p{Script=Han}/u.test(text) : /^\p{Script=Han}+$/u.test(text);
-    if (foreign && !/^(Consign|CSV|Cobblestone-256|[\w.+-]+@[\w.-]+.*)$/.test(text)) faults.push(`not in ${language}: ${text}`);
+    const english = /[A-Za-z]{3,}/.test(text) && !/\p{Script=Han}/u.test(text);
+    const chinese = /^\p{Script=Han}+$/u.test(text) && !node.matches("h1, h2, h3"); // which name people and firms
+    if ((language === "zh" ? english : chinese) && !/^(Consign|CSV|Cobblestone-256|[\w.+-]+@[\w.-]+.*)$/.test(text)) faults.push(`not in ${language}: ${text}`);
   }
-  if (/%\(\w+\)s|\{\{|None\b|\bundefined\b|\bNaN\b/.test(document.body.innerText)) {
-    faults.push(`a placeholder is shown: ${document.body.innerText.match(/.{0,30}(%\(\w+\)s|\{\{|None\b|\bundefined\b|\bNaN\b).{0,30}/)[0]}`);
+  const { scrollWidth, scrollHeight } = document.scrollingElement;
+  if (scrollWidth > innerWidth) faults.push(`scrolls sideways to ${scrollWidth} px`);
+  if (scrollHeight > Math.max(innerHeight, document.body.offsetHeight) + 1) faults.push("scrolls past its end");
+
+  if (/%\(\w+\)s|\{\{|None\b(?!\.)|\bundefined\b|\bNaN\b/.test(document.body.innerText)) {
+    faults.push(`a placeholder is shown: ${document.body.innerText.match(/.{0,30}(%\(\w+\)s|\{\{|None\b(?!\.)|\bundefined\b|\bNaN\b).{0,30}/)[0]}`);
   }
   return [...new Set(faults)];
 }

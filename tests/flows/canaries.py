@@ -157,6 +157,7 @@ class Exchange:
         self.agreements: dict[str, Agreement] = {}
         self.named: list[Named] = []
         self.knowers: Mapping[str, set[str]] = {}
+        self.chapter = 1  # what was learned of the exchange holds until the next one begins
 
     def seed(self) -> None:
         """Walk the whole path for everybody, and leave some of it for the jobs to find."""
@@ -170,13 +171,13 @@ class Exchange:
         self.integrator.tick()
         for day in (10, 11):
             self.clock.at = dt.datetime(2026, 3, day, 14, 30, tzinfo=dt.UTC)  # half past ten in the evening
-            self._call_everywhere(f"night{day}")
+            self.call_everywhere(f"night{day}")
         self.clock.at = dt.datetime(2026, 3, 13, 4, tzinfo=dt.UTC)
         for lender in LENDERS:
             self.settle(lender, 1)
             self.run_jobs(lender)
             self.settle(lender, 2)
-        self._call_everywhere("today")
+        self.call_everywhere("today")
         self.integrator.tick()
 
     def work_first_day(self, lender: str, agency: str) -> None:
@@ -201,7 +202,9 @@ class Exchange:
             with self.database.work(collector.actor) as work:
                 claims.record(work, called, claim)
         with self.database.work(manager.actor) as work:
-            activity_files.record_contacts(work, [contact_file(number_of(mark, NUMBERS[agency][0]), mark)], "contacts.csv")
+            activity_files.record_contacts(
+                work, [contact_file(number_of(mark, NUMBERS[agency][0]), mark)], "contacts.csv"
+            )
 
     def call(self, lender: str, agency: str, case_id: UUID, name: str, at: dt.datetime) -> None:
         """The collector for that lender speaks with the borrower, and notes it down."""
@@ -237,7 +240,9 @@ class Exchange:
         ]
         refused = Debt(99, "no number", case_number=text_of(mark, "-refused"))
         with self.database.work(self.people[lender].actor) as work:
-            return portfolios.upload(work, [case_file([*debts, refused])], text_of(f"{lender}own", f" {mark} {numbers}"))
+            return portfolios.upload(
+                work, [case_file([*debts, refused])], text_of(f"{lender}own", f" {mark} {numbers}")
+            )
 
     def offer(self, lender: str, agency: str, portfolio: Portfolio) -> Offer:
         with self.database.work(self.people[lender].actor) as work:
@@ -323,9 +328,10 @@ class Exchange:
         with self.database.work(self.people["west"].actor) as work:
             offers.decline(work, declined.id, "capacity")
 
-    def _call_everywhere(self, name: str) -> None:
-        for lender in LENDERS:
-            for agency in AGENCIES:
+    def call_everywhere(self, name: str, lenders: Iterable[str] = LENDERS, agencies: Iterable[str] = AGENCIES) -> None:
+        """Each agency calls the first case of each lender once more, now."""
+        for lender in lenders:
+            for agency in agencies:
                 with self.database.work(self.people[lender].actor) as work:
                     (case,) = cases.list_numbered(work, number_of(lender + agency, NUMBERS[agency][0]))
                 self.call(lender, agency, case.id, name, self.clock.at)

@@ -1,7 +1,6 @@
 """The portal over the worker's database, and a client for each person."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -16,17 +15,24 @@ from portal.app import create_app
 from tests.world import PASSWORD, Someone
 
 
-@pytest.fixture
-def app(database: Database, tmp_path: Path) -> Flask:
+@pytest.fixture(scope="session")
+def shared_app(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    home = tmp_path_factory.mktemp("portal")
     settings = Settings(
-        home=tmp_path,
+        home=home,
         database_url=None,
-        object_store=str(tmp_path / "objects"),
-        keyring=tmp_path / "keyring.json",
+        object_store=str(home / "objects"),
+        keyring=home / "keyring.json",
         host="consign.test",
         secure_cookies=False,
     )
-    return create_app(settings, database)
+    return create_app(settings, shared_database)
+
+
+@pytest.fixture
+def app(shared_app: Flask, database: Database) -> Flask:
+    """The worker's application, under this test's clock."""
+    return shared_app
 
 
 @pytest.fixture

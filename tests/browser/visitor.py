@@ -1,0 +1,116 @@
+"""Somebody at a browser: they sign in through the page, and each page they look at is checked."""
+
+import os
+import re
+from pathlib import Path
+
+from babel.support import Translations
+from playwright.sync_api import Browser, ConsoleMessage, Download, Locator, Page, Request
+
+from tests.world import PASSWORD, Someone
+
+ROOT = Path(__file__).parents[2]
+LOOKS = (Path(__file__).parent / "looks.js").read_text()
+ZH = Translations.load(ROOT / "portal" / "translations", ["zh"])
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
+WAIT_MS = 15_000
+SHOT_HEIGHT_MAX = 3000
+
+
+class Visitor:
+    """A browser of their own: its cookies, its language, and what it complained about."""
+
+    def __init__(self, browser: Browser, address: str, language: str) -> None:
+        self.address, self.language = address, language
+        self.complaints: list[str] = []
+        locale = {"zh": "zh-CN", "en": "en-GB"}[language]
+        self.context = browser.new_context(
+            base_url=address, viewport=DESK, locale=locale, timezone_id="Asia/Shanghai", accept_downloads=True
+        )
+        self.context.set_default_timeout(WAIT_MS)
+        self.page: Page = self.context.new_page()
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"script failed: {error}"))
+        self.page.on("request", self._asked)
+
+    def sign_in(self, someone: Someone) -> "Visitor":
+        return self.sign_in_as(someone.organisation.code, someone.member.email, PASSWORD)
+
+    def sign_in_as(self, code: str, email: str, password: str) -> "Visitor":
+        """In the language they choose at the door."""
+        self.go("/sign-in")
+        self.page.locator(f"button[name=language][value={self.language}]").click()
+        for name, value in (("organisation", code), ("email", email), ("password", password)):
+            self.page.locator(f"[name={name}]").fill(value)
+        self.press("Sign in")
+        self.page.wait_for_url(f"{self.address}/")
+        return self
+
+    def go(self, path: str) -> None:
+        answer = self.page.goto(path)
+        assert answer is not None
+        assert answer.ok, f"{path} answers {answer.status}"
+
+    def say(self, text: str, **facts: object) -> str:
+        """A text of the product as this visitor reads it."""
+        said = ZH.gettext(text) if self.language == "zh" else text
+        return said % facts if facts else said
+
+    def button(self, text: str, **facts: object) -> Locator:
+        return self.page.get_by_role("button", name=self.say(text, **facts), exact=True)
+
+    def link(self, text: str, **facts: object) -> Locator:
+        return self.page.get_by_role("link", name=self.say(text, **facts), exact=True)
+
+    def press(self, text: str, **facts: object) -> None:
+        self.button(text, **facts).click()
+
+    def follow(self, text: str, **facts: object) -> None:
+        self.link(text, **facts).first.click()
+
+    def choose_file(self, form: Locator, name: str, content: bytes) -> None:
+        form.locator("input[type=file]").set_input_files({"name": name, "mimeType": "text/csv", "buffer": content})
+
+    def download(self, link: Locator) -> bytes:
+        with self.page.expect_download() as coming:
+            link.click()
+        got: Download = coming.value
+        return Path(got.path()).read_bytes()
+
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", self.page.locator("main").inner_text())
+
+    def look(self, name: str) -> None:
+        """The page as it stands keeps what every page promises, on a phone and at a desk."""
+        faults = []
+        for screen in (PHONE, DESK):
+            self.page.set_viewport_size(screen)  # type: ignore[arg-type]
+            found = self.page.evaluate(LOOKS, self.language)
+            faults += [f"{fault} ({screen['width']} px)" for fault in found]
+            self._shoot(f"{name}-{self.language}-{screen['width']}")
+        self.check(name, faults)
+
+    def check(self, name: str, faults: list[str] | None = None) -> None:
+        wrong = (faults or []) + self.complaints
+        assert not wrong, f"{name}: " + "; ".join(dict.fromkeys(wrong))
+
+    def close(self) -> None:
+        self.context.close()
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        """A breach of the content security policy is told on the console too."""
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"console: {message.text}")
+
+    def _asked(self, request: Request) -> None:
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.complaints.append(f"asked elsewhere: {request.url}")
+
+    def _shoot(self, name: str) -> None:
+        """Only for people who want to look: CONSIGN_SHOTS names the folder."""
+        folder = os.environ.get("CONSIGN_SHOTS")
+        if not folder:
+            return
+        width, height = self.page.evaluate("[innerWidth, document.documentElement.scrollHeight]")
+        clip = {"x": 0, "y": 0, "width": width, "height": min(height, SHOT_HEIGHT_MAX)}
+        self.page.screenshot(path=Path(folder) / f"{name}.png", clip=clip, full_page=True)  # type: ignore[arg-type]
