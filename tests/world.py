@@ -20,6 +20,7 @@ from models.services import agreements, mandates, members, offers, organisations
 from models.work import OPERATOR, Actor
 
 PASSWORD = "correct horse battery staple"
+LETTERS = str.maketrans("0123456789", "GHJKMNPQRS")
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,8 @@ def case_file(debts: Iterable[Debt]) -> bytes:
     rows = csv.writer(text)
     rows.writerow(["case_number", "product", "currency", "balance", "dpd", "name", "id_number", "mobile"])
     for debt in debts:
-        number = debt.case_number or f"K-{uuid4().hex[:6]}-{uuid4().hex[:6]}"
+        # Letters only: digits by chance may look like somebody's number, and such a row is refused.
+        number = debt.case_number or "K-" + uuid4().hex[:16].translate(LETTERS)
         identity = ["张三", _resident_id(debt.borrower), f"138{debt.borrower:08d}"]
         rows.writerow([number, debt.product, debt.currency, debt.balance, debt.dpd, *identity])
     return text.getvalue().encode()

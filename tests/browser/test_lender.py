@@ -32,6 +32,7 @@ def test_a_portfolio_goes_from_a_file_to_an_agency_and_some_of_it_back(
     visitor.press("Upload")
     expect(page.locator(".upload-progress")).to_be_visible()
     held[0].continue_()
+    page.unroute(UPLOADS)
 
     page.wait_for_url(re.compile("/portfolios/[0-9a-f-]{36}$"))
     expect(page.get_by_role("heading", level=1)).to_have_text("三月逾期资产包")
