@@ -341,6 +341,9 @@ KINDS = {
 
 CUSTODIES = {"local": N_("the platform"), "aws-kms": "AWS KMS", "self": N_("themselves")}
 
+# Who acts, as the audit log names it.
+ACTOR_SIDES = KINDS | {"jobs": N_("Jobs"), "door": N_("Sign-in")}
+
 JOBS = {
     "expiry": N_("Expiry of placements"),
     "conduct": N_("Sweep for breaches"),
@@ -430,6 +433,57 @@ AUDITED = {
     "access.refused": N_("Access refused"),
 }
 
+# What an entry of the audit log is about: its ids, counts and codes by name; what a run counted is in JOB_COUNTS.
+SUBJECTS = JOB_COUNTS | {
+    "agency": N_("Agency"),
+    "agreement": N_("Agreement"),
+    "amount": N_("Amount"),
+    "auditor": N_("Auditor"),
+    "balance": N_("Balance"),
+    "borrowers": N_("Borrowers"),
+    "breach": N_("Breach"),
+    "business_date": N_("Business date"),
+    "case": N_("Case"),
+    "cases": N_("Cases"),
+    "cell_version": N_("Version"),
+    "cell_digest": N_("Digest"),
+    "channel": N_("Channel"),
+    "claim": N_("Claim"),
+    "collector": N_("Collector"),
+    "contact": N_("Contact entry"),
+    "contingency_rate": N_("Rate"),
+    "corrects": N_("Corrects"),
+    "count": N_("Count"),
+    "currency": N_("Currency"),
+    "digest": N_("Digest"),
+    "due_on": N_("Due on"),
+    "export": N_("Export"),
+    "feed": N_("Ledger file"),
+    "field_class": N_("Field class"),
+    "file_digest": N_("Digest"),
+    "kind": N_("Kind"),
+    "mandate": N_("Mandate"),
+    "member": N_("Person"),
+    "offer": N_("Offer"),
+    "organisation": N_("Organisation"),
+    "outcome": N_("Outcome"),
+    "paid_to": N_("Paid to"),
+    "period": N_("Period"),
+    "placement": N_("Placement"),
+    "portfolio": N_("Portfolio"),
+    "promise": N_("Promise"),
+    "reason": N_("Reason"),
+    "refused": N_("Refused rows"),
+    "release": N_("Release"),
+    "roles": N_("Roles"),
+    "rows": N_("Rows"),
+    "scopes": N_("Scopes"),
+    "sequence": N_("Sequence"),
+    "size": N_("Entries"),
+    "suspense": N_("In suspense"),
+    "token": N_("Token"),
+}
+
 TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "field_class": FIELD_CLASSES,
     "field": FIELDS,
@@ -458,6 +512,7 @@ TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "province": PROVINCES,
     "kind": KINDS,
     "custody": CUSTODIES,
+    "actor_side": ACTOR_SIDES,
     "job": JOBS,
     "job_count": JOB_COUNTS,
     "rule": RULES,
@@ -465,6 +520,7 @@ TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "force": FORCES,
     "scope": SCOPES,
     "audited": AUDITED,
+    "subject": SUBJECTS,
     "error": MESSAGES,
 }
 

@@ -26,10 +26,11 @@ Currency = validate.Regexp(r"^[A-Z]{3}$")
 Reference = validate.Length(1, 40)
 
 
-class CaseQuery(PageQuery):
+class CaseQuery(Schema):
     """Filters of both lists; those of the other side are ignored. `after` is what the page before answered."""
 
     after = fields.String(load_default=None, validate=validate.Length(1, 60))
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, 200))
     bucket = fields.String(load_default=None, validate=validate.OneOf(BUCKETS))
     status = fields.String(
         load_default=None,
