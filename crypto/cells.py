@@ -1,11 +1,11 @@
 """One case's field class, sealed so that it opens in its own place alone."""
 
-import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.hashes import SHA512
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from crypto import cobblestone
@@ -67,26 +67,42 @@ class CellSealer:
 
     def __init__(self, portfolio_id: bytes, class_keys: Mapping[str, Secret]) -> None:
         self._cell_prefix = _CELL_LABEL + lp(portfolio_id)
-        # HKDF-Expand's first block is HMAC(key, info ‖ 0x01): its keyed start is the same for every case.
         self._classes = {
-            name: (hmac.new(key.reveal(), _CASE_LABEL + lp(portfolio_id), "sha512"), lp(name.encode()) + lp(b"1"))
+            name: (_expand_of(key, _CASE_LABEL + lp(portfolio_id)), lp(name.encode()) + lp(b"1"))
             for name, key in class_keys.items()
         }
 
-    def seal_case(
-        self, case_reference: bytes, case_salt: bytes, classes: Mapping[str, dict[str, Json]]
-    ) -> dict[str, bytes]:
-        """Version 1 of each class given, by class name."""
-        reference = lp(case_reference)
-        info_tail = reference + lp(case_salt) + b"\x01"
-        context_head = self._cell_prefix + reference
-        cells = {}
-        for name, fields in classes.items():
-            start, context_tail = self._classes[name]
+    def seal_cases(
+        self, case_references: Sequence[bytes], case_salts: Sequence[bytes], texts: Mapping[str, Sequence[bytes | None]]
+    ) -> dict[str, list[bytes | None]]:
+        """Version 1 of each class for each case, by class name, in the order of the cases.
+
+        A text is a class's fields as `canonical` spells them, None where the case has none: then it has no cell.
+        """
+        cases = [
+            (lp(reference) + lp(salt) + b"\x01", self._cell_prefix + lp(reference))
+            for reference, salt in zip(case_references, case_salts, strict=True)
+        ]
+        return {name: list(self._cells(name, cases, class_texts)) for name, class_texts in texts.items()}
+
+    def _cells(
+        self, name: str, cases: list[tuple[bytes, bytes]], texts: Sequence[bytes | None]
+    ) -> Iterator[bytes | None]:
+        start, context_tail = self._classes[name]
+        for (info_tail, context_head), text in zip(cases, texts, strict=True):
+            if text is None:
+                yield None
+                continue
             expand = start.copy()
             expand.update(info_tail)
-            cells[name] = cobblestone.seal(expand.digest()[:32], context_head + context_tail, _pad(canonical(fields)))
-        return cells
+            yield cobblestone.seal(expand.finalize()[:32], context_head + context_tail, _pad(text))
+
+
+def _expand_of(key: Secret, info_head: bytes) -> HMAC:
+    """HKDF-Expand's first block is HMAC(key, info ‖ 0x01): its keyed start, the same for every case."""
+    start = HMAC(key.reveal(), SHA512())
+    start.update(info_head)
+    return start
 
 
 def _pad(text: bytes) -> bytes:

@@ -2,7 +2,10 @@
 
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from crypto.errors import ValueRefused
 from crypto.plain import plain
@@ -18,6 +21,19 @@ _MOBILE = re.compile(r"(?:\+?86|0086)?(1[3-9][0-9]{9})").fullmatch
 def token(index_key: Secret, kind: str, value: str) -> bytes:
     """HMAC-SHA-256 (32 bytes) over `kind ‖ 0x00 ‖ normalised value`; `ValueRefused` where it has no normal form."""
     return hmac.digest(index_key.reveal(), kind.encode() + b"\x00" + normalise(kind, value).encode(), "sha256")
+
+
+def tokens(index_key: Secret, kind: str, values: Iterable[str | None]) -> list[bytes | None]:
+    """The `token` of each value, None for None."""
+    start = HMAC(index_key.reveal(), SHA256())
+    start.update(kind.encode() + b"\x00")
+
+    def of(value: str) -> bytes:
+        keyed = start.copy()
+        keyed.update(normalise(kind, value).encode())
+        return keyed.finalize()
+
+    return [None if value is None else of(value) for value in values]
 
 
 def normalise(kind: str, value: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from crypto.vault import Vault
@@ -30,12 +31,24 @@ class Database:
     @contextmanager
     def work(self, actor: Actor) -> Iterator[Work]:
         """Leaving the block commits; an exception rolls back and goes on."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
-            enter(session, actor.side, actor.tenant_id)
+        with Session(self.engine, expire_on_commit=False) as session:
+            _enter_alive(session, actor)
             yield Work(session, actor, self.clock(), self.vault, self.clock)
+            session.commit()
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _enter_alive(session: Session, actor: Actor) -> None:
+    """On a new connection where the server has closed the pooled one: nothing was done on it yet."""
+    try:
+        enter(session, actor.side, actor.tenant_id)
+    except DBAPIError as lost:
+        if not lost.connection_invalidated:
+            raise
+        session.rollback()
+        enter(session, actor.side, actor.tenant_id)
 
 
 def connect(url: str, pool_size: int = 10) -> Engine:
@@ -44,7 +57,6 @@ def connect(url: str, pool_size: int = 10) -> Engine:
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_pre_ping=True,
         hide_parameters=True,
         connect_args={"options": " ".join(f"-c {name}={value}" for name, value in SESSION.items())},
     )

@@ -1,15 +1,14 @@
 """Bulk sealing: good rows of a case file go in; masks, blind tokens and sealed cells come out."""
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
 
 import polars as pl
 
 from crypto.cells import CellSealer
 from crypto.masking import mask
 from crypto.secret import Secret
-from crypto.tokens import token
+from crypto.tokens import tokens
 from models import case_file
 from models.ids import new_id_texts
 
@@ -62,7 +61,7 @@ class Sealer:
         """`rows` are those of a CaseBatch; the answer holds nothing in the clear, one row for each:
 
         FIGURES; `case_id`, and `borrower_id` in case the person is new to the lender, in hex; `masks`, a JSON object
-        where null stands for no value; as bytes `id_token`, `mobile_token`, `mobile_2_token` (null also where it is
+        of those there are; as bytes `id_token`, `mobile_token`, `mobile_2_token` (null also where it is
         the same number), `salt`, and a cell for each class in FIELDS (null where it has no value).
         """
         ids = new_id_texts(2 * rows.height)
@@ -81,35 +80,34 @@ class Sealer:
         )
 
     def _tokens(self, kind: str, values: pl.Series) -> pl.Series:
-        tokens = [None if value is None else token(self._index_key, kind, value) for value in values.to_list()]
-        return pl.Series(tokens, dtype=pl.Binary)
+        return pl.Series(tokens(self._index_key, kind, values.to_list()), dtype=pl.Binary)
 
     def _sealed(self, rows: pl.DataFrame, salts: list[bytes]) -> dict[str, pl.Series]:
-        classes = [_given(rows.select(columns)) for columns in FIELDS.values()]
-        cells = [
-            self._cells.seal_case(
-                reference.encode(), salt, {name: fields for name, fields in zip(FIELDS, given, strict=True) if fields}
-            )
-            for reference, salt, *given in zip(rows["case_number"].to_list(), salts, *classes, strict=True)
-        ]
-        return {name: pl.Series([cell.get(name) for cell in cells], dtype=pl.Binary) for name in FIELDS}
+        texts = rows.select(json_object(columns).cast(pl.Binary).alias(name) for name, columns in FIELDS.items())
+        references = rows["case_number"].cast(pl.Binary).to_list()
+        cells = self._cells.seal_cases(references, salts, {name: texts[name].to_list() for name in FIELDS})
+        return {name: pl.Series(sealed, dtype=pl.Binary) for name, sealed in cells.items()}
 
 
-def _given(columns: pl.DataFrame) -> list[dict[str, Any]]:
-    """Each row's values by name, without the nulls."""
-    names = columns.columns
-    return [
-        {name: value for name, value in zip(names, row, strict=True) if value is not None}
-        for row in columns.iter_rows()
+def json_object(columns: Collection[str]) -> pl.Expr:
+    """Each row's values of these columns of text as RFC 8785 JSON, without the nulls; null where all of them are."""
+    # Polars escapes strings as RFC 8785 does; the order of the names and what to leave out are ours.
+    members = [
+        pl.when(pl.col(name).is_not_null()).then(
+            pl.struct(name).struct.json_encode().str.strip_prefix("{").str.strip_suffix("}")
+        )
+        for name in sorted(columns)
     ]
+    given = pl.any_horizontal(pl.col(name).is_not_null() for name in columns)
+    return pl.when(given).then("{" + pl.concat_str(members, separator=",", ignore_nulls=True) + "}")
 
 
-def _masks(rows: pl.DataFrame) -> pl.Expr:
+def _masks(rows: pl.DataFrame) -> pl.Series:
     masks = [
         pl.Series(name, [None if value is None else mask(kind, value) for value in rows[name].to_list()], pl.String)
         for name, kind in MASK_KINDS.items()
     ]
-    return pl.struct(masks).struct.json_encode()
+    return pl.select(masks).select(json_object(MASK_KINDS)).to_series()
 
 
 def _only_other(values: pl.Series, first: pl.Series) -> pl.Series:

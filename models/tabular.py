@@ -17,7 +17,7 @@ from models.errors import Invalid, RowError
 from models.workbook import WORKBOOK_START, read_workbook
 
 CHUNK_BYTES = 1 << 20
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 2 << 20
 LINE_BYTES_MAX = 1 << 18
 RECORD_CHARS_MAX = 1 << 16  # below the limit of the csv module
 SAMPLE_LINES = 1_000  # of which the encoding is told

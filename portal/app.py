@@ -19,6 +19,7 @@ from models.database import Database
 from models.settings import Settings
 from portal import access, errors, formats
 from portal.api import BLUEPRINTS as API
+from portal.requests import refuse_malformed
 from portal.web import BLUEPRINTS as PAGES
 from portal.web.frame import frame
 
@@ -70,6 +71,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     formats.install(app.jinja_env, lambda: str(get_locale()), page_clock)
     errors.register(app)
     app.context_processor(frame)
+    app.before_request(refuse_malformed)
     api = ProblemApi(app)
     for blueprint in API:
         api.register_blueprint(blueprint, url_prefix="/api/v1")

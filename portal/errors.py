@@ -9,7 +9,7 @@ from uuid import uuid4
 from flask import Flask, Response, json, redirect, render_template, request, url_for
 from marshmallow import ValidationError
 from psycopg import errors as pg
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from models import errors
@@ -50,6 +50,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(HTTPException, http_refused)
     app.register_error_handler(ValidationError, shape_refused)
     app.register_error_handler(IntegrityError, constraint_refused)
+    app.register_error_handler(DataError, value_refused)
     app.register_error_handler(OperationalError, database_unavailable)
     app.register_error_handler(Exception, failed)
 
@@ -85,6 +86,11 @@ def constraint_refused(error: IntegrityError) -> Response:
     if isinstance(error.orig, pg.ForeignKeyViolation):
         return problem(HTTPStatus.NOT_FOUND, "not_found", [], {})
     return problem(HTTPStatus.CONFLICT, "conflict", [], {})
+
+
+def value_refused(error: DataError) -> Response:
+    """A value that no column holds: a number without end, a NUL in a text. Which one, the driver's text would tell."""
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", [], {})
 
 
 def database_unavailable(error: OperationalError) -> Response:

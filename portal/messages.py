@@ -63,6 +63,9 @@ MESSAGES = {
     "duplicate_case_number": lazy_gettext("This case number is already in the file."),
     "case_number_taken": lazy_gettext("This case number already stands."),
     "duplicate_reference": lazy_gettext("This reference is already in the file."),
+    "reversal_mismatch": lazy_gettext(
+        "The payment taken back is of another case or currency, or less than this is left of it."
+    ),
     "negative_amount": lazy_gettext("An amount below zero is not allowed here."),
     "balance_not_positive": lazy_gettext("The balance must be above zero."),
     "components_mismatch": lazy_gettext("Principal, interest and fees do not add up to the balance."),

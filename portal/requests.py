@@ -1,12 +1,13 @@
 """What views read of a request: an idempotency key, a page's cursor, an upload's bytes."""
 
+import json
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import IO, TypeVar
 from uuid import UUID
 
 from flask import request
-from werkzeug.exceptions import ClientDisconnected
+from werkzeug.exceptions import BadRequest, ClientDisconnected
 
 from models.services import idempotency
 from models.services.idempotency import Identified
@@ -16,6 +17,28 @@ UPLOAD_BYTES_MAX = 2 << 30
 CHUNK_BYTES = 1 << 18
 
 Made = TypeVar("Made", bound=Identified)
+
+
+def refuse_malformed() -> None:
+    """Refuse what parses and still is no text or number: NUL, half a surrogate pair, NaN, depth without end.
+
+    Neither the parser of JSON behind this nor the database would refuse it politely.
+    """
+    if "\x00" in request.path or b"%00" in request.query_string:
+        raise BadRequest
+    if request.is_json and not _is_plain(request.get_data()):
+        raise BadRequest
+
+
+def _is_plain(body: bytes) -> bool:
+    try:
+        text = json.dumps(json.loads(body), ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except json.JSONDecodeError:
+        return True  # The schema's parser says what is wrong with it.
+    except (RecursionError, ValueError):
+        return False
+    return "\\u0000" not in text
 
 
 def once(work: Work, act: Callable[[], Made], again: Callable[[UUID], Made]) -> Made:
@@ -42,8 +65,11 @@ def uploaded() -> Iterator[bytes]:
 
 def _chunks(stream: IO[bytes], expected: int | None) -> Iterator[bytes]:
     seen = 0
-    while chunk := stream.read(CHUNK_BYTES):
-        seen += len(chunk)
-        yield chunk
+    try:
+        while chunk := stream.read(CHUNK_BYTES):
+            seen += len(chunk)
+            yield chunk
+    except OSError:  # The chunks of a chunked body do not end as they should.
+        raise ClientDisconnected from None
     if expected is not None and seen < expected:
         raise ClientDisconnected

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Uuid, cast, func, insert, select
 
 from crypto.canonical import canonical
 from crypto.merkle import leaf_hash
@@ -17,6 +17,8 @@ from models.work import Work
 
 FORMAT = "consign/entry/1"
 OUTBOX_AGE_SECONDS_MAX = 30  # older than this, the log counts as down and nothing is released
+# The tenant the transaction stands in: the lender's while crossing, else the actor's own.
+CURRENT_TENANT = cast(func.nullif(func.current_setting("app.org_id"), ""), Uuid)
 
 
 class Action(StrEnum):
@@ -71,7 +73,7 @@ def record(work: Work, action: Action, subject: dict[str, Any], org_id: UUID | N
     salt = os.urandom(32)
     work.session.execute(
         insert(OutboxEntry).values(
-            org_id=org_id or _current_tenant(work),
+            org_id=org_id or CURRENT_TENANT,
             entry=entry,
             salt=salt,
             # Not `work.at`: how long an entry waits is counted from here, however long the act took before.
@@ -83,16 +85,9 @@ def record(work: Work, action: Action, subject: dict[str, Any], org_id: UUID | N
 
 def require_running(work: Work) -> None:
     """Refuse where the log has not taken its oldest entry for too long: no log, no plaintext."""
-    oldest = work.session.scalar(
-        select(func.min(OutboxEntry.recorded_at)).where(OutboxEntry.org_id == _current_tenant(work))
-    )
+    oldest = work.session.scalar(select(func.min(OutboxEntry.recorded_at)).where(OutboxEntry.org_id == CURRENT_TENANT))
     if oldest and (work.at - oldest).total_seconds() > OUTBOX_AGE_SECONDS_MAX:
         raise Unavailable("log_down", retry_seconds=30)
-
-
-def _current_tenant(work: Work) -> UUID:
-    """The tenant the transaction stands in: the lender's while crossing, else the actor's own."""
-    return UUID(work.session.scalar(select(func.current_setting("app.org_id"))) or "")
 
 
 def _plain(value: Any) -> Any:

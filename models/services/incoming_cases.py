@@ -7,8 +7,20 @@ from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import BindParameter, TableClause, and_, delete, func, insert, literal, select, text, union_all
-from sqlalchemy.dialects.postgresql import insert as insert_or
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    ScalarSelect,
+    TableClause,
+    delete,
+    insert,
+    literal,
+    select,
+    text,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.orm import InstrumentedAttribute
 
 from models.borrower import Borrower
 from models.case import OPEN, Case, CaseSalt, CaseSealing, PhoneToken
@@ -84,30 +96,43 @@ def _insert(work: Work, portfolio_id: UUID, incoming: TableClause, balance_on: d
 
 
 def _drop_taken(work: Work, incoming: TableClause) -> list[int]:
-    same_number = and_(tenancy.own(work, Case), Case.reference == incoming.c.reference)
-    return list(work.session.scalars(delete(incoming).where(same_number).returning(incoming.c.row)))
+    taken = _looked_up(Case.id, tenancy.own(work, Case), Case.reference == incoming.c.reference)
+    return list(work.session.scalars(delete(incoming).where(taken.is_not(None)).returning(incoming.c.row)))
 
 
 def _insert_borrowers(work: Work, incoming: TableClause) -> None:
-    new = select(_lender(work), incoming.c.borrower_id, incoming.c.id_token, literal(work.at))
-    statement = insert_or(Borrower).from_select(["lender_id", "id", "id_token", "created_at"], new)
-    work.session.execute(statement.on_conflict_do_nothing(index_elements=["lender_id", "id_token"]))
+    """Those whom the lender does not have yet; nobody else adds any, for it is this file's turn."""
+    new = (
+        select(_lender(work), incoming.c.borrower_id, incoming.c.id_token, literal(work.at))
+        .ext(distinct_on(incoming.c.id_token))
+        .where(_borrower_of(work, incoming).is_(None))
+        .order_by(incoming.c.id_token)
+    )
+    work.session.execute(insert(Borrower).from_select(["lender_id", "id", "id_token", "created_at"], new))
+
+
+def _borrower_of(work: Work, incoming: TableClause) -> ScalarSelect[UUID]:
+    return _looked_up(Borrower.id, tenancy.own(work, Borrower), Borrower.id_token == incoming.c.id_token)
+
+
+def _looked_up(found: InstrumentedAttribute[UUID], *key: ColumnElement[bool]) -> ScalarSelect[UUID]:
+    # No join: the planner does not know of the rows that this transaction has inserted, takes the table for small,
+    # and would read all that the lender has once a batch. A subquery goes to the unique key, row by row.
+    return select(found).where(*key).scalar_subquery()
 
 
 def _insert_cases(work: Work, portfolio_id: UUID, incoming: TableClause, balance_on: dt.date) -> None:
-    same_person = and_(tenancy.own(work, Borrower), Borrower.id_token == incoming.c.id_token)
     values: dict[str, Any] = {
         "lender_id": _lender(work),
         "id": incoming.c.case_id,
         "portfolio_id": literal(portfolio_id),
-        "borrower_id": Borrower.id,
+        "borrower_id": _borrower_of(work, incoming),
         "balance_on": literal(balance_on),
         "status": literal(OPEN),
-        "masks": func.jsonb_strip_nulls(incoming.c.masks),
+        "masks": incoming.c.masks,
         **{name: incoming.c[name] for name in CASE_FIGURES},
     }
-    rows = select(*values.values()).select_from(incoming).join(Borrower, same_person)
-    work.session.execute(insert(Case).from_select(list(values), rows))
+    work.session.execute(insert(Case).from_select(list(values), select(*values.values())))
 
 
 def _insert_sealed(work: Work, incoming: TableClause) -> None:

@@ -20,7 +20,9 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    or_,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -54,6 +56,7 @@ _PAYMENT: Final = {
     "paid_to": "text",
     "reversal_of": "text",
 }
+_FILE_NAMES: Final = {"effective_on": "value_date", "posted_on": "posting_date"}
 _BALANCE: Final = {
     "row": "bigint",
     "case_number": "text",
@@ -93,6 +96,9 @@ def receive_payments(work: Work, stream: Source, business_date: dt.date, sequenc
     _require_new(work, key, upload.digest())
     stands = exists().where(tenancy.own(work, LedgerPayment), LedgerPayment.reference == rows.c.reference)
     _refuse(work, rows, errors, stands, "reference", "duplicate_reference")
+    for field in ("effective_on", "posted_on"):
+        _refuse(work, rows, errors, rows.c[field] > day_of(work.at), _FILE_NAMES[field], "in_future")
+    _refuse(work, rows, errors, _takes_back_too_much(work, rows), "reversal_of", "reversal_mismatch")
     in_suspense = _count(work, select(rows.c.row).where(~_is_ours(work, rows)))
     feed = _record_feed(work, key, upload.digest(), rows, errors, in_suspense)
     _book(work, feed, rows)
@@ -208,8 +214,7 @@ def _sealed_payments(work: Work, rows: pl.DataFrame) -> pl.DataFrame:
         pl.Series("id", [str(id_) for id_ in ids], pl.String),
         pl.Series("suspense_sealed", sealed, pl.String),
         case_number=pl.when(~pl.col("reference_personal")).then("case_number"),
-        effective_on="value_date",
-        posted_on="posting_date",
+        **_FILE_NAMES,
     ).select(*_PAYMENT)
 
 
@@ -219,6 +224,44 @@ def _same_case(work: Work, rows: TableClause) -> ColumnElement[bool]:
 
 def _is_ours(work: Work, rows: TableClause) -> ColumnElement[bool]:
     return exists().where(_same_case(work, rows))
+
+
+def _takes_back_too_much(work: Work, rows: TableClause) -> ColumnElement[bool]:
+    """A reversal of another case's or currency's payment, of a reversal, or of more than is left of its payment.
+
+    The payment may stand, or be in this file. One that is not known yet may come in a later file.
+    """
+    names = ("reference", "reversal_of", "currency", "amount")
+    named = select(rows.c.reversal_of).where(rows.c.reversal_of.is_not(None))
+    standing = (
+        select(
+            literal(0).label("row"),
+            Case.reference.label("case_number"),
+            *(getattr(LedgerPayment, name) for name in names),
+        )
+        .outerjoin(Case, and_(Case.lender_id == LedgerPayment.lender_id, Case.id == LedgerPayment.case_id))
+        .where(
+            tenancy.own(work, LedgerPayment),
+            or_(LedgerPayment.reference.in_(named), LedgerPayment.reversal_of.in_(named)),
+        )
+    )
+    given = select(rows.c.row, rows.c.case_number, *(rows.c[name] for name in names))
+    known = union_all(standing, given).cte("known")
+    so_far = func.sum(known.c.amount).over(partition_by=known.c.reversal_of, order_by=known.c.row)
+    taken = select(known, so_far.label("so_far")).cte("taken")
+    original = known.alias("original")
+    too_much = (
+        select(taken.c.row)
+        .join(original, original.c.reference == taken.c.reversal_of)
+        .where(
+            or_(
+                original.c.case_number != taken.c.case_number,
+                original.c.currency != taken.c.currency,
+                original.c.amount + taken.c.so_far < 0,
+            )
+        )
+    )
+    return rows.c.row.in_(too_much)
 
 
 def _refuse(

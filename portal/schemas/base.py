@@ -1,11 +1,16 @@
 """The fields every schema shares: money as text, ids, codes and a page of a list."""
 
+import datetime as dt
 from decimal import Decimal
 from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-MONEY_PATTERN = r"^-?\d{1,16}(\.\d{1,2})?$"
+MONEY_PATTERN = r"^-?[0-9]{1,16}(\.[0-9]{1,2})?$"
+# No ledger and no job looks further back; and days before the year 1 are beyond any calendar of ours.
+BusinessDay = validate.Range(dt.date(2000, 1, 1), error="Not a valid date.")
+# One line of text that others read: no control character, and no mark that turns the direction of writing.
+Line = validate.Regexp(r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*\Z", error="Not a valid string.")
 
 
 class Money(fields.String):
@@ -29,7 +34,7 @@ class Rate(fields.String):
     """A fraction as a string: `0.180000` is 18 %."""
 
     def __init__(self, **kwargs: Any) -> None:
-        pattern = validate.Regexp(r"^\d(\.\d{1,6})?$", error="Not a valid number.")
+        pattern = validate.Regexp(r"^[0-9](\.[0-9]{1,6})?$", error="Not a valid number.")
         super().__init__(validate=pattern, metadata={"example": "0.180000"}, **kwargs)
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:

@@ -4,7 +4,7 @@ from marshmallow import Schema, fields, validate
 
 from models.errors import NotFound
 from models.services.job_runs import REQUESTABLE
-from portal.schemas.base import PageQuery
+from portal.schemas.base import BusinessDay, PageQuery
 
 STATES = ("flagged", "answered", "upheld", "dismissed", "withdrawn", "closed")
 
@@ -115,7 +115,7 @@ class JobRunQuery(PageQuery):
 
 class JobRunRequest(Schema):
     job = fields.String(required=True, validate=validate.OneOf(REQUESTABLE))
-    business_date = fields.Date(required=True)
+    business_date = fields.Date(required=True, validate=BusinessDay)
 
 
 class JobRunView(Schema):

@@ -5,7 +5,7 @@ from marshmallow import fields, validate
 from models.services.breaches import BreachFilter
 from models.services.members import SCOPES
 from portal.schemas.conduct import BreachQuery, JobRunRequest
-from portal.schemas.directory import OrganisationRequest
+from portal.schemas.directory import OrganisationRequest, Text
 from portal.schemas.forms import Form, ListQuery
 
 
@@ -39,13 +39,13 @@ class OrganisationForm(Form, OrganisationRequest):
     """An organisation with its first person; the password is made here and shown once."""
 
     email = fields.Email(required=True)
-    person = fields.String(required=True, validate=validate.Length(1, 200))
+    person = fields.String(required=True, validate=Text)
     roles = fields.List(fields.String(), required=True, validate=validate.Length(1, 4))
     locale = fields.String(load_default="zh", validate=validate.OneOf(("zh", "en")))
 
 
 class TokenForm(Form):
-    name = fields.String(required=True, validate=validate.Length(1, 200))
+    name = fields.String(required=True, validate=Text)
     scopes = fields.List(fields.String(validate=validate.OneOf(SCOPES)), required=True, validate=validate.Length(1))
     days = fields.Integer(required=True)
 

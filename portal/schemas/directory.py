@@ -2,10 +2,12 @@
 
 from marshmallow import Schema, fields, validate
 
+from models.money import CURRENCIES
 from models.organisation import KINDS
-from portal.schemas.base import Rate
+from portal.schemas.base import Line, Rate
 
-Text = validate.Length(1, 200)
+Text = validate.And(validate.Length(1, 200), Line)
+Number = validate.And(validate.Length(1, 60), Line)
 
 
 class OrganisationRequest(Schema):
@@ -96,14 +98,14 @@ class MandateView(Schema):
 
 class AgreementRequest(Schema):
     agency_code = fields.String(required=True)
-    number = fields.String(required=True, validate=validate.Length(1, 60))
-    currency = fields.String(load_default="CNY", validate=validate.Regexp(r"^[A-Z]{3}$"))
+    number = fields.String(required=True, validate=Number)
+    currency = fields.String(load_default="CNY", validate=validate.OneOf(sorted(CURRENCIES)))
     contingency_rate = Rate(required=True)
     term_days = fields.Integer(load_default=90)
     tail_days = fields.Integer(load_default=15)
     agency_may_receive = fields.Boolean(load_default=False)
-    processing_agreement = fields.String(required=True, validate=validate.Length(1, 60))
-    impact_assessment = fields.String(required=True, validate=validate.Length(1, 60))
+    processing_agreement = fields.String(required=True, validate=Number)
+    impact_assessment = fields.String(required=True, validate=Number)
     starts_on = fields.Date(required=True)
     ends_on = fields.Date(required=True)
 

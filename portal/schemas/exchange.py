@@ -6,11 +6,11 @@ from marshmallow import Schema, fields, validate
 
 from models.buckets import BUCKETS
 from models.errors import Invalid, RowError
-from portal.schemas.base import Money, Rate
+from portal.schemas.base import Line, Money, Rate
 
 
 class UploadQuery(Schema):
-    name = fields.String(required=True, validate=validate.Length(1, 120))
+    name = fields.String(required=True, validate=validate.And(validate.Length(1, 120), Line))
 
 
 class PortfolioView(Schema):

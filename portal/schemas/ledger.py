@@ -5,11 +5,11 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from models.services.statements import StatementHead, Total
-from portal.schemas.base import Money, PageQuery, Rate
+from portal.schemas.base import BusinessDay, Money, PageQuery, Rate
 
 
 class FeedQuery(Schema):
-    business_date = fields.Date(required=True)
+    business_date = fields.Date(required=True, validate=BusinessDay)
     sequence = fields.Integer(load_default=1, validate=validate.Range(1, 999))
 
 

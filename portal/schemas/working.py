@@ -16,13 +16,13 @@ from models.portfolio import FIELD_CLASSES
 from models.release import REASONS
 from models.services.cases import CaseFilter, WorklistFilter
 from portal.messages import message
-from portal.schemas.base import Money, PageQuery
+from portal.schemas.base import Money
 from portal.schemas.forms import Form
 from portal.words import URGENCIES
 
 ANY = "any"
 ID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-Currency = validate.Regexp(r"^[A-Z]{3}$")
+Currency = validate.Regexp(r"^[A-Z]{3}\Z")
 Reference = validate.Length(1, 40)
 
 
@@ -275,7 +275,7 @@ class AssignForm(Form):
 
     collector_id = fields.UUID(required=True)
     cases = fields.List(
-        fields.String(validate=validate.Regexp(rf"^{ID}\.{ID}$")),
+        fields.String(validate=validate.Regexp(rf"^{ID}\.{ID}\Z")),
         required=True,
         validate=validate.Length(1, 200),
     )

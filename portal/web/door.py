@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, current_app, flash, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 
-from models.errors import Unauthenticated
+from models.errors import Forbidden, Unauthenticated
 from models.services import members
 from portal.access import COOKIE, own_work, permit, public, require_known
 from portal.schemas.forms import LanguageForm, SignInForm
@@ -26,6 +26,7 @@ def sign_in() -> str:
 @blueprint.post("/sign-in")
 @public
 def enter() -> Response:
+    refuse_other_sites()
     form = SignInForm().load(request.form)
     try:
         secret = session_for(form["organisation"], form["email"], form["password"])
@@ -61,8 +62,14 @@ def choose_language() -> Response:
     return response  # type: ignore[return-value]
 
 
+def refuse_other_sites() -> None:
+    """Nobody is known yet, so no token guards this form: another site could sign somebody in as somebody else."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+        raise Forbidden("csrf_token_wrong")
+
+
 def local_path(target: str) -> str | None:
     """A path of this site, or None: no sign-in page sends people elsewhere."""
     parts = urlsplit(target)
     inside = target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.netloc and not parts.scheme
-    return target if inside else None
+    return target if inside and target.isprintable() else None

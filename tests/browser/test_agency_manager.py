@@ -1,6 +1,5 @@
 """An agency manager's day: an offer, its acceptance, the dealing out of cases, and a file of contacts."""
 
-import re
 from collections.abc import Callable
 
 from playwright.sync_api import expect
@@ -27,14 +26,14 @@ def test_an_offer_becomes_work_for_the_collectors(
     visitor.look("overview-agency")
 
     visitor.go("/offers")
-    page.locator(f"a[href$='{offer.id}']").click()
+    visitor.leave_by(page.locator(f"a[href$='{offer.id}']"))
     expect(page.locator(".strata").first).to_be_visible()
     assert "K-" not in visitor.text(), "no case is shown before it is placed"
     visitor.look("offer-received")
     page.locator("form[action$=accept] button").click()
-    page.locator("dialog[open] [value=go]").click()
+    visitor.confirm()
 
-    page.wait_for_url(re.compile("/placements/"))
+    assert "/placements/" in page.url
     visitor.look("placement-to-acknowledge")
     page.locator("[name=case_count]").fill(str(offer.case_count - 1))
     page.locator("[name=balance]").fill(str(offer.balance))
@@ -62,12 +61,14 @@ def test_an_offer_becomes_work_for_the_collectors(
     visitor.choose_file(contacts, "contacts.csv", contact_file(number))
     contacts.locator("button").click()
     outcome = contacts.locator(".upload-problem")
+    taken = visitor.say("{accepted} taken, {repeated} known already, {refused} refused.")
+    expect(outcome).to_contain_text(taken.format(accepted=1, repeated=0, refused=1))
     expect(outcome).to_contain_text({"zh": "第 2 行", "en": "Row 2"}[visitor.language])
     visitor.look("activity-file")
 
 
 def contact_file(number: str) -> bytes:
     """One contact that was, and one that no calendar knows."""
-    good = f"{number},call,outbound,debtor,ring_no_answer,2026-03-10 09:30,,\r\n"
+    good = f"{number},call,outbound,debtor,ring_no_answer,2026-03-10 10:00,,\r\n"
     bad = f"{number},call,outbound,debtor,conversation,2026-02-30 09:30,60,\r\n"
     return (HEADER + good + bad).encode()

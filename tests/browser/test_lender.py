@@ -29,7 +29,7 @@ def test_a_portfolio_goes_from_a_file_to_an_agency_and_some_of_it_back(
     page.route(UPLOADS, lambda route: held.append(route))
     page.locator("[name=name]").fill("三月逾期资产包")
     visitor.choose_file(page.locator("form.upload"), "cases.csv", file_with_a_bad_row())
-    visitor.press("Upload")
+    visitor.button("Upload").click()
     expect(page.locator(".upload-progress")).to_be_visible()
     held[0].continue_()
     page.unroute(UPLOADS)
@@ -43,24 +43,22 @@ def test_a_portfolio_goes_from_a_file_to_an_agency_and_some_of_it_back(
     assert "110101190001010000" not in errors
 
     page.locator("select[name=agreement_id]").select_option(str(agreement.id))
-    page.locator("#offer form button").click()
-    page.wait_for_url(re.compile("/offers/"))
-    offered = page.url
+    visitor.leave_by(page.locator("#offer form button"))
+    assert "/offers/" in page.url
     visitor.look("offer-made")
     with database.work(agency.actor) as work:
         placed = offers.accept(work, offers.list_own(work)[0].id)
     with database.work(agency.actor) as work:
         placements.acknowledge(work, placed.id, placed.case_count, placed.referred_amount)
 
-    page.goto(offered)
+    page.reload()
     visitor.follow("Go to the placement")
-    page.wait_for_url(re.compile("/placements/"))
     visitor.look("placement-lender")
     for box in page.locator("[name=case_ids]").all()[:2]:
         box.check()
     expect(page.locator("[data-bulk-count]").first).to_have_text("2")
     page.locator("[data-bulk-bar] button").click()
-    page.locator("dialog[open] [value=go]").click()
+    visitor.confirm()
     expect(page.locator(".notice-good")).to_contain_text("2")
     assert page.locator("[name=case_ids]").count() == 10
     visitor.look("placement-recalled")

@@ -53,8 +53,8 @@ def test_a_token_works_until_it_is_revoked(world: World, visit: Callable[[Someon
     assert page.request.get(f"{address}/api/v1/portfolios", headers=program).status == 200
 
     visitor.follow("Done")
-    visitor.press("Revoke")
-    page.locator("dialog[open] [value=go]").click()
+    visitor.button("Revoke").click()
+    visitor.confirm()
     expect(page.locator(".notice-good")).to_be_visible()
     visitor.look("token-revoked")
     stranger = page.context.browser.new_context()  # type: ignore[union-attr]

@@ -57,8 +57,8 @@ def test_a_day_of_the_ledger_becomes_a_statement_to_the_cent(
 
     visitor.go("/statements")
     visitor.look("statements")
-    page.locator("tbody th a").click()
-    page.wait_for_url(re.compile("/statements/.+/2026-03"))
+    visitor.leave_by(page.locator("tbody th a"))
+    assert page.url.endswith("/2026-03")
     expect(page.locator(".chart-picture svg")).to_be_visible()
     page.locator("details.derivation summary").first.click()
     visitor.look("statement")

@@ -5,14 +5,22 @@ import re
 from pathlib import Path
 
 from babel.support import Translations
-from playwright.sync_api import Browser, ConsoleMessage, Download, Locator, Page, Request
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    FloatRect,
+    Locator,
+    Page,
+    Request,
+    ViewportSize,
+)
 
 from tests.world import PASSWORD, Someone
 
 ROOT = Path(__file__).parents[2]
 LOOKS = (Path(__file__).parent / "looks.js").read_text()
 ZH = Translations.load(ROOT / "portal" / "translations", ["zh"])
-PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
+PHONE, DESK = ViewportSize(width=390, height=844), ViewportSize(width=1440, height=900)
 WAIT_MS = 15_000
 SHOT_HEIGHT_MAX = 3000
 
@@ -39,11 +47,11 @@ class Visitor:
     def sign_in_as(self, code: str, email: str, password: str) -> "Visitor":
         """In the language they choose at the door."""
         self.go("/sign-in")
-        self.page.locator(f"button[name=language][value={self.language}]").click()
+        self.leave_by(self.page.locator(f"button[name=language][value={self.language}]"))
         for name, value in (("organisation", code), ("email", email), ("password", password)):
             self.page.locator(f"[name={name}]").fill(value)
         self.press("Sign in")
-        self.page.wait_for_url(f"{self.address}/")
+        assert self.page.url == f"{self.address}/"
         return self
 
     def go(self, path: str) -> None:
@@ -51,22 +59,31 @@ class Visitor:
         assert answer is not None
         assert answer.ok, f"{path} answers {answer.status}"
 
-    def say(self, text: str, **facts: object) -> str:
+    def say(self, text: str) -> str:
         """A text of the product as this visitor reads it."""
-        said = ZH.gettext(text) if self.language == "zh" else text
-        return said % facts if facts else said
+        return str(ZH.gettext(text)) if self.language == "zh" else text
 
-    def button(self, text: str, **facts: object) -> Locator:
-        return self.page.get_by_role("button", name=self.say(text, **facts), exact=True)
+    def button(self, text: str) -> Locator:
+        return self.page.get_by_role("button", name=self.say(text), exact=True)
 
-    def link(self, text: str, **facts: object) -> Locator:
-        return self.page.get_by_role("link", name=self.say(text, **facts), exact=True)
+    def link(self, text: str) -> Locator:
+        return self.page.get_by_role("link", name=self.say(text), exact=True)
 
-    def press(self, text: str, **facts: object) -> None:
-        self.button(text, **facts).click()
+    def press(self, text: str) -> None:
+        """A button that leads to another page."""
+        self.leave_by(self.button(text))
 
-    def follow(self, text: str, **facts: object) -> None:
-        self.link(text, **facts).first.click()
+    def follow(self, text: str) -> None:
+        self.leave_by(self.link(text).first)
+
+    def confirm(self) -> None:
+        """Yes to the question that a button asks first."""
+        self.leave_by(self.page.locator("dialog[open] [value=go]"))
+
+    def leave_by(self, control: Locator) -> None:
+        """Click, and wait for the page it leads to."""
+        with self.page.expect_navigation():
+            control.click()
 
     def choose_file(self, form: Locator, name: str, content: bytes) -> None:
         form.locator("input[type=file]").set_input_files({"name": name, "mimeType": "text/csv", "buffer": content})
@@ -74,8 +91,7 @@ class Visitor:
     def download(self, link: Locator) -> bytes:
         with self.page.expect_download() as coming:
             link.click()
-        got: Download = coming.value
-        return Path(got.path()).read_bytes()
+        return Path(coming.value.path()).read_bytes()
 
     def text(self) -> str:
         return re.sub(r"\s+", " ", self.page.locator("main").inner_text())
@@ -84,7 +100,7 @@ class Visitor:
         """The page as it stands keeps what every page promises, on a phone and at a desk."""
         faults = []
         for screen in (PHONE, DESK):
-            self.page.set_viewport_size(screen)  # type: ignore[arg-type]
+            self.page.set_viewport_size(screen)
             found = self.page.evaluate(LOOKS, self.language)
             faults += [f"{fault} ({screen['width']} px)" for fault in found]
             self._shoot(f"{name}-{self.language}-{screen['width']}")
@@ -112,5 +128,5 @@ class Visitor:
         if not folder:
             return
         width, height = self.page.evaluate("[innerWidth, document.documentElement.scrollHeight]")
-        clip = {"x": 0, "y": 0, "width": width, "height": min(height, SHOT_HEIGHT_MAX)}
-        self.page.screenshot(path=Path(folder) / f"{name}.png", clip=clip, full_page=True)  # type: ignore[arg-type]
+        clip = FloatRect(x=0, y=0, width=width, height=min(height, SHOT_HEIGHT_MAX))
+        self.page.screenshot(path=Path(folder) / f"{name}.png", clip=clip, full_page=True)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto import cobblestone
+from crypto.canonical import canonical
 from crypto.cells import CellName, CellSealer, case_key, lp, open_cell, seal_cell
 from crypto.errors import SealBroken, ValueRefused
 from crypto.secret import Secret
@@ -118,11 +119,24 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 def test_bulk_and_single_sealing_are_one_format(fields: Any) -> None:
     reference, salt = os.urandom(16), os.urandom(32)
     keys = {"identity": CLASS_KEY, "contact": Secret(b"k" * 32)}
-    cells = CellSealer(PORTFOLIO, keys).seal_case(reference, salt, {"identity": fields, "contact": fields})
-    assert list(cells) == ["identity", "contact"]
-    for name, sealed in cells.items():
+    texts = {"identity": [None, canonical(fields)], "contact": [canonical(fields), None]}
+    cells = CellSealer(PORTFOLIO, keys).seal_cases([reference, reference], [salt, salt], texts)
+    assert [cells["identity"][0], cells["contact"][1]] == [None, None]
+    for name, sealed in (("identity", cells["identity"][1]), ("contact", cells["contact"][0])):
         key = case_key(keys[name], PORTFOLIO, reference, salt)
+        assert sealed is not None
         assert open_cell(key, CellName(PORTFOLIO, reference, name, 1), sealed) == fields
+
+
+def test_bulk_sealing_gives_each_case_its_own_key() -> None:
+    references, salts = [b"first", b"second"], [b"s" * 32, b"t" * 32]
+    cells = CellSealer(PORTFOLIO, {"identity": CLASS_KEY}).seal_cases(references, salts, {"identity": [b"{}", b"{}"]})
+    first, second = (CellName(PORTFOLIO, reference, "identity", 1) for reference in references)
+    key = case_key(CLASS_KEY, PORTFOLIO, references[1], salts[1])
+    assert cells["identity"][1] is not None
+    assert open_cell(key, second, cells["identity"][1]) == {}
+    with pytest.raises(SealBroken):
+        open_cell(key, first, cells["identity"][1])
 
 
 def test_a_sealer_shows_no_key() -> None:

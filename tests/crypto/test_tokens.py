@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from crypto.errors import ValueRefused
 from crypto.secret import Secret
-from crypto.tokens import NORMAL_FORMS, id_of_18, normalise, token
+from crypto.tokens import NORMAL_FORMS, id_of_18, normalise, token, tokens
 
 KEY = Secret(bytes(range(32)))
 
@@ -17,6 +17,11 @@ KEY = Secret(bytes(range(32)))
 def test_a_token_is_the_hmac_it_says() -> None:
     expected = hmac.new(KEY.reveal(), b"mobile\x0018049531999", hashlib.sha256).digest()
     assert token(KEY, "mobile", "18049531999") == expected
+
+
+def test_tokens_of_many_values_are_those_of_each() -> None:
+    values = ["18049531999", None, "+86 13812345678"]
+    assert tokens(KEY, "mobile", values) == [value and token(KEY, "mobile", value) for value in values]
 
 
 @pytest.mark.parametrize(

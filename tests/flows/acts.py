@@ -1,8 +1,8 @@
 """What people and jobs do with what is theirs, done and taken back: what came of it, and how many rows it touched."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -16,7 +16,6 @@ from models.services import (
     contacts,
     job_runs,
     ledgers,
-    logs,
     offers,
     placements,
     portfolios,
@@ -33,16 +32,15 @@ TOUCHED = text(
     " where pid = pg_backend_pid() and locktype = 'relation' and relkind = 'r'"
 )
 WRITTEN = text(
-    "select relname, n_tup_ins, n_tup_upd, n_tup_del from pg_stat_xact_user_tables"
-    " where n_tup_ins + n_tup_upd + n_tup_del > 0 and relname not like 'staged_%' order by relname"
+    "select relname, n_tup_ins, n_tup_upd, n_tup_del from pg_stat_xact_user_tables where relname not like 'staged_%'"
 )
 
 
 class Outcome(NamedTuple):
-    """What the act answered, and table -> rows inserted, updated and deleted."""
+    """What the act answered, how many rows of which table it inserted, updated and deleted, and what it looked at."""
 
     answer: Any
-    written: list[tuple[Any, ...]]
+    written: Counter[tuple[str, str]]
     touched: frozenset[str]
 
 
@@ -69,16 +67,21 @@ def perform(exchange: Exchange, act: Act) -> Outcome:
     outcome = None
     try:
         with exchange.database.work(actor) as work:
+            before = _written(work)  # a server process has not yet told of all that it did earlier
             answer = act.verb(work, exchange)
             work.session.flush()
-            written = [tuple(row) for row in work.session.execute(WRITTEN)]
-            outcome = Outcome(answer, written, frozenset(work.session.scalars(TOUCHED)))
+            outcome = Outcome(answer, _written(work) - before, frozenset(work.session.scalars(TOUCHED)))
             raise _TakenBack
     except _TakenBack:
         assert outcome is not None
         return outcome
     finally:
         exchange.clock.at = now
+
+
+def _written(work: Work) -> Counter[tuple[str, str]]:
+    rows = work.session.execute(WRITTEN).all()
+    return Counter({(row[0], how): count for row in rows for how, count in zip("iud", row[1:], strict=True)})
 
 
 def _id(exchange: Exchange, noun: str, mark: str, place: int = 0) -> UUID:

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
 from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 
 from models.services import members
 from models.work import DOOR, Actor
 from portal.access import COOKIE
-from tests.flows.canaries import PERIOD, READERS, Exchange, organisation_of
+from tests.flows.canaries import PERIOD, Exchange, organisation_of
 from tests.world import PASSWORD
 
 STATIC: Final = {"static", "bootstrap.static"}
@@ -157,13 +158,16 @@ class Asker:
         self._clients: dict[tuple[str, bool], FlaskClient] = {}
 
     def ask(self, ask: Ask) -> Answer:
-        client = self._client(ask.reader, ask.by_program)
+        client = self.client(ask.reader, ask.by_program)
         if not ask.by_program:
             client.set_cookie("language", ask.language)
         sent: Body = {"json": ask.body} if ask.by_program else {"data": ask.body}
         with client.open(ask.path, method=ask.method, **sent) as response:
             answered = response.get_data(as_text=True)
-            headers = sorted((name, value) for name, value in response.headers if name != "Content-Length")
+            headers = sorted(self._plain(*header) for header in response.headers if header[0] != "Content-Length")
+        client.delete_cookie(
+            self.app.config["SESSION_COOKIE_NAME"]
+        )  # what one answer has to say is not for the next page
         if ask.id:
             answered = answered.replace(ask.id, "…")
             headers = [(name, value.replace(ask.id, "…")) for name, value in headers]
@@ -174,7 +178,7 @@ class Asker:
         """Every page, list and download: with an id of each mark that the reader may know, where it takes one."""
         for rule, noun in self._routes("GET"):
             whole = Ask(reader, "GET", self._path(rule, noun))
-            asks = [whole.about(id_) for id_ in self._known(reader, noun)] if noun else [whole]
+            asks = [whole.about(id_) for id_ in self._one_of_each(reader, noun, known=True)] if noun else [whole]
             for ask in asks:
                 yield from [ask] if ask.by_program else (ask._replace(language=name) for name in languages)
 
@@ -204,6 +208,15 @@ class Asker:
         taking = {rule.endpoint for rule, noun in self._routes("POST", "PUT", "PATCH", "DELETE") if noun}
         return taking - set(CHANGES) - UNLIMITED
 
+    def _plain(self, name: str, value: str) -> tuple[str, str]:
+        """The header; a cookie of messages as what it says, without its time and signature."""
+        cookie, _, signed = value.partition("=")
+        if name != "Set-Cookie" or cookie != self.app.config["SESSION_COOKIE_NAME"]:
+            return name, value
+        signing: Any = SecureCookieSessionInterface().get_signing_serializer(self.app)
+        said = signed.split(";")[0]
+        return name, json.dumps(signing.loads(said) if said else {}, ensure_ascii=False)
+
     def _routes(self, *methods: str) -> Iterator[tuple[Rule, str | None]]:
         """The routes of these methods, each with the name of the id it takes, if any."""
         for rule in self.app.url_map.iter_rules():
@@ -218,18 +231,14 @@ class Asker:
 
     def _pairs(self, noun: str, ask: Ask) -> Iterator[Pair]:
         unknown = ask.about(UNKNOWN.get(noun, NOBODY))
-        organisation = organisation_of(ask.reader)
-        for id_ in self._one_of_each(noun, {mark for mark in READERS if organisation not in READERS[mark]}):
+        for id_ in self._one_of_each(ask.reader, noun, known=False):
             yield Pair(ask.about(id_), unknown)
 
-    def _known(self, reader: str, noun: str) -> Iterator[str]:
-        organisation = organisation_of(reader)
-        return self._one_of_each(noun, {mark for mark in READERS if organisation in READERS[mark]})
-
-    def _one_of_each(self, noun: str, marks: set[str]) -> Iterator[str]:
+    def _one_of_each(self, reader: str, noun: str, *, known: bool) -> Iterator[str]:
+        """An id of each mark among those that the reader may know, or may not."""
         found: dict[str, str] = {}
         for named in self.exchange.named:
-            if named.noun == noun and named.mark in marks:
+            if named.noun == noun and (organisation_of(reader) in self.exchange.readers_of(named)) == known:
                 found.setdefault(named.mark, named.id)
         return iter(found.values())
 
@@ -248,7 +257,7 @@ class Asker:
         found = {named.mark: named.id for named in reversed(self.exchange.named) if named.noun == noun}
         return next((found[mark] for mark in marks if mark in found), NOBODY)
 
-    def _client(self, reader: str, by_program: bool) -> FlaskClient:
+    def client(self, reader: str, by_program: bool) -> FlaskClient:
         if (reader, by_program) not in self._clients:
             self._clients[reader, by_program] = self._signed_in(reader, by_program)
         return self._clients[reader, by_program]

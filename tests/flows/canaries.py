@@ -8,7 +8,7 @@ import datetime as dt
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -161,10 +161,10 @@ class Exchange:
 
     def seed(self) -> None:
         """Walk the whole path for everybody, and leave some of it for the jobs to find."""
-        self._bring_in()
+        self.bring_in()
         for lender in LENDERS:
             for agency in AGENCIES:
-                self._agree(lender, agency)
+                self.agree(lender, agency)
                 self.work_first_day(lender, agency)
             self._move(lender)
             self._keep(lender)
@@ -177,6 +177,7 @@ class Exchange:
             self.settle(lender, 1)
             self.run_jobs(lender)
             self.settle(lender, 2)
+            self.offer(lender, "east", self.upload(lender, f"{lender}house", (7, 8)))
         self.call_everywhere("today")
         self.integrator.tick()
 
@@ -265,19 +266,23 @@ class Exchange:
             named |= set(names_in(table, row, keys))
         self.named, self.knowers = sorted(named), knowers
 
+    def readers_of(self, named: Named) -> Collection[str]:
+        return self.knowers.get(named.id.replace("-", ""), READERS[named.mark])
+
     def leaks(self, organisation: str, text: str) -> set[str]:
         """The marks and ids in a text that this organisation may not read."""
         foreign = {mark for mark in marks_in(text) if organisation not in READERS[mark]}
         return foreign | {id_ for id_ in ids_in(text) & self.knowers.keys() if organisation not in self.knowers[id_]}
 
-    def _bring_in(self) -> None:
+    def bring_in(self) -> None:
+        """Everybody, with the auditor's mandate."""
         for key, kind in KINDS.items():
             with self.database.work(self.world.operator) as work:
                 made = organisations.create(work, kind, text_of(f"{key}name"))
             self._hire(key, made, FIRST_ROLES.get(kind, list(ROLES[kind])), FIRST_MARKS[key])
+        for role in ROLES["lender"]:
+            self._hire(f"north.{role}", self.people["north"].organisation, [role], "northhouse")
         for lender in LENDERS:
-            for role in ROLES["lender"]:
-                self._hire(f"{lender}.{role}", self.people[lender].organisation, [role], f"{lender}house")
             for agency in AGENCIES:
                 self._hire(f"{agency}.{lender}", self.people[agency].organisation, ["collector"], lender + agency)
         self._hire("idle.collector", self.people["idle"].organisation, ["collector"], "idleown")
@@ -298,7 +303,8 @@ class Exchange:
         with self.database.work(actor) as work:
             members.create_token(work, member.id, own, ["read"], 1)
 
-    def _agree(self, lender: str, agency: str) -> None:
+    def agree(self, lender: str, agency: str) -> None:
+        """No offer without an agreement."""
         mark = lender + agency
         papers = {paper: text_of(mark, f"-{paper[:2]}") for paper in ("processing_agreement", "impact_assessment")}
         number, rate = text_of(mark, "-agreement"), f"0.1{FIGURES[mark]}"
@@ -320,10 +326,9 @@ class Exchange:
                     placements.recall(work, placement.id, "complaint")
 
     def _keep(self, lender: str) -> None:
-        """Cases that stay the lender's: never offered, offered and unanswered, offered and declined."""
+        """Cases that stay the lender's: never offered, or offered and declined."""
         mark = f"{lender}house"
         self.upload(lender, mark, (5, 6))
-        self.offer(lender, "east", self.upload(lender, mark, (7, 8)))
         declined = self.offer(lender, "west", self.upload(lender, mark, (9, 10)))
         with self.database.work(self.people["west"].actor) as work:
             offers.decline(work, declined.id, "capacity")

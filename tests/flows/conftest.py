@@ -1,6 +1,7 @@
 """One seeded exchange for each worker, in a database of its own."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -51,13 +52,19 @@ def asker(
     clock = Clock()
     database = Database(login_url(admin, exchange_database), vault, clock)
     exchange = Exchange(database, clock, open_store(str(home / "objects")))
-    with pytest.MonkeyPatch.context() as patch:
-        # Two dozen people sign in: here their passwords need not be hard to guess.
-        patch.setattr(members, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    with quick_passwords():
         exchange.seed()
         exchange.look_around(backup)
         yield Asker(create_app(settings_of(home), database), exchange)
     database.close()
+
+
+@contextmanager
+def quick_passwords() -> Iterator[None]:
+    """Two dozen people sign in: here their passwords need not be hard to guess."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(members, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        yield
 
 
 def settings_of(home: Path) -> Settings:

@@ -13,7 +13,7 @@ from tests.flows.canaries import AGENCIES, LENDERS, OPERATOR, digest_of, marks_i
 
 PEOPLE = (
     *LENDERS,
-    *(f"{lender}.{role}" for lender in LENDERS for role in ROLES["lender"]),
+    *(f"north.{role}" for role in ROLES["lender"]),
     *AGENCIES,
     *(f"{agency}.{lender}" for agency in AGENCIES for lender in LENDERS),
     "idle",
@@ -50,8 +50,8 @@ def test_the_oracle_knows_everybody_and_every_change(asker: Asker) -> None:
 
 @pytest.mark.parametrize("reader", PEOPLE)
 def test_nobody_reads_what_is_anothers(asker: Asker, reader: str) -> None:
-    found = set()
-    for ask in asker.reads(reader, "zh", "en"):
+    found, languages = set[str](), ("zh",) if "." in reader else ("zh", "en")
+    for ask in asker.reads(reader, *languages):
         answer = asker.ask(ask)
         assert answer.status < 500, ask
         assert asker.exchange.leaks(organisation_of(reader), answer.text()) == set(), ask
@@ -88,12 +88,13 @@ def test_a_case_number_that_others_use_is_as_good_as_one_that_nobody_uses(asker:
     person, verb, number = NAMED_BY_NUMBER[name]
     foreign, unknown = (perform(asker.exchange, Act(person, verb(given))) for given in (number, "nobody-1"))
     assert foreign == unknown
+    assert foreign.touched
 
 
 def test_what_two_do_shows_to_nobody_else(asker: Asker) -> None:
     exchange = asker.exchange
     exchange.run_jobs("south")
-    asks = [ask for reader in ("north", "east", "east.south", "idle", "auditor") for ask in asker.reads(reader, "zh")]
+    asks = [ask for reader in ("north", "east", "auditor") for ask in asker.reads(reader, "zh")]
     before = [asker.ask(ask) for ask in asks]
     exchange.chapter += 1
     exchange.place("south", "west", exchange.upload("south", "southwest", (14, 15)))
