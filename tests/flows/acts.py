@@ -28,11 +28,11 @@ from tests.flows.canaries import DAY, Exchange, contact_file, number_of
 from tests.world import Debt, case_file
 
 TOUCHED = text(
-    "select distinct relation::regclass::text from pg_locks join pg_class on pg_class.oid = relation"
-    " where pid = pg_backend_pid() and locktype = 'relation' and relkind = 'r'"
+    "select distinct relname from pg_locks join pg_class on pg_class.oid = relation"
+    " where pid = pg_backend_pid() and locktype = 'relation' and relnamespace = 'public'::regnamespace and relkind = 'r'"
 )
 WRITTEN = text(
-    "select relname, n_tup_ins, n_tup_upd, n_tup_del from pg_stat_xact_user_tables where relname not like 'staged_%'"
+    "select relname, n_tup_ins, n_tup_upd, n_tup_del from pg_stat_xact_user_tables where schemaname = 'public'"
 )
 
 

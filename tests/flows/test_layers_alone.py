@@ -117,7 +117,7 @@ def looked_at(asker: Asker) -> Iterator[set[str]]:
             return
         ((side,),) = raw.execute("select current_setting('app.side', true)").fetchall()
         if side != AT_THE_DOOR or not seen_door:
-            tables.update(name.strip('"') for (name,) in raw.execute(str(TOUCHED)))
+            tables.update(name for (name,) in raw.execute(str(TOUCHED)))
         seen_door = seen_door or side == AT_THE_DOOR
 
     for end in ("commit", "rollback"):
@@ -131,7 +131,7 @@ def looked_at(asker: Asker) -> Iterator[set[str]]:
 
 @contextmanager
 def opened(owner: psycopg.Connection, table: str) -> Iterator[None]:
-    """Every policy of the table lets everything through: at least as much as any one of them would."""
+    """Every policy of the table, for whatever command and role, lets all through: as much as any one of them would."""
     policies = owner.execute(
         "select policyname, qual, with_check from pg_policies where schemaname = 'public' and tablename = %s", (table,)
     ).fetchall()

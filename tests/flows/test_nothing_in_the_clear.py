@@ -22,6 +22,7 @@ from psycopg import sql
 from sqlalchemy.engine import URL
 
 from crypto.vault import Vault
+from models.case_file import COLUMNS
 from models.database import Database
 from models.objects import open_store
 from models.sample import make_portfolio
@@ -33,24 +34,22 @@ from tests.flows.canaries import DAY, Exchange, tables
 from tests.flows.conftest import quick_passwords, settings_of
 
 CASES = 500
-PERSONAL: Final = (
-    "name id_number birth_date mobile mobile_2 email address relative_name relative_phone employer employer_phone"
-    " card_number"
-).split()
+PERSONAL: Final = [column.name for column in COLUMNS if column.field_class and column.name != "relative_relation"]
 NOTE = "债务人说他在张江路八十八号上班，儿子名叫王小明，下周五发工资"
 IN_SUSPENSE = ("13912345678", "欧阳建国的还款", "110101199003078515")
 REFUSED = ("110101199003071234", "12345678901")  # an id with a wrong check character, a number that is no phone
+CALL_HEADER = ["case_number", "channel", "direction", "party", "outcome", "occurred_at"]
+CALL = ["call", "outbound", "debtor", "busy", "2026-03-10 10:00"]
 BYTES_MIN = 6  # what is shorter turns up by chance among sealed bytes
 
-# How a value might be written, and where in a longer text that changes the letters.
-WRITTEN: Final[Mapping[str, Callable[[str], list[bytes]]]] = {
-    "utf-8": lambda value: [value.encode()],
-    "gb18030": lambda value: [value.encode("gb18030")],
-    "hex": lambda value: [value.encode(code).hex().encode() for code in ("utf-8", "gb18030")],
-    "base64": lambda value: [inside for code in ("utf-8", "gb18030") for inside in _base64(value.encode(code))],
-    "json": lambda value: [json.dumps(value)[1:-1].encode()],
+# How a value might be written; base64 as it is wherever in a longer text it begins.
+WRITTEN: Final[Mapping[str, Callable[[bytes], list[bytes]]]] = {
+    "plain": lambda value: [value],
+    "hex": lambda value: [value.hex().encode()],
+    "base64": lambda value: [_letters(before, value) for before in range(3)],
     "url": lambda value: [quote(value).encode()],
 }
+CODES: Final = ("utf-8", "gb18030")
 
 
 class Walked(NamedTuple):
@@ -61,37 +60,28 @@ class Walked(NamedTuple):
 
 
 @pytest.fixture
-def spooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
-    """What appears in the temporary folder meanwhile: one of this test's own."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    with watched(folder) as contents:
-        yield contents
-
-
-@pytest.fixture
 def walked(
     admin: URL,
     fresh_database: str,
     vault: Vault,
     tmp_path: Path,
-    spooled: list[bytes],
+    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> Walked:
     """The path over HTTP with a file of people; then everything that is left of it."""
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.INFO, "sqlalchemy")  # below, whoever asks for it gets the rows
     people = list(csv.DictReader(io.StringIO(b"".join(make_portfolio(CASES, seed=23)).decode())))
+    calls = [[row["case_number"], *CALL] for row in people[:6]] + [[number, *CALL] for number in IN_SUSPENSE]
+    book = workbook([CALL_HEADER, *calls])  # made beforehand: its maker uses the temporary folder
     server_log, clock = HOME / "postgres" / "log", Clock()
     logged_before = server_log.stat().st_size
     database = Database(login_url(admin, fresh_database), vault, clock)
     exchange = Exchange(database, clock, open_store(str(tmp_path / "objects")))
-    with quick_passwords():
+    with quick_passwords(), watched(own_temporary_folder(tmp_path, monkeypatch)) as spooled:
         exchange.bring_in()
         exchange.agree("north", "east")
-        walk(Asker(create_app(settings_of(tmp_path), database), exchange), people)
+        walk(Asker(create_app(settings_of(tmp_path), database), exchange), people, book)
     database.close()
     with psycopg.connect(plain(admin.set(username="consign_backup", database=fresh_database))) as backup:
         stored = list(dumped(backup))
@@ -101,7 +91,7 @@ def walked(
         places={
             "database": stored,
             "objects": objects,
-            "temporary folder": list(spooled),
+            "temporary folder": spooled,
             "logs": [caplog.text.encode()],
             "the server's log": [server_log.read_bytes()[logged_before:]],
         },
@@ -115,14 +105,16 @@ def test_no_personal_value_is_anywhere_in_the_clear(walked: Walked) -> None:
     assert len(walked.secrets) > 2 * CASES
 
 
-@pytest.mark.parametrize("way", WRITTEN)
+@pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("before", [b"", b"x", b"xx"])
-def test_the_search_would_find_it(way: str, before: bytes) -> None:
-    written = base64.b64encode(before + NOTE.encode()) if way == "base64" else WRITTEN[way](NOTE)[0]
-    assert found_in([b"a row, " + written + b", and more"], {NOTE}) == {NOTE}
+def test_the_search_would_find_it(code: str, before: bytes) -> None:
+    value = NOTE.encode(code)
+    for written in (value, value.hex().encode(), base64.b64encode(before + value + b"xx"), quote(value).encode()):
+        assert found_in([b"a row, " + written + b", and more"], {NOTE}) == {NOTE}
+    assert found_in([json.dumps({"note": NOTE}).encode()], {NOTE}) == {NOTE}
 
 
-def walk(asker: Asker, people: list[dict[str, str]]) -> None:
+def walk(asker: Asker, people: list[dict[str, str]], book: bytes) -> None:
     """Upload, place, work, report, settle and run the night, with values in the wrong places on the way."""
     exchange = asker.exchange
     wrong = [people[0] | {"case_number": "R-1", "id_number": REFUSED[0]}]
@@ -137,13 +129,9 @@ def walk(asker: Asker, people: list[dict[str, str]]) -> None:
     items = told(asker, "east", "GET", "/cases?limit=200")["items"]
     work_cases(asker, [item["id"] for item in items[:3]])
     numbers = [item["reference"] for item in items]
-    rows = [
-        [number, "call", "outbound", "debtor", "busy", "2026-03-10 10:00"] for number in (*numbers[3:9], *IN_SUSPENSE)
-    ]
-    header = ["case_number", "channel", "direction", "party", "outcome", "occurred_at"]
-    send(asker, "east", "/activity/contacts", workbook([header, *rows]), "calls.xlsx")
-    text = "\n".join(",".join(row) for row in [header, *rows])
-    send(asker, "east", "/activity/contacts", text.encode("gb18030"), "calls.csv")
+    send(asker, "east", "/activity/contacts", book, "calls.xlsx")
+    calls = [CALL_HEADER, *([number, *CALL] for number in (*numbers[6:12], *IN_SUSPENSE))]
+    send(asker, "east", "/activity/contacts", "\n".join(map(",".join, calls)).encode("gb18030"), "calls.csv")
     paid = [
         payment(number, "10.00", DAY, reference=f"T-{at}") for at, number in enumerate((*numbers[:5], *IN_SUSPENSE))
     ]
@@ -207,6 +195,14 @@ def send(asker: Asker, reader: str, path: str, file: bytes, file_name: str | Non
         assert answer.status_code < 500, answer.get_data(as_text=True)
 
 
+def own_temporary_folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = home / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
 def case_rows(rows: Iterable[dict[str, str]]) -> str:
     text = io.StringIO()
     rows = list(rows)
@@ -237,19 +233,19 @@ def found_in(contents: Iterable[bytes], values: Iterable[str]) -> set[str]:
     """The values that are in the contents, however they are written."""
     patterns: dict[str, str] = {}
     for value in values:
-        for write in WRITTEN.values():
-            patterns.update({p.decode("latin-1"): value for p in write(value) if len(p) >= BYTES_MIN})
+        for encoded in {*(value.encode(code) for code in CODES), json.dumps(value)[1:-1].encode()}:
+            if len(encoded) >= BYTES_MIN:
+                for write in WRITTEN.values():
+                    patterns |= {written.decode("latin-1"): value for written in write(encoded) if written}
     text = pl.Series([b"\n".join(contents).decode("latin-1")])
     hits = text.str.extract_many(list(patterns), overlapping=True).explode().drop_nulls()
     return {patterns[hit] for hit in hits}
 
 
-def _base64(value: bytes) -> Iterator[bytes]:
-    """The letters that a value surely gives, wherever in a longer text it begins."""
-    for before in range(3):
-        letters = base64.b64encode(b"\0" * before + value).rstrip(b"=")
-        whole = (before + len(value)) * 8 // 6
-        yield letters[-(-before * 8 // 6) : whole]
+def _letters(before: int, value: bytes) -> bytes:
+    """The base64 letters that are the value's alone, after so many other bytes."""
+    letters = base64.b64encode(bytes(before) + value)
+    return letters[-(-before * 8 // 6) : (before + len(value)) * 8 // 6]
 
 
 @contextmanager
