@@ -132,6 +132,7 @@ MESSAGES = {
     "name_personal": lazy_gettext("The file's name looks like personal data. Rename the file."),
     # Files, further
     "broken_quotes": lazy_gettext("The quotation marks of this row do not close."),
+    "too_many_faults": lazy_gettext("Far too many rows are wrong. Check that this is a file of cases."),
     "no_rows": lazy_gettext("The file holds no rows."),
     "case_number_exists": lazy_gettext("This case number stands already."),
     "product_personal": lazy_gettext("Looks like an ID, card or phone number. Name the product instead."),

@@ -1,11 +1,10 @@
-"""From a password to a session or a token: each failure is counted in a Work of its own."""
+"""From a password to a session or a token: each attempt is counted in a Work of its own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from models.errors import Unauthenticated
 from models.services import members, organisations
 from models.work import Work
 from portal.access import database, door
@@ -33,15 +32,12 @@ def token_for(
 
 @contextmanager
 def _at_the_door(organisation: str, email: str, password: str) -> Iterator[Work]:
-    """A Work in the tenant whose code was typed. A failed proof rolls it back and is counted in a second one."""
+    """A Work in the tenant whose code was typed. The attempt is counted, and committed, before the proof."""
     actor = door(_tenant_of(organisation, password))
-    try:
-        with database().work(actor) as work:
-            yield work
-    except Unauthenticated:
-        with database().work(actor) as work:
-            members.record_failed_sign_in(work, email)
-        raise
+    with database().work(actor) as work:
+        members.count_attempt(work, email)
+    with database().work(actor) as work:
+        yield work
 
 
 def _tenant_of(code: str, password: str) -> UUID:

@@ -160,10 +160,10 @@ def _audit_log() -> None:
 
 def _job_runs() -> None:
     protect("job_run")
-    op.execute("grant select, insert on job_run to consign_app")
+    op.execute("grant select, insert, update on job_run to consign_app")
     op.execute("grant select, insert, update on job_run to consign_jobs")
     op.execute("grant select on job_run to consign_operator")
-    for command in APPEND:
+    for command in KEEP:
         policy("job_run", "own", command, "consign_app", f"org_id = {ORG}")
     for command in KEEP:
         policy("job_run", "jobs", command, "consign_jobs", f"org_id = {ORG}")

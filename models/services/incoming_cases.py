@@ -25,7 +25,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from models.borrower import Borrower
 from models.case import OPEN, Case, CaseSalt, CaseSealing, PhoneToken
 from models.case_file import CaseBatch
-from models.errors import RowError
+from models.errors import Invalid, RowError
 from models.intake import FIELDS, FIGURES, Sealer
 from models.portfolio import PortfolioError
 from models.services import bulk, tenancy
@@ -43,6 +43,7 @@ INCOMING = {
     **dict.fromkeys(("id_token", "mobile_token", "mobile_2_token", "salt", *FIELDS), "bytea"),
 }
 BYTES = [name for name, kind in INCOMING.items() if kind == "bytea"]
+FAULTS_MAX = 200_000  # a file with more is not a file of cases: nobody mends it row by row
 CASE_FIGURES = [name for name in FIGURES if name != "row"]
 
 
@@ -59,7 +60,7 @@ Sealed: TypeAlias = tuple[pl.DataFrame, pl.DataFrame]  # Sealer.seal's rows, and
 def store(work: Work, portfolio_id: UUID, batches: Iterator[CaseBatch], sealer: Sealer, balance_on: dt.date) -> Stored:
     """Every batch: join its borrowers, insert its cases with what belongs to them, and record its faults."""
     incoming = bulk.make(work, INCOMING)
-    stored = Stored(0, 0)
+    stored, faults = Stored(0, 0), 0
 
     def read_and_seal() -> Sealed | None:
         batch = next(batches, None)
@@ -72,6 +73,9 @@ def store(work: Work, portfolio_id: UUID, batches: Iterator[CaseBatch], sealer: 
             # The thread seals while PostgreSQL inserts, not while we copy: they would only fight for the interpreter.
             _copy(work, incoming, rows)
             coming = thread.submit(read_and_seal)
+            faults += errors.height
+            if faults > FAULTS_MAX:
+                raise Invalid("file_refused", [RowError(0, "*", "too_many_faults")])
             taken = _insert(work, portfolio_id, incoming, balance_on)
             errors = pl.concat([errors, taken])
             _insert_errors(work, portfolio_id, errors)

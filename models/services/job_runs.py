@@ -62,8 +62,17 @@ def request(work: Work, job: str, business_date: dt.date) -> JobRun:
     if scheduled:
         return scheduled
     standing = get(work, job, business_date)
-    if standing.state in (DONE, FAILED):
+    # Of many who ask at once, the one whose update finds it ended queues it.
+    again = work.session.scalar(
+        update(JobRun)
+        .where(tenancy.mine(work, JobRun), JobRun.id == standing.id, JobRun.state.in_((DONE, FAILED)))
+        .values(state=QUEUED, progress=0, finished_at=None)
+        .returning(JobRun.id)
+        .execution_options(synchronize_session=False)
+    )
+    if again:
         queue.enqueue(work, job, org_id=work.tenant_id, business_date=business_date.isoformat())
+        work.session.refresh(standing)
     return standing
 
 

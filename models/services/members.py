@@ -104,11 +104,10 @@ def prove(work: Work, email: str, password: str) -> Member:
     matches = _matches(member.password_hash if member else _NOBODY, password)
     if member is None or not matches or member.state != "active":
         raise Unauthenticated("sign_in_failed")
-    if member.locked_until and member.locked_until > work.at:
-        raise Unauthenticated("sign_in_failed")
     if work.session.get_one(Organisation, work.actor.org_id).state != "active":
         raise Unauthenticated("sign_in_failed")
     member.failed_sign_ins = 0
+    member.locked_until = None
     return member
 
 
@@ -137,17 +136,22 @@ def sign_in(work: Work, email: str, password: str) -> NewSecret:
     return NewSecret(row, f"{member.org_id.hex}.{secret}")
 
 
-def record_failed_sign_in(work: Work, email: str) -> None:
-    """Outlives the refusal: after a few failures the account rests, whoever asks."""
+def count_attempt(work: Work, email: str) -> None:
+    """Count a sign-in before its password is looked at, so that many at once are counted too.
+
+    The last one allowed rests the account; whichever proves to be right wakes it (`prove`). Commit before proving.
+    """
     member = work.session.scalar(
         select(Member).where(tenancy.mine(work, Member), Member.email == email.strip().lower()).with_for_update()
     )
     if member is None:
         return
-    member.failed_sign_ins += 1
+    if member.locked_until and member.locked_until > work.now():
+        raise Unauthenticated("sign_in_failed")
+    member.failed_sign_ins = member.failed_sign_ins + 1 if member.locked_until is None else 1
+    member.locked_until = None
     if member.failed_sign_ins >= FAILED_SIGN_INS_MAX:
-        member.locked_until = work.at + dt.timedelta(minutes=LOCKED_MINUTES)
-        member.failed_sign_ins = 0
+        member.locked_until = work.now() + dt.timedelta(minutes=LOCKED_MINUTES)
 
 
 def sign_out(work: Work, sign_in_id: UUID) -> None:

@@ -29,7 +29,8 @@ from tests.world import Debt, case_file
 
 TOUCHED = text(
     "select distinct relname from pg_locks join pg_class on pg_class.oid = relation"
-    " where pid = pg_backend_pid() and locktype = 'relation' and relnamespace = 'public'::regnamespace and relkind = 'r'"
+    " where pid = pg_backend_pid() and locktype = 'relation' and relkind = 'r'"
+    " and relnamespace = 'public'::regnamespace"
 )
 WRITTEN = text(
     "select relname, n_tup_ins, n_tup_upd, n_tup_del from pg_stat_xact_user_tables where schemaname = 'public'"

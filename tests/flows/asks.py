@@ -90,6 +90,10 @@ NAMING: Final = (
     Naming("exchange-api.assign_cases", "collector_id", {"collector_ids": [HOLE], "case_ids": ["{case_id}"]}),
     Naming("exchange-api.assign_cases", "collector_id", {"collector_ids": [HOLE]}),
     Naming("exchange-api.assign_cases", "case_id", {"collector_ids": ["{collector_id}"], "case_ids": [HOLE]}),
+    Naming("placements.assign", "case_id", {"collector_id": "{collector_id}", "case_ids": [HOLE]}),
+    Naming("cases.assign", "case_id", {"collector_id": "{collector_id}", "cases": [f"{{placement_id}}.{HOLE}"]}),
+    Naming("cases.assign", "placement_id", {"collector_id": "{collector_id}", "cases": [f"{HOLE}.{{case_id}}"]}),
+    Naming("portfolios.offer", "agreement_id", {"agreement_id": HOLE}),
     Naming("exchange-api.recall_placement", "case_id", RECALL | {"case_ids": [HOLE]}),
     Naming("working-api.record_contact", "contact_id", CONTACT | {"corrects_id": HOLE}),
     Naming("cases.record_contact", "contact_id", CONTACT | {"corrects_id": HOLE}),
@@ -268,12 +272,12 @@ class Asker:
         with self.exchange.database.work(Actor(side=DOOR, org_id=someone.organisation.id)) as work:
             if by_program:
                 scopes = list(members.SCOPES)
-                made = members.create_token(work, someone.member.id, "program", scopes, 1, lender_id)
-                client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {made.secret}"
+                token = members.create_token(work, someone.member.id, "program", scopes, 1, lender_id)
+                client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token.secret}"
             else:
-                made = members.sign_in(work, someone.member.email, PASSWORD)
+                session = members.sign_in(work, someone.member.email, PASSWORD)
                 if lender_id:
-                    members.work_for(work, made.row.id, lender_id)
-                client.set_cookie(COOKIE, made.secret)
-                client.environ_base["HTTP_X_CSRF_TOKEN"] = made.row.csrf_token
+                    members.work_for(work, session.row.id, lender_id)
+                client.set_cookie(COOKIE, session.secret)
+                client.environ_base["HTTP_X_CSRF_TOKEN"] = session.row.csrf_token  # type: ignore[union-attr]
         return client

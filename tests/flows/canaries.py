@@ -373,7 +373,7 @@ def rows_of(backup: psycopg.Connection) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def tables(backup: psycopg.Connection) -> list[tuple[str, str]]:
     query = "select schemaname, tablename from pg_tables where schemaname in ('public', 'procrastinate') order by 1, 2"
-    return backup.execute(query).fetchall()  # type: ignore[return-value]
+    return backup.execute(query).fetchall()
 
 
 def parties_to(table: str, row: dict[str, Any], keys: Mapping[str, str]) -> set[str]:

@@ -165,6 +165,15 @@ def test_asking_twice_while_a_run_waits_queues_it_once(world: World) -> None:
     assert len(queued(world, lender)) == 1
 
 
+def test_a_run_that_has_ended_is_queued_once_however_often_it_is_asked_for(world: World) -> None:
+    lender = world.lender()
+    nightly.run(world.database, RECONCILIATION, lender.organisation.id, TODAY)
+    for _ in range(3):
+        with world.database.work(lender.actor) as work:
+            assert job_runs.request(work, "reconciliation", TODAY).state == "queued"
+    assert len(queued(world, lender)) == 1
+
+
 def test_a_run_that_has_ended_runs_again_when_asked_for(world: World) -> None:
     lender = world.lender()
     nightly.run(world.database, RECONCILIATION, lender.organisation.id, TODAY)

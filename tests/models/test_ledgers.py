@@ -96,6 +96,15 @@ def test_bad_rows_are_kept_as_errors_and_good_ones_stand(world: World) -> None:
     assert len(booked(world, of)) == 1
 
 
+def test_a_payment_in_another_currency_than_its_cases_is_refused(world: World) -> None:
+    of = placed(world)
+    feed = receive_payments(world, of.lender, payment(of.case, "5.00", currency="USD"))
+    with world.database.work(of.lender.actor) as work:
+        errors = [(error.row, error.field, error.code) for error in ledgers.list_feed_errors(work, feed.id)]
+    assert errors == [(1, "currency", "currency_mismatch")]
+    assert booked(world, of) == []
+
+
 def test_a_payment_for_an_unknown_case_waits_in_suspense(world: World) -> None:
     of = placed(world)
     feed = receive_payments(world, of.lender, payment("K-UNKNOWN", "7.00"))

@@ -1,6 +1,7 @@
 """The API over organisations, people, tokens and agreements."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -102,3 +103,24 @@ def test_a_revoked_token_is_nobodys_at_its_next_request(world: World, program: C
     (token,) = person.get("/api/v1/tokens").json
     assert person.delete(f"/api/v1/tokens/{token['id']}").status_code == 204
     assert client.get("/api/v1/me").status_code == 401
+
+
+def test_a_burst_of_wrong_passwords_gets_no_more_tries_than_one_after_another(world: World, app: Flask) -> None:
+    someone = world.lender()
+    body = {"organisation": someone.organisation.code, "email": someone.member.email, "name": "n", "scopes": ["read"]}
+
+    def attempt(password: str) -> int:
+        return app.test_client().post("/api/v1/sign-in", json=body | {"password": password}).status_code
+
+    with ThreadPoolExecutor(6) as threads:
+        assert set(threads.map(attempt, ["wrong"] * 6)) == {401}
+    assert attempt(PASSWORD) == 401
+
+
+def test_a_right_password_forgets_the_wrong_ones_before_it(world: World, app: Flask) -> None:
+    someone = world.lender()
+    body = {"organisation": someone.organisation.code, "email": someone.member.email, "name": "n", "scopes": ["read"]}
+    for _ in range(3):
+        for _ in range(4):
+            app.test_client().post("/api/v1/sign-in", json=body | {"password": "wrong"})
+        assert app.test_client().post("/api/v1/sign-in", json=body | {"password": PASSWORD}).status_code == 201
