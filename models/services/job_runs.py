@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from models import queue
 from models.audit import OutboxEntry
-from models.business_day import day_of
+from models.business_day import bounds, day_of
 from models.errors import Invalid, NotFound, RowError
 from models.ids import new_id
 from models.job_run import JobRun
@@ -29,22 +29,31 @@ def quietly(percent: int) -> None:
 
 
 def schedule(work: Work, job: str, business_date: dt.date) -> JobRun | None:
-    """Queue the run, unless it stands already: the unique key picks the winner of many clocks."""
+    """Queue the run, unless it stands already: the unique key picks the winner of many clocks.
+
+    One that somebody asked for before its day had ended does not stand for the night's.
+    """
+    insertion = upsert(JobRun).values(
+        org_id=work.tenant_id,
+        id=new_id(),
+        job=job,
+        business_date=business_date,
+        state=QUEUED,
+        attempts=0,
+        progress=0,
+        counts={},
+        created_at=work.at,
+    )
+    day_ended_at = bounds(business_date)[1]
+    premature = and_(
+        JobRun.state.in_((DONE, FAILED)), JobRun.started_at < day_ended_at, literal(day_ended_at <= work.at)
+    )
     run_id = work.session.scalar(
-        upsert(JobRun)
-        .values(
-            org_id=work.tenant_id,
-            id=new_id(),
-            job=job,
-            business_date=business_date,
-            state=QUEUED,
-            attempts=0,
-            progress=0,
-            counts={},
-            created_at=work.at,
-        )
-        .on_conflict_do_nothing(index_elements=["org_id", "job", "business_date"])
-        .returning(JobRun.id)
+        insertion.on_conflict_do_update(
+            index_elements=["org_id", "job", "business_date"],
+            set_={"state": QUEUED, "progress": 0, "finished_at": None},
+            where=premature,
+        ).returning(JobRun.id)
     )
     if run_id is None:
         return None

@@ -11,7 +11,7 @@ from models.audit import OutboxEntry
 from models.breach import Breach
 from models.break_item import Break
 from models.business_day import ZONE, bounds, day_of, period_of
-from models.case import Case
+from models.case import CLOSED, Case
 from models.commission_line import CommissionLine
 from models.contact import Contact
 from models.job_run import JobRun
@@ -107,7 +107,7 @@ def currencies(work: Work) -> list[str]:
 def figures(work: Work, currency: str) -> Figures:
     this_month, last_month = _periods(day_of(work.at))
     placed = select(func.count(), func.coalesce(func.sum(Case.balance), 0)).where(
-        tenancy.own(work, Case), Case.agency_id.is_not(None), Case.currency == currency
+        tenancy.own(work, Case), *_in_hand(), Case.currency == currency
     )
     booked = select(
         *(_in_period(CommissionLine.base_amount, period) for period in (this_month, last_month)),
@@ -156,7 +156,7 @@ def parties(work: Work, currency: str) -> list[Party]:
     """Each agency of a lender, or each lender of an agency, by name."""
     name = Placement.lender_name if work.actor.side == AGENCY else Placement.agency_name
     referred = _by_party(work, Placement, func.max(name), func.sum(Placement.referred_amount))
-    placed = _by_party(work, Case, func.count(), func.sum(Case.balance)).where(Case.agency_id.is_not(None))
+    placed = _by_party(work, Case, func.count(), func.sum(Case.balance)).where(*_in_hand())
     booked = _by_party(work, CommissionLine, func.sum(CommissionLine.base_amount))
     breaches = _by_party(work, Breach, func.count()).where(Breach.state.in_(OPEN_BREACH))
     breaks = _by_party(work, Break, func.count()).where(Break.state == OPEN_BREAK)
@@ -203,7 +203,9 @@ def team(work: Work) -> list[Teammate]:
     assigned = (
         select(Assignment.collector_id, func.count())
         .join(PlacedCase, and_(_of_placement(PlacedCase, Assignment), PlacedCase.case_id == Assignment.case_id))
-        .where(tenancy.own(work, Assignment), tenancy.own(work, PlacedCase), PlacedCase.ended_at.is_(None))
+        .join(Case, and_(Case.lender_id == PlacedCase.lender_id, Case.id == PlacedCase.case_id))
+        .where(*(tenancy.own(work, table) for table in (Assignment, PlacedCase, Case)))
+        .where(PlacedCase.ended_at.is_(None), Case.status.not_in(CLOSED))
         .group_by(Assignment.collector_id)
     )
     start, end = bounds(day_of(work.at))
@@ -235,6 +237,11 @@ def health(work: Work) -> Health:
         dict(work.session.execute(states).all()),
         *work.session.execute(waiting).one(),
     )
+
+
+def _in_hand() -> tuple[ColumnElement[bool], ...]:
+    """Placed with an agency, and still owed."""
+    return Case.agency_id.is_not(None), Case.status.not_in(CLOSED)
 
 
 def _periods(today: dt.date) -> tuple[str, str]:

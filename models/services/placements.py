@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Uuid, and_, any_, case, delete, func, insert, literal, select, true, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from models.case import Case
+from models.case import CLOSED, Case
 from models.errors import Conflict, Invalid, NotFound, RowError
 from models.placement import LIVE, RECALL_REASONS, TRANSITIONS, Assignment, PlacedCase, Placement
 from models.services import audit, pages, tenancy
@@ -64,6 +64,18 @@ def find_of_offer(work: Work, offer_id: UUID) -> Placement | None:
 def figures(work: Work, placement_id: UUID) -> Figures:
     """What the agency is asked to confirm, as both sides see it."""
     return _figures(work, get(work, placement_id))
+
+
+def count_owed(work: Work, placement_id: UUID) -> int:
+    """The cases still placed on which something is owed."""
+    placement = get(work, placement_id)
+    query = (
+        select(func.count())
+        .select_from(PlacedCase)
+        .join(Case, and_(Case.lender_id == PlacedCase.lender_id, Case.id == PlacedCase.case_id))
+        .where(tenancy.own(work, PlacedCase), tenancy.own(work, Case), _live_in(placement), Case.status.not_in(CLOSED))
+    )
+    return work.session.scalar(query) or 0
 
 
 def acknowledge(work: Work, placement_id: UUID, case_count: int, balance: Decimal) -> Placement:

@@ -142,8 +142,8 @@ def strata(work: Work, portfolio_id: UUID) -> Strata:
 def progress(work: Work, portfolio_ids: Iterable[UUID]) -> dict[UUID, Progress]:
     offered = exists().where(OfferedCase.lender_id == Case.lender_id, OfferedCase.case_id == Case.id, OfferedCase.open)
     place = case(
+        (Case.status.in_(CLOSED), literal("closed")),
         (Case.agency_id.is_not(None), literal("placed")),
-        (Case.status.in_((PAID_OFF, CURED)), literal("closed")),
         (offered, literal("offered")),
         else_=literal("free"),
     )

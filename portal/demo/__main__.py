@@ -1,6 +1,10 @@
 """`python -m portal.demo`: set everything up, tell the story through the API, then serve what it made."""
 
 import argparse
+import csv
+import datetime as dt
+import fcntl
+import io
 import json
 import os
 import secrets
@@ -13,6 +17,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +28,10 @@ from urllib3.exceptions import HTTPError
 from crypto.custody import PLATFORM, LocalKeyring
 from crypto.vault import Vault
 from models import cluster
-from models.clock import ShiftedClock
+from models.business_day import ZONE, day_of
+from models.clock import ShiftedClock, clock_of
+from models.contact_hours import is_open
+from models.csv_safe import csv_line
 from models.database import Database
 from models.ids import new_id
 from models.organisation import OPERATOR
@@ -31,11 +39,19 @@ from models.sample import from_accounts, make_portfolio
 from models.services import members, organisations
 from models.settings import Settings
 from models.work import Actor
-from portal.demo.story import Story, Told
+from portal.demo.story import DAYS, Story, Told
 
 HOST = "127.0.0.1"
 ACCOUNTS_HEADER = b"ID,LIMIT_BAL"  # the public file of credit card accounts, taken as it is
 READY_SECONDS_MAX = 60
+FAULTS = {
+    "balance": "-5.00",
+    "id_number": "110101199003078516",
+    "mobile": "1.38E+10",
+    "dpd": "x",
+    "currency": "RMB",
+    "case_number": "6222021234567890128",
+}
 ORDER = (
     "cases",
     "sealed_cells",
@@ -55,12 +71,10 @@ ORDER = (
 
 def main() -> int:
     given = arguments()
-    settings = demo_settings()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        if given.serve:
-            return serve_what_stands(settings, given.port)
-        return tell(settings, given)
+        with own_home() as settings:
+            return serve_what_stands(settings, given.port) if given.serve else tell(settings, given)
     except KeyboardInterrupt:
         return 0
 
@@ -78,12 +92,22 @@ def arguments() -> argparse.Namespace:
     return given
 
 
-def demo_settings() -> Settings:
-    """Everything below var/demo, plain HTTP on loopback, and a clock that the story moves."""
-    os.environ.setdefault("CONSIGN_HOME", str(Path("var/demo").absolute()))
-    os.environ["CONSIGN_SECURE_COOKIES"] = "0"
-    settings = Settings.from_environment()
-    return replace(settings, clock_file=settings.home / "clock")
+@contextmanager
+def own_home() -> Iterator[Settings]:
+    """var/demo, or its next neighbour where another demonstration is at home; plain HTTP, and a clock of its own."""
+    wanted = Path(os.environ.get("CONSIGN_HOME", "var/demo")).absolute()
+    for home in (wanted, *(wanted.with_name(f"{wanted.name}-{number}") for number in range(2, 10))):
+        home.mkdir(parents=True, exist_ok=True)
+        with (home / "in-use").open("w") as mark:
+            try:
+                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"a demonstration is at home in {home.name} already; taking the next", flush=True)
+                continue
+            os.environ |= {"CONSIGN_HOME": str(home), "CONSIGN_SECURE_COOKIES": "0"}
+            yield replace(Settings.from_environment(), clock_file=home / "clock")
+            return
+    raise SystemExit("too many demonstrations are running")
 
 
 def tell(settings: Settings, given: argparse.Namespace) -> int:
@@ -91,13 +115,16 @@ def tell(settings: Settings, given: argparse.Namespace) -> int:
     print("Setting up PostgreSQL, roles, migrations and keys …", flush=True)
     start_clean(settings)
     password = secrets.token_urlsafe(12)
-    operator = bring_in_operator(settings, password)
     clock = ShiftedClock(settings.clock_file or settings.home / "clock")
+    today = day_of(clock())
+    first_day = today - dt.timedelta(days=DAYS)
+    clock.set(dt.datetime.combine(first_day, dt.time(9), ZONE))
+    operator = bring_in_operator(settings, password)
     port = free_port(given.port)
     with running(settings, port) as pool:
         print("The main job, through the HTTP API:", flush=True)
-        story = Story(pool, clock, (*operator, password), lambda line: print(line, flush=True))
-        told = story.tell(portfolio_of(given))
+        story = Story(pool, clock, today, (*operator, password), lambda line: print(line, flush=True))
+        told = story.tell(portfolio_of(given, first_day))
         told.figures |= verified(story, settings)
         for statement in story.statements():
             recompute(statement, settings)
@@ -106,6 +133,8 @@ def tell(settings: Settings, given: argparse.Namespace) -> int:
         show(told, password)
         if not given.stop:
             print(f"\nServing on http://{HOST}:{port}/ (Ctrl-C ends it)", flush=True)
+            if not is_open(clock()):
+                print("It is night in Shanghai: contact data opens from 08:00, and the pages say so.", flush=True)
             signal.pause()
     print(json.dumps({name: told.figures[name] for name in ORDER}, ensure_ascii=False))
     return 0 if told.figures["audit_verified"] else 1
@@ -137,7 +166,7 @@ def start_clean(settings: Settings) -> None:
 
 def bring_in_operator(settings: Settings, password: str) -> tuple[str, str]:
     """The first operator, made at set-up: its organisation's code and e-mail."""
-    database = Database(cluster.login_url(settings), Vault(LocalKeyring(settings.keyring)))
+    database = Database(cluster.login_url(settings), Vault(LocalKeyring(settings.keyring)), clock_of(settings))
     with database.work(Actor(side=OPERATOR, org_id=new_id(), name="set-up")) as work:
         made = organisations.create(work, OPERATOR, "Consign")
         members.create(work, OPERATOR, made.id, "operator@consign.example", "operator", ["operator"], password)
@@ -179,13 +208,22 @@ def wait_until_ready(pool: HTTPConnectionPool, processes: list[subprocess.Popen[
     raise SystemExit("the portal did not answer in time")
 
 
-def portfolio_of(given: argparse.Namespace) -> Iterable[bytes]:
+def portfolio_of(given: argparse.Namespace, on: dt.date) -> Iterable[bytes]:
+    """The file of cases as of the story's first day."""
     if given.portfolio is None:
-        return make_portfolio(given.cases)
+        return chain(make_portfolio(given.cases, on=on), bad_rows(on))
     with given.portfolio.open("rb") as file:
         if file.read(len(ACCOUNTS_HEADER)) == ACCOUNTS_HEADER:
-            return from_accounts(given.portfolio)
+            return from_accounts(given.portfolio, on=on)
     return chunks_of(given.portfolio)
+
+
+def bad_rows(on: dt.date) -> Iterator[bytes]:
+    """A few rows as they come from real systems, each with another fault, so that the error file is not empty."""
+    header, *rows = csv.reader(io.StringIO(b"".join(make_portfolio(len(FAULTS), seed=1, on=on)).decode()))
+    for number, (row, (field, value)) in enumerate(zip(rows, FAULTS.items(), strict=True)):
+        spoiled = dict(zip(header, row, strict=True)) | {"case_number": f"BAD-{number}", field: value}
+        yield csv_line(spoiled.values()).encode()
 
 
 def chunks_of(path: Path) -> Iterator[bytes]:

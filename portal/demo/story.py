@@ -16,7 +16,7 @@ from models.clock import ShiftedClock
 from models.csv_safe import csv_lines
 from portal.demo.client import Client, Refused
 
-DAYS = 5  # the story begins so many days before today
+DAYS = 6  # the story begins so many days before today, and ends before this day began
 CONTACTS, CLAIMS, RELEASES = 300, 100, 120
 SEED = 20260105
 EVERY_SCOPE = ["read", "portfolios", "exchange", "working", "ledger", "release", "audit", "directory"]
@@ -26,6 +26,14 @@ AGENCIES = (
     ("华信资产服务", ["M1"], 1_000, "0.12"),
     ("正和催收", ["M2", "M3", "M4", "M5", "M6", "M7+"], 900, "0.25"),
 )
+TITLES = {
+    "portfolio_manager": "资产经理",
+    "settlement_officer": "结算专员",
+    "compliance_officer": "合规专员",
+    "manager": "委外主管",
+    "collector": "催收员",
+    "auditor": "审计员",
+}
 OUTCOMES = ("conversation", "ring_no_answer", "ring_no_answer", "busy", "voicemail_no_message", "conversation")
 
 
@@ -52,20 +60,23 @@ class Told:
 class Story:
     """Each method is a chapter; `tell` reads them in order."""
 
-    def __init__(self, pool: HTTPConnectionPool, clock: ShiftedClock, operator: tuple[str, str, str], say: Any) -> None:
+    def __init__(
+        self, pool: HTTPConnectionPool, clock: ShiftedClock, today: dt.date, operator: tuple[str, str, str], say: Any
+    ) -> None:
         self.pool = pool
         self.clock = clock
         self.say = say
         self.password = operator[2]
         self.random = random.Random(SEED)  # noqa: S311 (a repeatable story, no secret)
         self.told = Told()
-        self.today = clock().astimezone(ZONE).date()
+        self.today = today
         self.first_day = self.today - dt.timedelta(days=DAYS)
         self._go(self.first_day, "09:30")
         self.operator = self._signed_in("Consign", operator[0], "operator", operator[1], "")
         self.told.people.append(self.operator)
 
     def tell(self, portfolio: Iterable[bytes]) -> Told:
+        self.night = self.first_day  # the first whose jobs have not run yet
         self.bring_in()
         self.upload(portfolio)
         self.place()
@@ -102,7 +113,10 @@ class Story:
             )
             for place, (manager, (*_, rate)) in enumerate(zip(self.managers, AGENCIES, strict=True), 1)
         ]
-        self._step("organisations", "1 lender, 2 agencies, 1 auditor, 10 people, 2 agreements")
+        people = len(self.told.people) - 1
+        self._step(
+            "organisations", f"1 lender, 2 agencies, 1 auditor, {people} people, {len(self.agreements)} agreements"
+        )
 
     def upload(self, portfolio: Iterable[bytes]) -> None:
         started = time.monotonic()
@@ -174,6 +188,7 @@ class Story:
 
     def report(self) -> None:
         """The rest of the calls and the claims come as files, the next morning; some calls were at night."""
+        self._sleep_until(self.first_day + dt.timedelta(days=1))
         self._go(self.first_day + dt.timedelta(days=1), "09:00")
         remaining = CONTACTS - self.called
         for manager, queue, share in zip(
@@ -196,29 +211,26 @@ class Story:
     def settle(self) -> None:
         """The lender's ledger disagrees with some claims; the nights find out which."""
         day = self.first_day + dt.timedelta(days=2)
+        self._sleep_until(day)
         self._go(day, "08:30")
         client = self.settlement.client
         payments = client.send("/ledger/payments", _file(self._ledger_rows(day)), business_date=f"{day}")
         balances = client.send("/ledger/balances", _file(self._balance_rows()), business_date=f"{day}")
         self._paid_off_refuses()
-        for nights in range(DAYS):
-            night = self.first_day + dt.timedelta(days=nights)
-            self._go(night + dt.timedelta(days=1), "09:10")
-            for job in ("conduct", "reconciliation", "commission"):
-                self._run(job, night)
-        breaks = client.every("/breaks")
+        self._sleep_until(self.today - dt.timedelta(days=1))
+        breaks = client.every("/breaks", state="open")
         matches = client.every("/matches")
         heads = client.get("/statements")
         commission = sum((Decimal(head["commission"]) for head in heads), Decimal())
         recovered = sum((Decimal(head["recovered"]) for head in heads), Decimal())
         self.told.figures |= {
-            "matched": len(matches),
+            "matched": len({match["claim_id"] for match in matches}),
             "breaks": len(breaks),
             "recovered": f"{recovered:.2f}",
             "commission": f"{commission:.2f}",
         }
         received = f"{payments['row_count']} payments ({payments['suspense_count']} in suspense)"
-        found = f"{balances['row_count']} balances; {len(matches)} claims matched, {len(breaks)} breaks"
+        found = f"{balances['row_count']} balances; {len(matches)} claims matched, {len(breaks)} breaks open"
         self._step("ledger", f"{received}, {found}")
         self._step("commission", f"recovered CNY {recovered:,.2f}, commission CNY {commission:,.2f}")
 
@@ -236,7 +248,7 @@ class Story:
         self._step("conduct", f"{len(breaches)} breaches of {len(kinds)} rules: {', '.join(sorted(kinds))}")
 
     def log(self) -> tuple[bytes, str]:
-        """The lender's audit log as a file, and the key that verifies it, once the log has caught up."""
+        """The lender's audit log as a file, and the key that verifies it."""
         key = self.auditor.client.get("/audit-log/key")["verifier_key"]
         return self.auditor.client.text("/audit-log"), key
 
@@ -350,6 +362,14 @@ class Story:
     def _release(self, collector: Person, case: dict[str, Any]) -> None:
         collector.client.post(f"/cases/{case['id']}/releases", {"field_class": "contact", "reason": "contact_borrower"})
 
+    def _sleep_until(self, day: dt.date) -> None:
+        """The nights up to the morning of `day`, each with its jobs at ten past one."""
+        while self.night < day:
+            self._go(self.night + dt.timedelta(days=1), "01:10")
+            for job in ("conduct", "reconciliation", "commission"):
+                self._run(job, self.night)
+            self.night += dt.timedelta(days=1)
+
     def _run(self, job: str, night: dt.date) -> None:
         """Ask for a run and wait for its end, as the portal's page does."""
         client = self.settlement.client
@@ -365,7 +385,7 @@ class Story:
     def _organisation(self, kind: str, name: str, role: str) -> Person:
         made = self.operator.client.post("/organisations", {"kind": kind, "name": name})
         email = f"{role.replace('_', '.')}@{kind}{len(self.told.people)}.example"
-        body = {"email": email, "name": role.replace("_", " "), "roles": _first_roles(role), "password": self.password}
+        body = {"email": email, "name": TITLES[role], "roles": _first_roles(role), "password": self.password}
         member = self.operator.client.post(f"/organisations/{made['id']}/members", body)
         person = self._signed_in(name, made["code"], role, email, member["id"])
         self.told.people.append(person)
@@ -373,7 +393,8 @@ class Story:
 
     def _colleague(self, of: Person, role: str) -> Person:
         email = f"{role.replace('_', '.')}{len(self.told.people)}@{of.email.partition('@')[2]}"
-        body = {"email": email, "name": f"{role} {len(self.told.people)}", "roles": [role], "password": self.password}
+        title = f"{TITLES[role]} {len(self.told.people)}" if role == "collector" else TITLES[role]
+        body = {"email": email, "name": title, "roles": [role], "password": self.password}
         member = of.client.post("/members", body)
         person = self._signed_in(of.organisation, of.code, role, email, member["id"])
         self.told.people.append(person)
