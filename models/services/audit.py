@@ -27,6 +27,7 @@ class Action(StrEnum):
     ORGANISATION_CREATE = "organisation.create"
     MEMBER_CREATE = "member.create"
     MEMBER_SIGN_IN = "member.sign_in"
+    MEMBER_PASSWORD = "member.password"
     TOKEN_CREATE = "token.create"
     TOKEN_REVOKE = "token.revoke"
     MANDATE_GRANT = "mandate.grant"

@@ -98,9 +98,9 @@ def receive_payments(work: Work, stream: Source, business_date: dt.date, sequenc
     _refuse(work, rows, errors, stands, "reference", "duplicate_reference")
     for field in ("effective_on", "posted_on"):
         _refuse(work, rows, errors, rows.c[field] > day_of(work.at), _FILE_NAMES[field], "in_future")
+    _refuse(work, rows, errors, _takes_back_too_much(work, rows), "reversal_of", "reversal_mismatch")
     other = exists().where(_same_case(work, rows), Case.currency != rows.c.currency)
     _refuse(work, rows, errors, other, "currency", "currency_mismatch")
-    _refuse(work, rows, errors, _takes_back_too_much(work, rows), "reversal_of", "reversal_mismatch")
     in_suspense = _count(work, select(rows.c.row).where(~_is_ours(work, rows)))
     feed = _record_feed(work, key, upload.digest(), rows, errors, in_suspense)
     _book(work, feed, rows)

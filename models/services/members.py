@@ -56,7 +56,7 @@ def create(
     """A staff account: by the operator for any organisation's first person, else in one's own."""
     faults = [
         *([RowError(0, "roles", "unknown_value")] if not roles or not set(roles) <= set(ROLES[kind]) else []),
-        *([RowError(0, "password", "too_short")] if len(password) < PASSWORD_LENGTH_MIN else []),
+        *_password_faults("password", password),
     ]
     if faults:
         raise Invalid(errors=faults)
@@ -94,6 +94,20 @@ def choose_locale(work: Work, locale: str) -> None:
     """In which language the actor's pages come, unless a browser asks otherwise."""
     assert work.actor.member_id is not None
     get(work, work.actor.member_id).locale = locale
+
+
+def change_password(work: Work, member_id: UUID, old: str, new: str, keep: UUID | None = None) -> None:
+    """The member's own act: Unauthenticated unless `old` is proven, Invalid where `new` is too short.
+
+    Ends every sign-in of the member but `keep`; tokens are no passwords and go on until they are revoked.
+    """
+    member = prove(work, get(work, member_id).email, old)
+    if faults := _password_faults("new_password", new):
+        raise Invalid(errors=faults)
+    member.password_hash = _hasher.hash(new)
+    others = (tenancy.mine(work, SignIn), SignIn.member_id == member_id, SignIn.id.is_distinct_from(keep))
+    work.session.execute(update(SignIn).where(*others, SignIn.revoked_at.is_(None)).values(revoked_at=work.at))
+    audit.record(work, audit.Action.MEMBER_PASSWORD, {"member": member_id}, org_id=work.actor.org_id)
 
 
 def prove(work: Work, email: str, password: str) -> Member:
@@ -247,6 +261,10 @@ def _known(work: Work, table: type[Bearer], secret: str) -> Known:
         mandate_lender_id=row.tenant_id,
     )
     return Known(actor, member, organisation, row)
+
+
+def _password_faults(field: str, password: str) -> list[RowError]:
+    return [RowError(0, field, "too_short")] if len(password) < PASSWORD_LENGTH_MIN else []
 
 
 def _matches(password_hash: str, password: str) -> bool:

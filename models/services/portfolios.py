@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import array
 
 from crypto.secret import Secret
 from models.business_day import day_of
-from models.case import CURED, PAID_OFF, Case, CaseSealing
+from models.case import CLOSED, Case, CaseSealing
 from models.case_file import read_cases
 from models.errors import AlreadyUploaded, Invalid, NotFound, RowError
 from models.identifiers import looks_personal

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import Select, TableClause, exists, func, select, union, update
+from sqlalchemy import Select, TableClause, exists, false, func, or_, select, union, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from models import reconciliation
@@ -20,7 +20,7 @@ from models.ledger import LedgerPayment
 from models.placement import PlacedCase
 from models.services import attributions, audit, bulk, pages, tenancy, turns
 from models.services.job_runs import Report, quietly
-from models.work import Work
+from models.work import AGENCY, LENDER, Work
 
 TOLERANCE: Final = Decimal("0.01")
 DAY_WINDOW: Final = 3
@@ -36,6 +36,18 @@ OWNERS: Final = {
     "currency": "lender",
 }
 _KEY: Final = ("kind", "claim_id", "payment_id")
+
+
+class Proof(NamedTuple):
+    """What one side gives for its money: the day, and its reference where it is the reader's to know."""
+
+    on: dt.date
+    reference: str | None
+
+
+class Proofs(NamedTuple):
+    claimed: Proof | None
+    booked: Proof | None
 
 
 class OpenBreaks(NamedTuple):
@@ -84,6 +96,15 @@ def list_breaks(
     return list(work.session.scalars(pages.newest(query, Break.id, after, limit)))
 
 
+def proofs(work: Work, breaks: list[Break]) -> dict[UUID, Proofs]:
+    """Day and reference of each break's claim and payment. To an agency the ledger's reference is not told."""
+    claim_ids = {item.claim_id for item in breaks if item.claim_id}
+    query = select(Claim.id, Claim.paid_on, Claim.reference).where(tenancy.own(work, Claim), Claim.id.in_(claim_ids))
+    claimed = {claim_id: Proof(*told) for claim_id, *told in work.session.execute(query)}
+    booked = _booked(work, breaks)
+    return {item.id: Proofs(claimed.get(item.claim_id), booked.get(item.payment_id)) for item in breaks}
+
+
 def open_breaks(work: Work) -> list[OpenBreaks]:
     """What is open, by kind and by whose turn it is; the kind of which there is most comes first."""
     rows = work.session.execute(
@@ -98,6 +119,31 @@ def open_breaks(work: Work) -> list[OpenBreaks]:
 def list_matches(work: Work, after: UUID | None = None, limit: int = 50) -> list[Match]:
     query = select(Match).where(tenancy.own(work, Match))
     return list(work.session.scalars(pages.newest(query, Match.id, after, limit)))
+
+
+def _booked(work: Work, breaks: list[Break]) -> dict[UUID, Proof]:
+    """By payment. The ledger is the lender's; an agency is told the days of the payments in its breaks, an auditor none."""
+    if work.actor.side == LENDER:
+        return _ledger_proofs(work, breaks)
+    if work.actor.side != AGENCY:
+        return {}
+    found: dict[UUID, Proof] = {}
+    for of_lender in {item.lender_id: item for item in breaks if item.payment_id}.values():
+        its = [item for item in breaks if item.lender_id == of_lender.lender_id]
+        with work.as_lender(of_lender):
+            told = _ledger_proofs(work, its)
+        found |= {payment_id: proof._replace(reference=None) for payment_id, proof in told.items()}
+    return found
+
+
+def _ledger_proofs(work: Work, breaks: list[Break]) -> dict[UUID, Proof]:
+    payment_ids = {item.payment_id for item in breaks if item.payment_id}
+    lender_ids = {item.lender_id for item in breaks}
+    query = select(LedgerPayment.id, LedgerPayment.effective_on, LedgerPayment.reference).where(
+        or_(*(tenancy.of_lender(lender_id, LedgerPayment) for lender_id in lender_ids), false()),
+        LedgerPayment.id.in_(payment_ids),
+    )
+    return {payment_id: Proof(*told) for payment_id, *told in work.session.execute(query)}
 
 
 def _open_cases(work: Work) -> Select[Any]:

@@ -157,6 +157,7 @@ def test_every_word_is_translated() -> None:
         chinese = read_po(file, locale="zh")
     said = {shown.label for shown in words.STATES.values()}
     said |= {text for table in words.TABLES.values() for text in table.values() if isinstance(text, str)}
+    said = {text for text in said if any(letter.isalpha() for letter in text)} - {"AWS KMS"}  # figures and a name
 
     missing = {text for text in said if not (found := chinese.get(text)) or not found.string or found.fuzzy}
 
