@@ -1,0 +1,97 @@
+"""Guards over the verbs: where one crosses into the lender's tenant, and where a sealed thing is opened."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from models.database import Database
+from models.work import AGENCY, Actor
+from tests.conftest import ROOT
+from tests.world import World
+
+# Each crossing is a decision: it acts in a lender's tenant for an agency that loaded its own row first.
+CROSSINGS = {
+    "activity_files._apply",
+    "activity_files._find_places",
+    "claims.record",
+    "contacts.record",
+    "offers.accept",
+    "offers.decline",
+    "placements.acknowledge",
+    "promises.record",
+    "reconciliations._booked",
+    "releases.authorise",
+}
+# The one door to opening what is sealed.
+OPENINGS = {"open_cell": {"sealed_cells.open"}, "open_note": {"sealed_cells.open"}}
+
+
+def calls(name: str) -> Iterator[str]:
+    """`module.function` of every call of `name` in the verbs, the portal and the jobs."""
+    for folder in ("models/services", "portal", "jobs"):
+        for path in (ROOT / folder).rglob("*.py"):
+            yield from (f"{path.stem}.{function}" for function in callers(path, name))
+
+
+def callers(path: Path, name: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Call) and name in (
+                    getattr(inner.func, "attr", ""),
+                    getattr(inner.func, "id", ""),
+                ):
+                    yield node.name
+
+
+def test_the_crossings_into_a_lenders_tenant_are_these() -> None:
+    assert set(calls("as_lender")) == CROSSINGS
+
+
+@pytest.mark.parametrize("name", OPENINGS)
+def test_sealed_things_are_opened_through_one_door(name: str) -> None:
+    assert set(calls(name)) == OPENINGS[name]
+
+
+def test_no_verb_commits_or_reads_the_system_clock() -> None:
+    for path in (ROOT / "models" / "services").glob("*.py"):
+        for word in (".commit()", "datetime.now(", "time.time(", "date.today(", "import flask", "from flask"):
+            assert word not in path.read_text(), (path.name, word)
+
+
+def test_a_crossing_is_for_the_agency_that_the_row_names(world: World, database: Database) -> None:
+    lender, agency, other = world.lender(), world.agency(), world.agency()
+    placement = world.placement(lender, agency)
+    with database.work(other.actor) as work, pytest.raises(AssertionError), work.as_lender(placement):
+        raise NotImplementedError("never inside")
+
+
+def test_after_a_crossing_the_agency_is_back_in_its_own_context(world: World, database: Database) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency)
+    with database.work(agency.actor) as work:
+        with work.as_lender(placement):
+            assert context(work.session) == (str(lender.organisation.id), "lender")
+        assert context(work.session) == (str(agency.organisation.id), AGENCY)
+
+
+def test_after_its_transaction_a_connection_is_nobodys(world: World, database: Database) -> None:
+    lender = world.lender()
+    with database.work(Actor(side="lender", org_id=lender.organisation.id)) as work:
+        connection = work.session.connection()
+        pid = connection.exec_driver_sql("select pg_backend_pid()").scalar()
+    with database.engine.connect() as raw:
+        assert raw.exec_driver_sql("select pg_backend_pid()").scalar() == pid
+        assert raw.exec_driver_sql("select current_user, current_setting('app.org_id', true)").one() == (
+            "consign_login",
+            "",
+        )
+
+
+def context(session) -> tuple[str, str]:  # type: ignore[no-untyped-def]
+    row = (
+        session.connection().exec_driver_sql("select current_setting('app.org_id'), current_setting('app.side')").one()
+    )
+    return tuple(row)
