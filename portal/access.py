@@ -37,6 +37,7 @@ EVERYONE = (*ANY_LENDER, *ANY_AGENCY, AUDIT, OPERATE)
 # permission -> (the scope a program's token needs, who may).
 PERMISSIONS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "self.read": ("read", EVERYONE),
+    "self.password": ("person", EVERYONE),
     "tokens.manage": ("person", EVERYONE),
     "organisations.create": ("directory", (OPERATE,)),
     "organisations.read": ("directory", (OPERATE,)),

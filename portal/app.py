@@ -8,8 +8,6 @@ from typing import Any
 from flask import Flask, Response, g, request
 from flask_babel import Babel, get_locale
 from flask_bootstrap import Bootstrap5
-from flask_smorest import Api
-from marshmallow import Schema
 
 from crypto.custody import PLATFORM, LocalKeyring
 from crypto.vault import Vault
@@ -19,6 +17,7 @@ from models.database import Database
 from models.settings import Settings
 from portal import access, errors, formats
 from portal.api import BLUEPRINTS as API
+from portal.description import ProblemApi
 from portal.requests import refuse_malformed
 from portal.web import BLUEPRINTS as PAGES
 from portal.web.frame import frame
@@ -30,15 +29,6 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-
-
-class ProblemApi(Api):
-    """flask-smorest with our problem details in place of its own error body."""
-
-    ERROR_SCHEMA = Schema.from_dict({}, name="Problem")
-
-    def _register_error_handlers(self) -> None:
-        """portal/errors.py answers for every refusal."""
 
 
 def create_app(settings: Settings, database: Database | None = None) -> Flask:
@@ -102,12 +92,14 @@ def open_vault(settings: Settings) -> Vault:
 
 
 def chosen_language() -> str:
-    """The cookie's choice, else the account's, else the browser's."""
+    """The cookie's choice, else the account's, else the browser's; a program that asks for none reads English."""
     chosen = request.cookies.get("language")
     if chosen in LANGUAGES:
         return str(chosen)
+    if request.path.startswith("/api/"):
+        return request.accept_languages.best_match(LANGUAGES, "en") or "en"
     known = g.get("known")
-    if known and not request.path.startswith("/api/"):
+    if known:
         return str(known.member.locale)
     return request.accept_languages.best_match(LANGUAGES, "zh") or "zh"
 

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from models import errors
 from portal.messages import message
+from portal.requests import nearest_page
 
 log = logging.getLogger("consign.portal")
 
@@ -72,6 +73,9 @@ def http_refused(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or 500)
     if status in {HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.FOUND, HTTPStatus.PERMANENT_REDIRECT}:
         return error.get_response()  # type: ignore[return-value]
+    if status == HTTPStatus.METHOD_NOT_ALLOWED and request.method == "GET" and not wants_problem():
+        # Where a refused form was shown again, a reload or a link asks for the form's target.
+        return redirect(nearest_page(), HTTPStatus.SEE_OTHER)  # type: ignore[return-value]
     data: dict[str, Any] = getattr(error, "data", None) or {}
     return problem(status, HTTP_CODES.get(status, "refused"), field_errors(data.get("messages", {})), {})
 
@@ -150,13 +154,14 @@ def field_errors(messages: Any, path: str = "") -> list[errors.RowError]:
     if isinstance(messages, dict):
         found = []
         for name, inner in messages.items():
-            step = "" if name in {"json", "query", "form", "_schema"} else safe_name(str(name))
+            step = "" if name in {"json", "query", "form", "_schema"} else _step(name)
             found += field_errors(inner, ".".join(part for part in (path, step) if part))
         return found
     texts = messages if isinstance(messages, list) else [messages]
-    return [errors.RowError(0, path or "*", SHAPE_CODES.get(str(text).rstrip("."), "wrong_shape")) for text in texts]
+    return [errors.RowError(0, path or "*", shape_code(str(text))) for text in texts]
 
 
+# How a text begins -> its code; some go on with the bounds.
 SHAPE_CODES = {
     "Missing data for required field": "required_missing",
     "Field may not be null": "required_missing",
@@ -166,9 +171,23 @@ SHAPE_CODES = {
     "Not a valid datetime": "impossible_date",
     "Not a valid integer": "not_a_number",
     "Not a valid number": "not_a_number",
-    "Not a valid string": "wrong_shape",
-    "Invalid input type": "wrong_shape",
+    "Not a valid email address": "invalid_email",
+    "Must be one of": "unknown_value",
+    "Must be greater than": "out_of_range",
+    "Must be less than": "out_of_range",
+    "Shorter than minimum length": "too_short",
+    "Longer than maximum length": "too_long",
+    "The two differ": "passwords_differ",
 }
+
+
+def shape_code(text: str) -> str:
+    return next((code for start, code in SHAPE_CODES.items() if text.startswith(start)), "wrong_shape")
+
+
+def _step(name: str | int) -> str:
+    """A field's name, or the position in a list."""
+    return str(name) if isinstance(name, int) else safe_name(name)
 
 
 def safe_name(name: str) -> str:

@@ -28,24 +28,25 @@ MAGNITUDES = {
     "en": ((Decimal(10) ** 9, "B"), (Decimal(10) ** 6, "M"), (Decimal(10) ** 3, "K"), (Decimal(1), "")),
 }
 
-Unit = Literal["year", "month", "week", "day", "hour", "minute"]
+Unit = Literal["year", "month", "day", "hour", "minute"]
 
 
 class Span(NamedTuple):
-    """A unit of elapsed time and its length in seconds."""
+    """A unit of elapsed time, its length in seconds, and how many seconds must lie between before it is used."""
 
     unit: Unit
     seconds: int
+    least: int
 
 
 SPANS = (
-    Span("year", 365 * 86400),
-    Span("month", 30 * 86400),
-    Span("week", 7 * 86400),
-    Span("day", 86400),
-    Span("hour", 3600),
-    Span("minute", 60),
+    Span("year", 365 * 86400, 365 * 86400),
+    Span("month", 30 * 86400, 91 * 86400),  # terms of up to 90 days are counted in days
+    Span("day", 86400, 86400),
+    Span("hour", 3600, 3600),
+    Span("minute", 60, 60),
 )
+ALONE = 10**9  # a threshold no larger unit reaches: the unit we chose is the one that is written
 JUST_NOW = {"zh": "刚刚", "en": "just now"}
 
 
@@ -130,11 +131,13 @@ def ago(at: datetime, now: datetime, language: str = "en") -> str:
     """How far `at` lies from `now`, in whole units never rounded up: `5 minutes ago`, `in 2 days`, `2天后`."""
     away = at - now
     seconds = int(abs(away.total_seconds()))
-    for unit, length in SPANS:
-        if seconds >= length:
+    for unit, length, least in SPANS:
+        if seconds >= least:
             whole = timedelta(seconds=seconds // length * length)
             signed = whole if away > timedelta(0) else -whole
-            return format_timedelta(signed, granularity=unit, threshold=1, add_direction=True, locale=_family(language))
+            return format_timedelta(
+                signed, granularity=unit, threshold=ALONE, add_direction=True, locale=_family(language)
+            )
     return JUST_NOW[_family(language)]
 
 

@@ -13,6 +13,8 @@ MESSAGES = {
     "sign_in_failed": lazy_gettext("Organisation code, e-mail or password is wrong, or the account is resting."),
     "session_ended": lazy_gettext("Your session has ended. Please sign in again."),
     "token_invalid": lazy_gettext("This token is unknown, revoked or expired."),
+    "password_wrong": lazy_gettext("This is not your password, or the account is resting after too many tries."),
+    "passwords_differ": lazy_gettext("The two differ. Type the new password twice."),
     "scope_missing": lazy_gettext("This token was not given the scope it needs."),
     "csrf_token_wrong": lazy_gettext("This form is out of date. Reload the page and try again."),
     "invalid": lazy_gettext("Some of the input is wrong. Nothing was changed."),

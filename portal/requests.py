@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import IO, TypeVar
 from uuid import UUID
 
-from flask import request
+from flask import current_app, request
 from werkzeug.exceptions import BadRequest, ClientDisconnected
 
 from models.services import idempotency
@@ -51,6 +51,15 @@ def once(work: Work, act: Callable[[], Made], again: Callable[[UUID], Made]) -> 
 
 def _form_bytes() -> bytes:
     return repr(sorted(request.form.items(multi=True))).encode()
+
+
+def nearest_page() -> str:
+    """The path asked for if it can be looked at, else the nearest above it that can: a form's page, not its target."""
+    adapter = current_app.create_url_adapter(request)
+    path = request.path
+    while path and not (adapter and adapter.test(path, method="GET")):
+        path = path.rpartition("/")[0]
+    return path or "/"
 
 
 def uploaded() -> Iterator[bytes]:

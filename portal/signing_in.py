@@ -1,13 +1,14 @@
-"""From a password to a session or a token: each attempt is counted in a Work of its own."""
+"""From a password to a session, a token or another password: each attempt is counted in a Work of its own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+from models.errors import Invalid, RowError, Unauthenticated
 from models.services import members, organisations
 from models.work import Work
-from portal.access import database, door
+from portal.access import database, door, own_work, require_known
 from portal.schemas.base import with_facts
 from portal.schemas.directory import TokenView
 
@@ -28,6 +29,21 @@ def token_for(
         member = members.prove(work, email, password)
         made = members.create_token(work, member.id, name, scopes, days, tenant_id=lender_id)
     return with_facts(TokenView, made.row, token=made.secret)
+
+
+def change_password(old: str, new: str) -> None:
+    """The password of whoever is signed in; their session here goes on, every other one of theirs ends.
+
+    A guess at the old one counts as a failed sign-in does, so a borrowed session guesses no longer than a stranger.
+    """
+    known = require_known()
+    try:
+        with own_work() as work:
+            members.count_attempt(work, known.member.email)
+        with own_work() as work:
+            members.change_password(work, known.member.id, old, new, keep=known.row.id)
+    except Unauthenticated:
+        raise Invalid(errors=[RowError(0, "old_password", "password_wrong")]) from None
 
 
 @contextmanager

@@ -238,14 +238,28 @@ DECLINE_REASONS = {
 
 FEED_KINDS = {"payments": N_("Payments"), "balances": N_("Balances and statuses")}
 
-# What a break asks of whose turn it is.
+# What is known of a break and what would clear it, as each side may bring it about.
+BREAK_STEPS_AGENCY = {
+    "missing_here": N_(
+        "Not in the lender's ledger yet. A payment there that matches your claim clears it at the next run."
+    ),
+    "missing_there": N_("In the ledger, and nobody has claimed it. Your claim of it clears it at the next run."),
+    "amount": N_("Your claim and the ledger name different amounts. A claim or a payment that matches clears it."),
+    "date": N_("Your claim and the ledger name days too far apart. A claim or a payment that matches clears it."),
+    "currency": N_("Your claim and the ledger name different currencies. A payment in the claimed one clears it."),
+    "duplicate": N_("This money has another claim of the same kind already. A second payment that matches clears it."),
+}
 BREAK_STEPS = {
-    "missing_here": N_("Send the proof of payment, or take the claim back"),
-    "missing_there": N_("Claim the payment, or say that it is not yours"),
-    "amount": N_("Compare the amounts with the receipt"),
-    "date": N_("Compare the days with the receipt"),
-    "currency": N_("Correct the currency in the ledger"),
-    "duplicate": N_("Take one of the claims back"),
+    "missing_here": N_(
+        "The agency claims it; the ledger does not have it. A payment that matches clears it at the next run."
+    ),
+    "missing_there": N_("The ledger has it; no agency has claimed it. A claim that matches clears it at the next run."),
+    "amount": N_("Claim and ledger name different amounts. A claim or a payment that matches clears it."),
+    "date": N_("Claim and ledger name days too far apart. A claim or a payment that matches clears it."),
+    "currency": N_("Claim and ledger name different currencies. A payment in the claimed one clears it."),
+    "duplicate": N_(
+        "The agency claims money that is matched to an earlier claim. A second payment that matches clears it."
+    ),
 }
 BREAK_CAUSES = {
     "matched_later": N_("A payment came in that matches"),
@@ -405,6 +419,7 @@ AUDITED = {
     "organisation.create": N_("Organisation brought in"),
     "member.create": N_("Person added"),
     "member.sign_in": N_("Signed in"),
+    "member.password": N_("Password changed"),
     "token.create": N_("Token made"),
     "token.revoke": N_("Token revoked"),
     "mandate.grant": N_("Mandate granted"),
@@ -501,6 +516,7 @@ TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "decline_reason": DECLINE_REASONS,
     "feed_kind": FEED_KINDS,
     "break_step": BREAK_STEPS,
+    "break_step_agency": BREAK_STEPS_AGENCY,
     "break_cause": BREAK_CAUSES,
     "component": COMPONENTS,
     "attribution": ATTRIBUTIONS,

@@ -9,6 +9,7 @@ from flask_smorest import Blueprint
 from models.errors import NotFound
 from models.services import logs
 from portal.access import permit, tenant_work
+from portal.description import TEXT
 from portal.downloads import text_download
 from portal.log_download import log_download
 from portal.schemas import conduct as s
@@ -18,7 +19,7 @@ blueprint = Blueprint("audit-api", __name__, description="The audit log")
 
 @blueprint.get("/audit-log")
 @permit("audit.export")
-@blueprint.response(200, content_type="application/jsonl")
+@blueprint.response(200, TEXT, content_type="application/jsonl")
 def download_log() -> Response:
     """The whole log as one file, for `python -m crypto verify-log FILE --key …`. That it was taken is logged first."""
     return log_download()
@@ -26,7 +27,7 @@ def download_log() -> Response:
 
 @blueprint.get("/audit-log/checkpoint")
 @permit("audit.read")
-@blueprint.response(200, content_type="text/plain")
+@blueprint.response(200, TEXT, content_type="text/plain")
 def read_checkpoint() -> Response:
     """The last signed checkpoint: origin, size and root as a C2SP signed note."""
     with tenant_work() as work:

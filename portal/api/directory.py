@@ -9,6 +9,7 @@ from models.business_day import day_of
 from models.member import Member
 from models.services import agreements, mandates, members, organisations
 from portal.access import open_work, own_work, permit, public, require_known
+from portal.description import ONCE
 from portal.requests import once
 from portal.schemas import directory as s
 from portal.schemas.base import with_facts
@@ -44,6 +45,7 @@ def create_organisation(given: dict[str, Any]) -> Any:
 @permit("organisations.read")
 @blueprint.response(200, s.OrganisationView(many=True))
 def list_organisations() -> Any:
+    """Every organisation that was brought in."""
     with open_work() as work:
         return organisations.list_all(work)
 
@@ -73,6 +75,7 @@ def create_member(given: dict[str, Any]) -> Member:
 @permit("members.manage")
 @blueprint.response(200, s.MemberView(many=True))
 def list_members() -> list[Member]:
+    """The colleagues of one's own organisation."""
     with open_work() as work:
         return members.list_own(work)
 
@@ -91,6 +94,7 @@ def sign_in(given: dict[str, Any]) -> Any:
 @blueprint.arguments(s.TokenRequest)
 @blueprint.response(201, s.NewTokenView)
 def create_token(given: dict[str, Any]) -> Any:
+    """A token for a program of one's own, shown in this answer only."""
     lender_id = given.pop("lender_id")
     with own_work() as work:
         if lender_id is not None:
@@ -103,6 +107,7 @@ def create_token(given: dict[str, Any]) -> Any:
 @permit("tokens.manage")
 @blueprint.response(200, s.TokenView(many=True))
 def list_tokens() -> Any:
+    """One's own tokens, the newest first, without their secrets."""
     with own_work() as work:
         return members.list_tokens(work, work.actor.member_id)
 
@@ -111,6 +116,7 @@ def list_tokens() -> Any:
 @permit("tokens.manage")
 @blueprint.response(204)
 def revoke_token(token_id: UUID) -> None:
+    """End a token of one's own: its next request is refused."""
     with own_work() as work:
         members.revoke_token(work, work.actor.member_id, token_id)
 
@@ -120,6 +126,7 @@ def revoke_token(token_id: UUID) -> None:
 @blueprint.arguments(s.MandateRequest)
 @blueprint.response(201, s.MandateView)
 def grant_mandate(given: dict[str, Any]) -> Any:
+    """Let an auditor read the lender's data between two days."""
     with open_work() as work:
         return mandates.grant(work, **given)
 
@@ -137,7 +144,9 @@ def list_mandates() -> Any:
 @permit("agreements.create")
 @blueprint.arguments(s.AgreementRequest)
 @blueprint.response(201, s.AgreementView)
+@blueprint.doc(**ONCE)
 def create_agreement(given: dict[str, Any]) -> Any:
+    """Agree terms with an agency, named by its organisation code."""
     code = given.pop("agency_code")
     with open_work() as work:
         return once(
@@ -151,6 +160,7 @@ def create_agreement(given: dict[str, Any]) -> Any:
 @permit("agreements.read")
 @blueprint.response(200, s.AgreementView(many=True))
 def list_agreements() -> Any:
+    """The agreements one's organisation is a party to."""
     with open_work() as work:
         return agreements.list_own(work)
 
@@ -159,5 +169,6 @@ def list_agreements() -> Any:
 @permit("agreements.read")
 @blueprint.response(200, s.AgreementView)
 def read_agreement(agreement_id: UUID) -> Any:
+    """One agreement and its terms."""
     with open_work() as work:
         return agreements.get(work, agreement_id)

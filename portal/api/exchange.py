@@ -7,6 +7,7 @@ from flask_smorest import Blueprint
 
 from models.services import assignments, offers, placements
 from portal.access import open_work, permit, tenant_work
+from portal.description import ONCE
 from portal.requests import once
 from portal.schemas import exchange as s
 from portal.schemas.base import PageQuery, page, page_of
@@ -18,6 +19,7 @@ blueprint = Blueprint("exchange-api", __name__, description="Offers, placements,
 @permit("offers.create")
 @blueprint.arguments(s.OfferRequest)
 @blueprint.response(201, s.OfferView)
+@blueprint.doc(**ONCE)
 def create_offer(given: dict[str, Any]) -> Any:
     """Offer a portfolio's free cases to the agency of an agreement."""
     with open_work() as work:
@@ -29,6 +31,7 @@ def create_offer(given: dict[str, Any]) -> Any:
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, page_of(s.OfferView))
 def list_offers(query: dict[str, Any]) -> Any:
+    """The offers one's organisation made or received, the newest first."""
     with open_work() as work:
         return page(offers.list_own(work, **query), query["limit"])
 
@@ -37,6 +40,7 @@ def list_offers(query: dict[str, Any]) -> Any:
 @permit("offers.read")
 @blueprint.response(200, s.OfferView)
 def read_offer(offer_id: UUID) -> Any:
+    """One offer with its strata."""
     with open_work() as work:
         return offers.get(work, offer_id)
 
@@ -44,6 +48,7 @@ def read_offer(offer_id: UUID) -> Any:
 @blueprint.post("/offers/<uuid:offer_id>/accept")
 @permit("offers.decide")
 @blueprint.response(201, s.PlacementView)
+@blueprint.doc(**ONCE)
 def accept_offer(offer_id: UUID) -> Any:
     """Accept: the placement starts with the agreement's terms frozen, and waits for its acknowledgement."""
     with open_work() as work:
@@ -55,6 +60,7 @@ def accept_offer(offer_id: UUID) -> Any:
 @blueprint.arguments(s.DeclineRequest)
 @blueprint.response(200, s.OfferView)
 def decline_offer(given: dict[str, Any], offer_id: UUID) -> Any:
+    """Decline an offer, with a reason."""
     with open_work() as work:
         return offers.decline(work, offer_id, given["reason"])
 
@@ -63,6 +69,7 @@ def decline_offer(given: dict[str, Any], offer_id: UUID) -> Any:
 @permit("offers.create")
 @blueprint.response(200, s.OfferView)
 def withdraw_offer(offer_id: UUID) -> Any:
+    """Take back an offer that has not been decided."""
     with open_work() as work:
         return offers.withdraw(work, offer_id)
 
@@ -72,6 +79,7 @@ def withdraw_offer(offer_id: UUID) -> Any:
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, page_of(s.PlacementView))
 def list_placements(query: dict[str, Any]) -> Any:
+    """The placements one's organisation is a party to, the newest first."""
     with tenant_work() as work:
         return page(placements.list_own(work, **query), query["limit"])
 
@@ -80,6 +88,7 @@ def list_placements(query: dict[str, Any]) -> Any:
 @permit("placements.read")
 @blueprint.response(200, s.PlacementView)
 def read_placement(placement_id: UUID) -> Any:
+    """One placement with the terms frozen in it."""
     with tenant_work() as work:
         return placements.get(work, placement_id)
 
@@ -87,12 +96,13 @@ def read_placement(placement_id: UUID) -> Any:
 @blueprint.get("/placements/<uuid:placement_id>/cases")
 @permit("placements.read")
 @blueprint.arguments(PageQuery, location="query")
-@blueprint.response(200)
+@blueprint.response(200, page_of(s.PlacedCaseView))
 def list_placement_cases(query: dict[str, Any], placement_id: UUID) -> Any:
+    """The cases of a placement, with those that have ended."""
     with tenant_work() as work:
         found = placements.list_cases(work, placement_id, **query)
     last = found[-1].case.id if len(found) == query["limit"] else None
-    return {"items": s.PlacedCaseView(many=True).dump(found), "next_after": last}
+    return {"items": found, "next_after": last}
 
 
 @blueprint.post("/placements/<uuid:placement_id>/acknowledge")
@@ -119,6 +129,7 @@ def recall_placement(given: dict[str, Any], placement_id: UUID) -> Any:
 @permit("cases.assign")
 @blueprint.response(200, s.CollectorView(many=True))
 def list_collectors() -> Any:
+    """The agency's collectors and how many cases each works."""
     with open_work() as work:
         return assignments.collectors(work)
 

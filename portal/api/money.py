@@ -8,6 +8,7 @@ from flask_smorest import Blueprint
 
 from models.services import reconciliations, statements
 from portal.access import permit, tenant_work
+from portal.description import TEXT
 from portal.downloads import text_download
 from portal.schemas import ledger as s
 from portal.schemas.base import PageQuery, page, page_of
@@ -30,6 +31,7 @@ def list_breaks(query: dict[str, Any]) -> Any:
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, page_of(s.MatchView))
 def list_matches(query: dict[str, Any]) -> Any:
+    """Claims that found their payment in the ledger."""
     with tenant_work() as work:
         return page(reconciliations.list_matches(work, **query), query["limit"])
 
@@ -59,7 +61,7 @@ def read_statement(query: dict[str, Any], agreement_id: UUID, period: str) -> An
 
 @blueprint.get("/statements/<uuid:agreement_id>/<period>.csv")
 @permit("statements.read")
-@blueprint.response(200, content_type="text/csv")
+@blueprint.response(200, TEXT, content_type="text/csv")
 def download_statement(agreement_id: UUID, period: str) -> Response:
     """The statement as the file that `python -m models.commission verify` recomputes to the cent."""
     with tenant_work() as work:

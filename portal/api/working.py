@@ -6,9 +6,11 @@ from uuid import UUID
 from flask import request
 from flask_smorest import Blueprint
 
+from models.activity_file import CLAIM_COLUMNS, contact_columns
 from models.services import activity_files, cases, claims, contacts, promises, releases
 from models.work import AGENCY
 from portal.access import open_work, permit, tenant_work
+from portal.description import CSV, ONCE, XLSX, either, file_body
 from portal.releasing import release
 from portal.requests import once, uploaded
 from portal.schemas import working as s
@@ -16,25 +18,23 @@ from portal.schemas.base import PageQuery, page, page_of
 
 blueprint = Blueprint("working-api", __name__, description="Cases, releases, contacts, promises, claims")
 
-FILE_NAMES = {
-    "text/csv": "activity.csv",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "activity.xlsx",
-}
+FILE_NAMES = {CSV: "activity.csv", XLSX: "activity.xlsx"}
 
 
 @blueprint.get("/cases")
 @permit("cases.read")
 @blueprint.arguments(s.CaseQuery, location="query")
 @blueprint.response(200)
-def list_cases(query: dict[str, Any]) -> dict[str, Any]:
+@blueprint.doc(**either(s.WorklistPage, s.CaseLinePage))
+def list_cases(query: dict[str, Any]) -> Any:
     """An agency's worklist, most urgent first; a lender's cases (for its auditor too), newest first."""
     with tenant_work() as work:
         if work.actor.side == AGENCY:
             found = cases.worklist(work, s.worklist_filter(query), query["after"], query["limit"])
-            return {"items": s.WorklistItemView(many=True).dump(found.items), "next_after": found.after}
+            return s.WorklistPage().dump({"items": found.items, "next_after": found.after})
         lines = cases.list_own(work, s.case_filter(query), s.case_cursor(query["after"]), query["limit"])
         last = lines[-1].case.id if len(lines) == query["limit"] else None
-        return {"items": s.CaseLineView(many=True).dump(lines), "next_after": last}
+        return s.CaseLinePage().dump({"items": lines, "next_after": last})
 
 
 @blueprint.post("/cases/find")
@@ -51,6 +51,7 @@ def find_cases(given: dict[str, Any]) -> Any:
 @permit("cases.read")
 @blueprint.response(200, s.CaseDetailView)
 def read_case(case_id: UUID) -> Any:
+    """One case: figures, masks, placement, and what may be done now."""
     with tenant_work() as work:
         return cases.get(work, case_id)
 
@@ -87,6 +88,7 @@ def list_case_releases(case_id: UUID) -> Any:
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, page_of(s.ReleaseView))
 def list_releases(query: dict[str, Any]) -> Any:
+    """What was opened in one's organisation's reach, the newest first."""
     with tenant_work() as work:
         return page(releases.list_own(work, **query), query["limit"])
 
@@ -95,6 +97,7 @@ def list_releases(query: dict[str, Any]) -> Any:
 @permit("contacts.record")
 @blueprint.arguments(s.ContactRequest)
 @blueprint.response(201, s.ContactView)
+@blueprint.doc(**ONCE)
 def record_contact(given: dict[str, Any], case_id: UUID) -> Any:
     """Report one contact; its note is sealed."""
     report = contacts.ContactReport(**given)
@@ -106,6 +109,7 @@ def record_contact(given: dict[str, Any], case_id: UUID) -> Any:
 @permit("promises.record")
 @blueprint.arguments(s.PromiseRequest)
 @blueprint.response(201, s.PromiseView)
+@blueprint.doc(**ONCE)
 def record_promise(given: dict[str, Any], case_id: UUID) -> Any:
     """Report a promise to pay; whether it was kept is for the lender's ledger to say."""
     report = promises.PromiseReport(**given)
@@ -117,6 +121,7 @@ def record_promise(given: dict[str, Any], case_id: UUID) -> Any:
 @permit("claims.record")
 @blueprint.arguments(s.ClaimRequest)
 @blueprint.response(201, s.ClaimView)
+@blueprint.doc(**ONCE)
 def record_claim(given: dict[str, Any], case_id: UUID) -> Any:
     """Report a payment; it is a claim until the lender's ledger says so too."""
     report = claims.ClaimReport(**given)
@@ -128,6 +133,7 @@ def record_claim(given: dict[str, Any], case_id: UUID) -> Any:
 @permit("activity.upload")
 @blueprint.arguments(s.ActivityFileQuery, location="query")
 @blueprint.response(200, s.FileOutcomeView)
+@blueprint.doc(**file_body(contact_columns()))
 def record_contacts(query: dict[str, Any]) -> Any:
     """A file of contacts as the raw body, CSV or XLSX. Good rows are taken, bad ones named; again, all are repeats."""
     with open_work() as work:
@@ -138,8 +144,9 @@ def record_contacts(query: dict[str, Any]) -> Any:
 @permit("activity.upload")
 @blueprint.arguments(s.ActivityFileQuery, location="query")
 @blueprint.response(200, s.FileOutcomeView)
+@blueprint.doc(**file_body(CLAIM_COLUMNS))
 def record_claims(query: dict[str, Any]) -> Any:
-    """A file of payment claims, in the same way."""
+    """A file of payment claims as the raw body, CSV or XLSX, taken in the same way."""
     with open_work() as work:
         return activity_files.record_claims(work, uploaded(), file_name(query))
 

@@ -4,7 +4,7 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
-from marshmallow import Schema, fields, validate
+from marshmallow import INCLUDE, Schema, fields, validate
 
 MONEY_PATTERN = r"^-?[0-9]{1,16}(\.[0-9]{1,2})?$"
 # No ledger and no job looks further back; and days before the year 1 are beyond any calendar of ours.
@@ -43,6 +43,28 @@ class Rate(fields.String):
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         text = super().deserialize(value, *args, **kwargs)
         return Decimal(text) if isinstance(text, str) else text
+
+
+class ProblemError(Schema):
+    """One fault: row 1 is the first data row, 0 the request or file as a whole; never the value."""
+
+    row = fields.Integer(required=True)
+    field = fields.String(required=True)
+    code = fields.String(required=True)
+    title = fields.String(required=True)
+
+
+class Problem(Schema):
+    """RFC 9457 problem details, as portal/errors.py writes them; facts of one code stand beside these members."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    type = fields.String(required=True, metadata={"example": "urn:consign:problem:not_found"})
+    title = fields.String(required=True, metadata={"description": "For people, in the language asked for."})
+    status = fields.Integer(required=True)
+    code = fields.String(required=True, metadata={"description": "Stable; what a program decides by."})
+    errors = fields.List(fields.Nested(ProblemError))
 
 
 class PageQuery(Schema):

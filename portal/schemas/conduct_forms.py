@@ -1,9 +1,9 @@
 """The forms of conduct, jobs, organisations and one's own account: the API's shapes, as people type them."""
 
-from marshmallow import fields, validate
+from marshmallow import ValidationError, fields, validate, validates_schema
 
 from models.services.breaches import BreachFilter
-from models.services.members import SCOPES
+from models.services.members import PASSWORD_LENGTH_MIN, SCOPES
 from portal.schemas.conduct import BreachQuery, JobRunRequest
 from portal.schemas.directory import OrganisationRequest, Text
 from portal.schemas.forms import Form, ListQuery
@@ -48,6 +48,21 @@ class TokenForm(Form):
     name = fields.String(required=True, validate=Text)
     scopes = fields.List(fields.String(validate=validate.OneOf(SCOPES)), required=True, validate=validate.Length(1))
     days = fields.Integer(required=True)
+
+
+class PasswordForm(Form):
+    """The new one twice: nobody sees what they type, and nobody else can tell them what it was."""
+
+    old_password = fields.String(required=True, validate=validate.Length(max=200))
+    new_password = fields.String(
+        required=True, validate=validate.And(validate.Length(PASSWORD_LENGTH_MIN), validate.Length(max=200))
+    )
+    new_again = fields.String(required=True)
+
+    @validates_schema
+    def refuse_different(self, given: dict[str, str], **_: object) -> None:
+        if given["new_password"] != given["new_again"]:
+            raise ValidationError("The two differ.", "new_again")
 
 
 class LocaleForm(Form):

@@ -4,10 +4,12 @@ from marshmallow import Schema, fields, validate
 
 from models.money import CURRENCIES
 from models.organisation import KINDS
+from models.services.members import SCOPES
 from portal.schemas.base import Line, Rate
 
 Text = validate.And(validate.Length(1, 200), Line)
 Number = validate.And(validate.Length(1, 60), Line)
+Scope = fields.String(validate=validate.OneOf(SCOPES))
 
 
 class OrganisationRequest(Schema):
@@ -50,7 +52,7 @@ class SelfView(Schema):
 
 class TokenRequest(Schema):
     name = fields.String(required=True, validate=Text)
-    scopes = fields.List(fields.String(), required=True)
+    scopes = fields.List(Scope, required=True)
     days = fields.Integer(required=True)
     lender_id = fields.UUID(load_default=None, metadata={"description": "For an auditor: whose mandate."})
 
@@ -62,7 +64,7 @@ class SignInRequest(Schema):
     email = fields.String(required=True, validate=Text)
     password = fields.String(required=True, validate=Text)
     name = fields.String(required=True, validate=Text)
-    scopes = fields.List(fields.String(), required=True)
+    scopes = fields.List(Scope, required=True)
     days = fields.Integer(load_default=1)
     lender_id = fields.UUID(load_default=None)
 

@@ -37,6 +37,30 @@ class RowErrorView(Schema):
     code = fields.String()
 
 
+class StratumView(Schema):
+    values = fields.List(fields.String(), metadata={"description": "None for the rest of an unordered dimension."})
+    case_count = fields.Integer()
+    borrower_count = fields.Integer()
+    balance = fields.String()
+
+
+class CurrencyStrataView(Schema):
+    currency = fields.String()
+    case_count = fields.Integer()
+    borrower_count = fields.Integer()
+    balance = fields.String()
+    dimensions = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.Nested(StratumView)),
+        metadata={"description": "bucket, balance_band, age_band, product, province (GB/T 2260)."},
+    )
+
+
+class StrataView(Schema):
+    k = fields.Integer(metadata={"description": "No stratum holds fewer borrowers."})
+    currencies = fields.List(fields.Nested(CurrencyStrataView))
+
+
 class OfferRequest(Schema):
     portfolio_id = fields.UUID(required=True)
     agreement_id = fields.UUID(required=True)
@@ -56,7 +80,7 @@ class OfferView(Schema):
     case_count = fields.Integer()
     borrower_count = fields.Integer()
     balance = Money()
-    strata = fields.Dict()
+    strata = fields.Nested(StrataView)
     decline_reason = fields.String(allow_none=True)
     created_at = fields.AwareDateTime()
     expires_at = fields.AwareDateTime()

@@ -11,7 +11,7 @@ from models.placement import RECALL_REASONS
 from portal.schemas.base import Rate
 from portal.schemas.directory import AgreementRequest, MandateRequest, MemberRequest
 from portal.schemas.exchange import AcknowledgeRequest
-from portal.schemas.forms import Form, ListQuery
+from portal.schemas.forms import Form, ListQuery, TypedInteger, TypedMoney
 
 
 class Percent(Rate):
@@ -42,7 +42,7 @@ class ColleagueForm(Form, MemberRequest):
 class OfferForm(Form):
     agreement_id = fields.UUID(required=True)
     buckets = fields.List(fields.String(validate=validate.OneOf(BUCKETS)), load_default=None)
-    case_limit = fields.Integer(load_default=None, validate=validate.Range(1, 10_000_000))
+    case_limit = TypedInteger(load_default=None, validate=validate.Range(1, 10_000_000))
     respond_hours = fields.Integer(load_default=72, validate=validate.Range(1, 24 * 60))
 
 
@@ -51,7 +51,8 @@ class DeclineForm(Form):
 
 
 class AcknowledgeForm(Form, AcknowledgeRequest):
-    pass
+    case_count = TypedInteger(required=True)
+    balance = TypedMoney(required=True)
 
 
 class RecallForm(Form):

@@ -1,5 +1,6 @@
 """The shape of what pages send."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, vali
 
 from models.errors import Invalid
 from portal.errors import field_errors
+from portal.schemas.base import Money
 
 
 class Form(Schema):
@@ -18,6 +20,29 @@ class Form(Schema):
     @pre_load
     def drop_blank(self, given: Mapping[str, Any], **_: Any) -> dict[str, Any]:
         return {name: value for name, value in given.items() if value != ""}
+
+
+GROUPED = re.compile(r"-?\d{1,3}([,，]\d{3})+(\.\d*)?")
+
+
+def ungrouped(given: Any) -> Any:
+    """`1,284,600.00` without its thousands separators; `1,5`, which could be meant otherwise, stays as it is."""
+    text = given.strip() if isinstance(given, str) else given
+    return re.sub("[,，]", "", text) if isinstance(text, str) and GROUPED.fullmatch(text) else text
+
+
+class TypedMoney(Money):
+    """An amount as people type it."""
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().deserialize(ungrouped(value), *args, **kwargs)
+
+
+class TypedInteger(fields.Integer):
+    """A count as people type it."""
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().deserialize(ungrouped(value), *args, **kwargs)
 
 
 def require(form: Schema, given: Mapping[str, Any]) -> dict[str, Any]:

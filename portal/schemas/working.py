@@ -16,8 +16,8 @@ from models.portfolio import FIELD_CLASSES
 from models.release import REASONS
 from models.services.cases import CaseFilter, WorklistFilter
 from portal.messages import message
-from portal.schemas.base import Money
-from portal.schemas.forms import Form
+from portal.schemas.base import Money, page_of
+from portal.schemas.forms import Form, TypedMoney
 from portal.words import URGENCIES
 
 ANY = "any"
@@ -111,6 +111,16 @@ class WorklistItemView(FiguresView):
 class CaseLineView(FiguresView):
     placement_id = fields.UUID(allow_none=True)
     agency_name = fields.String(allow_none=True)
+
+
+class WorklistPage(Schema):
+    """A page of the worklist: its cursor has a shape of its own."""
+
+    items = fields.List(fields.Nested(WorklistItemView))
+    next_after = fields.String(allow_none=True)
+
+
+CaseLinePage = page_of(CaseLineView)
 
 
 class CaseDetailView(FiguresView):
@@ -302,8 +312,8 @@ class ContactForm(Form, ContactRequest):
 
 
 class PromiseForm(Form, PromiseRequest):
-    pass
+    amount = TypedMoney(required=True)
 
 
 class ClaimForm(Form, ClaimRequest):
-    pass
+    amount = TypedMoney(required=True)

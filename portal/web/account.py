@@ -1,4 +1,4 @@
-"""One's own account: who one is here, the language, and the tokens of one's programs."""
+"""One's own account: who one is here, the language, the password, and the tokens of one's programs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,9 +9,10 @@ from flask_babel import gettext as _
 
 from models.errors import Refusal
 from models.services import members
-from portal.access import own_work, permit, require_known
-from portal.schemas.conduct_forms import LocaleForm, TokenForm
+from portal.access import PERMISSIONS, own_work, permit, require_known
+from portal.schemas.conduct_forms import LocaleForm, PasswordForm, TokenForm
 from portal.schemas.forms import require
+from portal.signing_in import change_password
 from portal.web.door import LANGUAGE_COOKIE
 from portal.web.forms import MENDABLE, Answer, Page, show
 
@@ -34,6 +35,18 @@ def choose_language() -> Answer:
     response = redirect(url_for("account.index"))
     response.delete_cookie(LANGUAGE_COOKIE)
     return response
+
+
+@blueprint.post("/account/password")
+@permit("self.password")
+def choose_password() -> Answer:
+    try:
+        given = require(PasswordForm(), request.form)
+        change_password(given["old_password"], given["new_password"])
+    except MENDABLE as refusal:
+        return _page({"days": "90"}, refusal)
+    flash(_("Your password is changed. Wherever else you were signed in, you are signed out."), "good")
+    return redirect(url_for("account.index"))
 
 
 @blueprint.post("/account/tokens")
@@ -64,6 +77,9 @@ def _page(form: Mapping[str, Any], refusal: Refusal | None = None) -> Page:
     with own_work() as work:
         tokens = members.list_tokens(work, known.member.id)
         now = work.at
+    usable = {
+        scope for scope, roles in PERMISSIONS.values() if any((known.actor.side, r) in roles for r in known.actor.roles)
+    }
     return show(
         "account/index.html",
         form,
@@ -71,7 +87,8 @@ def _page(form: Mapping[str, Any], refusal: Refusal | None = None) -> Page:
         me=known.member,
         organisation=known.organisation,
         tokens=tokens,
-        scopes=members.SCOPES,
+        password_length_min=members.PASSWORD_LENGTH_MIN,
+        scopes=[scope for scope in members.SCOPES if scope in usable],
         chosen=request.form.getlist("scopes"),
         now=now,
     )

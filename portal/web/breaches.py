@@ -16,11 +16,11 @@ from models.contact import Contact
 from models.release import ReleaseRecord
 from models.services import agreements, audit, breaches, cases, conduct
 from models.services.breaches import BreachFilter, BreachView
+from models.services.conduct import FLAGGED, WITHDRAWN
 from models.work import AGENCY, Work
 from portal.access import permit, tenant_work
 from portal.downloads import csv_download, whole
 from portal.schemas.base import page
-from portal.schemas.conduct import STATES
 from portal.schemas.conduct_forms import BreachListForm
 from portal.schemas.forms import require
 from portal.timelines import CHANNEL_ICONS
@@ -29,6 +29,7 @@ from portal.words import label
 blueprint = Blueprint("breaches", __name__)
 
 LIST_ROWS, NEIGHBOUR_ROWS = 50, 4
+STATES = (FLAGGED, WITHDRAWN)  # nobody answers or decides a breach yet
 COLUMNS = "occurred_at rule article pack version party case_number subject severity state business_date"
 
 

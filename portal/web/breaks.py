@@ -23,6 +23,7 @@ def index() -> str:
     with tenant_work() as work:
         found = reconciliations.list_breaks(work, state, query["cursor"], LIST_ROWS, query["kind"])
         standing = reconciliations.open_breaks(work)
+        proofs = reconciliations.proofs(work, found)
         numbers = cases.references(work, (item.case_id for item in found))
         parties = {agreement.agency_id: agreement for agreement in agreements.list_own(work)}
         side, now = work.actor.side, work.at
@@ -30,6 +31,7 @@ def index() -> str:
         "breaks/index.html",
         list=page(found, LIST_ROWS),
         standing=standing,
+        proofs=proofs,
         numbers=numbers,
         parties=parties,
         kinds=KINDS,

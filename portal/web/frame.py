@@ -7,6 +7,7 @@ from flask_babel import lazy_gettext as _
 
 from models.work import AUDITOR
 from portal import access
+from portal.requests import nearest_page
 from portal.words import label
 
 
@@ -46,11 +47,13 @@ def frame() -> dict[str, Any]:
         "may": may,
         "home_url": url_for("overview.show"),
         "language_url": url_for("door.choose_language"),
+        "language_next": request.full_path if request.method == "GET" and request.query_string else nearest_page(),
     }
     if known:
         shown |= {
             "org_name": known.organisation.name,
             "org_code": known.organisation.code,
+            "org_custody": known.organisation.custody,
             "org_kind": known.actor.side,
             "member_name": known.member.name,
             "member_role": ", ".join(label(role, "role") for role in known.member.roles),

@@ -3,24 +3,26 @@
 from uuid import UUID
 
 from flask import Blueprint, Response, render_template, request
+from flask_babel import gettext
 
+from models.activity_file import PAID_TO
 from models.business_day import day_of
 from models.errors import NotFound
+from models.ledger_file import BALANCE_COLUMNS, PAYMENT_COLUMNS, STATUSES
 from models.services import audit, ledgers
 from models.services.ledgers import BALANCES, PAYMENTS
 from portal.access import open_work, permit
 from portal.downloads import csv_download, whole
+from portal.formats import state
 from portal.schemas.base import page
 from portal.schemas.forms import ListQuery, require
+from portal.words import label
 
 blueprint = Blueprint("ledger", __name__)
 
 LIST_ROWS = 50
 ERRORS_SHOWN = 50
-COLUMNS = {
-    PAYMENTS: "case_number, amount, currency, value_date, posting_date, reference, paid_to, reversal_of",
-    BALANCES: "case_number, balance, currency, status",
-}
+COLUMNS = {PAYMENTS: PAYMENT_COLUMNS, BALANCES: BALANCE_COLUMNS}
 
 
 @blueprint.get("/ledger")
@@ -46,6 +48,10 @@ def new(kind: str) -> str:
         "ledger/new.html",
         kind=kind,
         columns=COLUMNS[kind],
+        choices={
+            "paid_to": [(code, label(code, "paid_to")) for code in PAID_TO],
+            "status": [(code, gettext(state(code).label)) for code in STATUSES],
+        },
         form={"business_date": today.isoformat(), "sequence": sequence},
         latest=today,
     )

@@ -45,14 +45,14 @@ TASKS = {
         "breaches.index",
         "shield",
         "breaches.read",
-        lambda n: ngettext("%(num)s breach waits for an answer", "%(num)s breaches wait for an answer", n),
+        lambda n: ngettext("%(num)s breach stands flagged", "%(num)s breaches stand flagged", n),
         {"state": "flagged"},
     ),
     "breaks_ours": Task(
         "breaks.index",
         "warning",
         "breaks.read",
-        lambda n: ngettext("%(num)s break is ours to clear", "%(num)s breaks are ours to clear", n),
+        lambda n: ngettext("%(num)s break stands on our side", "%(num)s breaks stand on our side", n),
     ),
     "breaks_stalled": Task(
         "breaks.index",

@@ -159,6 +159,7 @@ def _placement(placement_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
     with tenant_work() as work:
         placement = placements.get(work, placement_id)
         figures = placements.figures(work, placement_id)
+        owed = placements.count_owed(work, placement_id)
         found = placements.list_cases(work, placement_id, query["cursor"], CASE_ROWS)
         assigning = may("cases.assign") and placement.state == ACTIVE
         collectors = assignments.collectors(work) if may("cases.assign") else []
@@ -171,6 +172,7 @@ def _placement(placement_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
         refusal,
         placement=placement,
         figures=figures,
+        owed=owed,
         cases=found,
         next_after=found[-1].case.id if len(found) == CASE_ROWS else None,
         collectors=collectors,

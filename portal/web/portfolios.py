@@ -13,7 +13,7 @@ from models.errors import Refusal
 from models.portfolio import REFUSED, Portfolio
 from models.services import agreements, offers, portfolios
 from models.services.portfolios import GridCell, Progress
-from models.strata import BALANCE_BAND_ABOVE, BALANCE_BANDS
+from models.strata import BALANCE_BAND_ABOVE, BALANCE_BANDS, K
 from portal.access import open_work, permit
 from portal.downloads import csv_download, whole
 from portal.schemas.base import page
@@ -102,6 +102,7 @@ def _portfolio(portfolio_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
         in_force=[a for a in parties.values() if a.state == "active" and a.starts_on <= today <= a.ends_on],
         buckets=BUCKETS,
         bands=BANDS,
+        smallest_group=K,
         chosen=form.getlist("buckets") if form is request.form else [],
         **shown,
     )

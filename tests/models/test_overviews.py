@@ -5,10 +5,20 @@ from decimal import Decimal
 
 import pytest
 
-from models.services import assignments, commissions, conduct, job_runs, needs, overviews, reconciliations
+from models.services import (
+    assignments,
+    commissions,
+    conduct,
+    job_runs,
+    needs,
+    overviews,
+    placements,
+    portfolios,
+    reconciliations,
+)
 from models.work import OPERATOR, Actor
 from tests.conftest import Clock
-from tests.facts import TODAY, Placed, call, claim, jobs, payment, placed, receive_payments
+from tests.facts import TODAY, Placed, balance, call, claim, jobs, payment, placed, receive_balances, receive_payments
 from tests.world import Debt, Someone, World
 
 NIGHT = dt.datetime(2026, 3, 9, 15, 0, tzinfo=dt.UTC)  # 23:00 in Shanghai
@@ -36,6 +46,18 @@ def test_a_lender_sees_what_is_placed_and_what_came_back_this_month(world: World
         found = overviews.figures(work, "CNY")
     assert (found.placed_case_count, found.placed_balance) == (2, Decimal("4000.00"))
     assert (found.recovered, found.recovered_before, found.commission) == (400, 0, 40)
+
+
+def test_a_case_paid_off_is_in_nobodys_hands(world: World, of: Placed) -> None:
+    receive_balances(world, of.lender, balance(of.cases[0], "0.00", "paid_off"))
+    for someone in (of.lender, of.agency):
+        with world.database.work(someone.actor) as work:
+            assert overviews.figures(work, "CNY").placed_case_count == 1
+            assert overviews.parties(work, "CNY")[0].placed_case_count == 1
+            assert placements.count_owed(work, of.placement.id) == 1
+    with world.database.work(of.lender.actor) as work:
+        (progress,) = portfolios.progress(work, [of.cases[0].portfolio_id]).values()
+    assert (progress.placed, progress.closed) == (1, 1)
 
 
 def test_both_sides_see_the_same_figures_of_one_placement(world: World, of: Placed) -> None:

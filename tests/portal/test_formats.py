@@ -112,6 +112,8 @@ def test_a_moment_is_not_taken_for_a_business_day() -> None:
         (timedelta(hours=-1), "1 hour ago", "1小时前"),
         (timedelta(hours=-47), "1 day ago", "1天前"),
         (timedelta(days=2), "in 2 days", "2天后"),
+        (timedelta(days=89, hours=23), "in 89 days", "89天后"),
+        (timedelta(days=100), "in 3 months", "3个月后"),
         (timedelta(days=-400), "1 year ago", "1年前"),
     ],
 )

@@ -95,6 +95,22 @@ def test_both_sides_see_what_differs_and_whose_turn_it_is(
         assert placed.cases[0].reference in page
 
 
+def test_an_agency_reads_the_day_of_a_payment_and_not_the_ledgers_reference(world: World, signed_in: Client) -> None:
+    placed = facts.placed(world, 1)
+    paid = facts.payment(placed.case, "250.00") | {"reference": "LEDGER-77"}
+    facts.receive_payments(world, placed.lender, paid)
+    with world.database.work(facts.jobs(placed.lender)) as work:
+        reconciliations.run(work, facts.TODAY)
+    pages = [signed_in(someone).get("/breaks").text for someone in (placed.lender, placed.agency)]
+    assert [facts.TODAY.isoformat() in page for page in pages] == [True, True]
+    assert ["LEDGER-77" in page for page in pages] == [True, False]
+
+
+def test_the_upload_page_names_columns_and_what_they_may_hold(world: World, signed_in: Client) -> None:
+    page = signed_in(world.lender("settlement_officer")).get("/ledger/upload/balances").text
+    assert all(f"<code>{code}</code>" in page for code in ("case_number", "balance", "currency", "status", "paid_off"))
+
+
 def test_breaks_are_filtered_by_kind_and_state(world: World, signed_in: Client) -> None:
     placed = reconciled(world)
     client = signed_in(placed.lender)

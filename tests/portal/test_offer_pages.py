@@ -33,7 +33,17 @@ def test_few_borrowers_show_totals_alone(world: World, signed_in: Client) -> Non
     offer = world.offer(lender, agency, 3)
     client = signed_in(agency)
     client.set_cookie("language", "en")
-    assert "too few to show more than the totals" in client.get(f"/offers/{offer.id}").text
+    page = client.get(f"/offers/{offer.id}").text
+    assert "too few to show more than the totals" in page
+    assert "No group here has fewer" not in page
+
+
+def test_the_lender_is_told_when_an_offer_shows_the_totals_of_a_few(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    offer = world.offer(lender, agency, 3)
+    client = signed_in(lender)
+    client.set_cookie("language", "en")
+    assert "the agency sees the totals of 3 borrowers" in client.get(f"/offers/{offer.id}").text
 
 
 def test_accepting_leads_to_the_placement(world: World, signed_in: Client) -> None:

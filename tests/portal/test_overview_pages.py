@@ -33,7 +33,7 @@ def shown(client: FlaskClient, path: str = "/", language: str = "en") -> str:
 
 @pytest.mark.parametrize(
     ("language", "words"),
-    [("en", ["Recovered this month", "1 payment is in suspense"]), ("zh", ["本月回款", "1 笔款项挂账"])],
+    [("en", ["Commissionable this month", "1 payment is in suspense"]), ("zh", ["本月计佣回款", "1 笔款项挂账"])],
 )
 def test_a_lender_sees_figures_and_what_needs_somebody(
     of: Placed, signed_in: Client, language: str, words: list[str]

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from models.placement import Placement
 from models.services import assignments, placements
-from tests.world import Someone, World
+from tests.world import Debt, Someone, World
 
 Client = Callable[[Someone], FlaskClient]
 
@@ -24,6 +24,31 @@ def test_count_and_balance_are_confirmed_by_hand(world: World, signed_in: Client
     answer = signed_in(agency).post(f"/placements/{placement.id}/acknowledge", data=form)
     assert answer.status_code == 302
     assert acknowledged(world, agency, placement)
+
+
+def test_figures_are_taken_with_their_separators(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency, [Debt(1, "1284600.00")], acknowledged=False)
+    form = {"case_count": "1", "balance": "1,284,600.00"}
+    assert signed_in(agency).post(f"/placements/{placement.id}/acknowledge", data=form).status_code == 302
+    assert acknowledged(world, agency, placement)
+
+
+def test_after_a_refused_form_reloading_and_the_language_lead_to_the_page(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency, 1, acknowledged=False)
+    page, target = f"/placements/{placement.id}", f"/placements/{placement.id}/acknowledge"
+    client = signed_in(agency)
+    refused = client.post(target, data={"case_count": "many"})
+    assert f'name="next" value="{page}"' in refused.text
+    answer = client.get(target)
+    assert (answer.status_code, answer.location) == (303, page)
+
+
+def test_an_agencys_page_holds_no_recall(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency, 1, acknowledged=False)
+    assert "/recall" not in signed_in(agency).get(f"/placements/{placement.id}").text
 
 
 def test_other_figures_begin_nothing_and_both_are_shown(world: World, signed_in: Client) -> None:

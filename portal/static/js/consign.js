@@ -247,7 +247,7 @@ const CONTENT_TYPES = {
   xlsx: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 };
 
-const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+const fileSize = (bytes) => (bytes < 1e5 ? `${Math.ceil(bytes / 1e3)} KB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
 function uploadUrl(form) {
   const url = new URL(form.dataset.uploadUrl, location.href);
@@ -296,7 +296,7 @@ function send(form, file) {
   request.setRequestHeader("Idempotency-Key", crypto.randomUUID());
   request.upload.onprogress = ({ loaded, total }) => {
     bar.value = loaded / total;
-    line.textContent = fill(texts.uploading, { done: megabytes(loaded), total: megabytes(total) });
+    line.textContent = fill(texts.uploading, { done: fileSize(loaded), total: fileSize(total) });
   };
   request.upload.onload = () => { bar.removeAttribute("value"); line.textContent = texts.checking; };
   request.onerror = () => stop({ title: texts.unreachable });
@@ -320,7 +320,7 @@ for (const form of document.querySelectorAll("form[data-upload-url]")) {
   const drop = form.querySelector(".drop");
   input.addEventListener("change", () => {
     const file = input.files[0];
-    if (file) form.querySelector(".drop-name").textContent = `${file.name} · ${megabytes(file.size)}`;
+    if (file) form.querySelector(".drop-name").textContent = `${file.name} · ${fileSize(file.size)}`;
   });
   for (const kind of ["dragenter", "dragover"]) drop.addEventListener(kind, () => drop.classList.add("over"));
   for (const kind of ["dragleave", "drop"]) drop.addEventListener(kind, () => drop.classList.remove("over"));
