@@ -70,9 +70,9 @@ def store(work: Work, portfolio_id: UUID, batches: Iterator[CaseBatch], sealer: 
         coming = thread.submit(read_and_seal)
         while sealed := coming.result():
             rows, errors = sealed
-            # The thread seals while PostgreSQL inserts, not while we copy: they would only fight for the interpreter.
-            _copy(work, incoming, rows)
+            # The thread seals the next rows while PostgreSQL takes and inserts these.
             coming = thread.submit(read_and_seal)
+            _copy(work, incoming, rows)
             faults += errors.height
             if faults > FAULTS_MAX:
                 raise Invalid("file_refused", [RowError(0, "*", "too_many_faults")])

@@ -66,16 +66,16 @@ def figures(work: Work, placement_id: UUID) -> Figures:
     return _figures(work, get(work, placement_id))
 
 
-def count_owed(work: Work, placement_id: UUID) -> int:
-    """The cases still placed on which something is owed."""
+def figures_owed(work: Work, placement_id: UUID) -> Figures:
+    """The same of those cases on which something is still owed."""
     placement = get(work, placement_id)
     query = (
-        select(func.count())
+        select(func.count(), func.coalesce(func.sum(PlacedCase.referred_amount), Decimal("0.00")))
         .select_from(PlacedCase)
         .join(Case, and_(Case.lender_id == PlacedCase.lender_id, Case.id == PlacedCase.case_id))
         .where(tenancy.own(work, PlacedCase), tenancy.own(work, Case), _live_in(placement), Case.status.not_in(CLOSED))
     )
-    return work.session.scalar(query) or 0
+    return Figures(*work.session.execute(query).one())
 
 
 def acknowledge(work: Work, placement_id: UUID, case_count: int, balance: Decimal) -> Placement:

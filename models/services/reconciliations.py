@@ -100,9 +100,11 @@ def proofs(work: Work, breaks: list[Break]) -> dict[UUID, Proofs]:
     """Day and reference of each break's claim and payment. To an agency the ledger's reference is not told."""
     claim_ids = {item.claim_id for item in breaks if item.claim_id}
     query = select(Claim.id, Claim.paid_on, Claim.reference).where(tenancy.own(work, Claim), Claim.id.in_(claim_ids))
-    claimed = {claim_id: Proof(*told) for claim_id, *told in work.session.execute(query)}
+    claimed = {claim_id: Proof(on, reference) for claim_id, on, reference in work.session.execute(query)}
     booked = _booked(work, breaks)
-    return {item.id: Proofs(claimed.get(item.claim_id), booked.get(item.payment_id)) for item in breaks}
+    claimed_of = {item.id: claimed.get(item.claim_id) for item in breaks if item.claim_id}
+    booked_of = {item.id: booked.get(item.payment_id) for item in breaks if item.payment_id}
+    return {item.id: Proofs(claimed_of.get(item.id), booked_of.get(item.id)) for item in breaks}
 
 
 def open_breaks(work: Work) -> list[OpenBreaks]:
@@ -122,7 +124,7 @@ def list_matches(work: Work, after: UUID | None = None, limit: int = 50) -> list
 
 
 def _booked(work: Work, breaks: list[Break]) -> dict[UUID, Proof]:
-    """By payment. The ledger is the lender's; an agency is told the days of the payments in its breaks, an auditor none."""
+    """By payment: an agency is told the days of the payments in its breaks, an auditor reads no ledger."""
     if work.actor.side == LENDER:
         return _ledger_proofs(work, breaks)
     if work.actor.side != AGENCY:
@@ -143,7 +145,7 @@ def _ledger_proofs(work: Work, breaks: list[Break]) -> dict[UUID, Proof]:
         or_(*(tenancy.of_lender(lender_id, LedgerPayment) for lender_id in lender_ids), false()),
         LedgerPayment.id.in_(payment_ids),
     )
-    return {payment_id: Proof(*told) for payment_id, *told in work.session.execute(query)}
+    return {payment_id: Proof(on, reference) for payment_id, on, reference in work.session.execute(query)}
 
 
 def _open_cases(work: Work) -> Select[Any]:

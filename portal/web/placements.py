@@ -159,7 +159,7 @@ def _placement(placement_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
     with tenant_work() as work:
         placement = placements.get(work, placement_id)
         figures = placements.figures(work, placement_id)
-        owed = placements.count_owed(work, placement_id)
+        owed = placements.figures_owed(work, placement_id)
         found = placements.list_cases(work, placement_id, query["cursor"], CASE_ROWS)
         assigning = may("cases.assign") and placement.state == ACTIVE
         collectors = assignments.collectors(work) if may("cases.assign") else []

@@ -54,7 +54,7 @@ def test_a_case_paid_off_is_in_nobodys_hands(world: World, of: Placed) -> None:
         with world.database.work(someone.actor) as work:
             assert overviews.figures(work, "CNY").placed_case_count == 1
             assert overviews.parties(work, "CNY")[0].placed_case_count == 1
-            assert placements.count_owed(work, of.placement.id) == 1
+            assert placements.figures_owed(work, of.placement.id) == (1, Decimal("3000.00"))
     with world.database.work(of.lender.actor) as work:
         (progress,) = portfolios.progress(work, [of.cases[0].portfolio_id]).values()
     assert (progress.placed, progress.closed) == (1, 1)
