@@ -36,6 +36,7 @@ MESSAGES = {
     "organisation_not_active": lazy_gettext("That organisation is not active."),
     "agreement_number_taken": lazy_gettext("An agreement with this number stands already."),
     "mandate_stands": lazy_gettext("This auditor holds a mandate for that time already."),
+    "email_taken": lazy_gettext("Somebody of this organisation has this e-mail already."),
     "already_revoked": lazy_gettext("This was revoked already."),
     # Fields
     "required_missing": lazy_gettext("This field is required."),

@@ -8,7 +8,9 @@ from uuid import UUID
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from psycopg.errors import UniqueViolation
 from sqlalchemy import and_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from models.errors import Conflict, Invalid, NotFound, RowError, Unauthenticated
 from models.ids import new_id
@@ -72,8 +74,14 @@ def create(
         failed_sign_ins=0,
         created_at=work.at,
     )
-    # The operator may add people and not list them: the unique key is what tells of a second one.
     work.session.add(member)
+    try:
+        work.session.flush()
+    except IntegrityError as error:
+        # The operator may add people and not list them: only the unique key can tell of a second one.
+        if isinstance(error.orig, UniqueViolation):
+            raise Conflict("email_taken") from None
+        raise
     audit_subject = {"member": member.id, "roles": member.roles}
     audit.record(work, audit.Action.MEMBER_CREATE, audit_subject, org_id=org_id)
     return member

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.errors import NotFound, Unauthenticated
+from models.errors import Conflict, NotFound, Unauthenticated
 from models.services import agreements, members, organisations
 from models.work import DOOR, Actor
 from tests.world import PASSWORD, World
@@ -46,3 +46,20 @@ def test_a_wrong_sign_in_says_nothing_of_why(world: World, email: str | None, pa
     with world.database.work(door) as work, pytest.raises(Unauthenticated) as refused:
         members.sign_in(work, email or someone.member.email, password)
     assert refused.value.code == "sign_in_failed"
+
+
+def test_an_email_is_one_persons_within_its_organisation_only(world: World) -> None:
+    administrator, elsewhere = world.lender("administrator"), world.lender("administrator")
+    same = (administrator.member.email, "again", ["administrator"], PASSWORD)
+    with world.database.work(elsewhere.actor) as work:
+        members.create(work, "lender", elsewhere.organisation.id, *same)
+    with pytest.raises(Conflict) as refused, world.database.work(administrator.actor) as work:
+        members.create(work, "lender", administrator.organisation.id, *same)
+    assert refused.value.code == "email_taken"
+
+
+def test_the_operator_is_told_of_a_second_person_with_one_email(world: World) -> None:
+    lender = world.lender()
+    with pytest.raises(Conflict) as refused, world.database.work(world.operator) as work:
+        members.create(work, "lender", lender.organisation.id, lender.member.email, "x", ["administrator"], PASSWORD)
+    assert refused.value.code == "email_taken"
