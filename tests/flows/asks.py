@@ -173,8 +173,9 @@ class Asker:
             self.app.config["SESSION_COOKIE_NAME"]
         )  # what one answer has to say is not for the next page
         if ask.id:
-            answered = answered.replace(ask.id, "…")
-            headers = [(name, value.replace(ask.id, "…")) for name, value in headers]
+            for given in (ask.id, NOBODY):  # a page may repeat its own address
+                answered = answered.replace(given, "…")
+                headers = [(name, value.replace(given, "…")) for name, value in headers]
         # A form's own key is new each time it is shown.
         return Answer(response.status_code, tuple(headers), re.sub(r"\b[0-9a-f]{32}\b", "a new key", answered))
 

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 from models.database import Database
-from models.work import AGENCY, Actor
+from models.work import AGENCY, enter
 from tests.conftest import ROOT
 from tests.world import World
 
@@ -79,15 +81,16 @@ def test_after_a_crossing_the_agency_is_back_in_its_own_context(world: World, da
 
 def test_after_its_transaction_a_connection_is_nobodys(world: World, database: Database) -> None:
     lender = world.lender()
-    with database.work(Actor(side="lender", org_id=lender.organisation.id)) as work:
-        connection = work.session.connection()
-        pid = connection.exec_driver_sql("select pg_backend_pid()").scalar()
     with database.engine.connect() as raw:
-        assert raw.exec_driver_sql("select pg_backend_pid()").scalar() == pid
-        assert raw.exec_driver_sql("select current_user, current_setting('app.org_id', true)").one() == (
-            "consign_login",
-            "",
-        )
+        with raw.begin():
+            enter(Session(raw), "lender", lender.organisation.id)
+            assert acts_for(raw) == ("consign_app", str(lender.organisation.id))
+        assert acts_for(raw) == ("consign_login", "")
+
+
+def acts_for(raw: Connection) -> tuple[str, str]:
+    """Whom the connection acts for."""
+    return tuple(raw.exec_driver_sql("select current_user, current_setting('app.org_id', true)").one())
 
 
 def context(session) -> tuple[str, str]:  # type: ignore[no-untyped-def]
