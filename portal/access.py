@@ -11,7 +11,7 @@ from flask import current_app, g, request
 
 from models.business_day import day_of
 from models.database import Database
-from models.errors import Conflict, Forbidden, NotFound, Refusal, Unauthenticated
+from models.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from models.services import mandates, members
 from models.work import AGENCY, AUDITOR, DOOR, LENDER, OPERATOR, Actor
 
@@ -208,8 +208,3 @@ def _under_mandate(known: members.Known) -> members.Known:
     except NotFound:
         return known._replace(actor=alone)
     return known
-
-
-def note_refusal(refusal: Refusal) -> None:
-    """Remember for the log who was refused what: written once the request's own work is gone."""
-    g.refusal = refusal

@@ -445,7 +445,6 @@ AUDITED = {
     "breach.flag": N_("Breaches flagged"),
     "breach.view": N_("Breach viewed"),
     "export.download": N_("Download"),
-    "access.refused": N_("Access refused"),
 }
 
 # What an entry of the audit log is about: its ids, counts and codes by name; what a run counted is in JOB_COUNTS.

@@ -53,7 +53,6 @@ class Action(StrEnum):
     BREACH_FLAG = "breach.flag"
     BREACH_VIEW = "breach.view"
     EXPORT_DOWNLOAD = "export.download"
-    ACCESS_REFUSED = "access.refused"
 
 
 def record(work: Work, action: Action, subject: dict[str, Any], org_id: UUID | None = None) -> bytes:
