@@ -21,6 +21,16 @@ class OutboxEntry(Base):
     recorded_at: Mapped[dt.datetime]
 
 
+class AccessRefusal(Base):
+    """That a refusal has its entry already: one per actor, reason and minute."""
+
+    __tablename__ = "access_refusal"
+    org_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.id"), primary_key=True)  # whose log has the entry
+    actor: Mapped[str] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(primary_key=True)
+    minute: Mapped[dt.datetime] = mapped_column(primary_key=True)
+
+
 class LogHead(Base):
     """One row per log. `frontier` is the right edge of the tree: enough to append in O(log n)."""
 

@@ -17,4 +17,5 @@ class Borrower(Base):
     lender_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.id"), primary_key=True)
     id: Mapped[Key]
     id_token: Mapped[bytes]
+    next_id_token: Mapped[bytes | None]  # under the index key that is about to replace the present one
     created_at: Mapped[dt.datetime]

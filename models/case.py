@@ -50,6 +50,7 @@ class Case(Base):
     opened_on: Mapped[dt.date | None]
     status: Mapped[str]
     masks: Mapped[dict[str, Any]]  # field -> mask
+    erased_at: Mapped[dt.datetime | None]
 
 
 class CaseSalt(Base):
@@ -89,3 +90,4 @@ class PhoneToken(Base):
     lender_id: Mapped[Key]
     token: Mapped[bytes] = mapped_column(primary_key=True)
     case_id: Mapped[Key]
+    next_token: Mapped[bytes | None]  # under the index key that is about to replace the present one

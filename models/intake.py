@@ -6,32 +6,13 @@ from collections.abc import Collection, Mapping
 import polars as pl
 
 from crypto.cells import CellSealer
+from crypto.fields import FIELDS, MASK_KINDS
 from crypto.masking import mask
 from crypto.secret import Secret
 from crypto.tokens import tokens
-from models import case_file
 from models.ids import new_id_texts
 
 SALT_BYTES = 32
-FIELDS = {
-    field_class: [column.name for column in case_file.COLUMNS if column.field_class == field_class]
-    for field_class in ("identity", "contact", "related", "account")
-}
-MASK_KINDS = {
-    "name": "name",
-    "id_number": "id_cn",
-    "birth_date": "birth_date",
-    "mobile": "mobile",
-    "mobile_2": "mobile",
-    "email": "email",
-    "address": "address",
-    "relative_name": "name",
-    "relative_relation": "",  # no kind: hidden whole
-    "relative_phone": "phone",
-    "employer": "employer",
-    "employer_phone": "phone",
-    "card_number": "bank_card",
-}
 FIGURES = {  # what stays readable: the column's name in the table, and in the file
     "row": "row",
     "reference": "case_number",

@@ -32,6 +32,9 @@ class Member(Base):
     state: Mapped[str]  # active, disabled
     failed_sign_ins: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[dt.datetime | None]
+    totp_seed: Mapped[bytes | None]  # sealed under the platform's key
+    totp_confirmed_at: Mapped[dt.datetime | None]
+    totp_step: Mapped[int | None]  # the time step of the last code taken: none is taken twice
     created_at: Mapped[dt.datetime]
 
 
@@ -49,6 +52,7 @@ class SignIn(Base):
     token_hash: Mapped[bytes]
     csrf_token: Mapped[str]
     tenant_id: Mapped[UUID | None]  # the lender in whose mandate an auditor works
+    proved_at: Mapped[dt.datetime | None]  # when the person last gave their password or a code, beyond signing in
     created_at: Mapped[dt.datetime]
     expires_at: Mapped[dt.datetime]
     revoked_at: Mapped[dt.datetime | None]

@@ -10,6 +10,9 @@ from models.base import Base, Key
 
 LENDER, AGENCY, AUDITOR, OPERATOR = "lender", "agency", "auditor", "operator"
 KINDS = (LENDER, AGENCY, AUDITOR, OPERATOR)
+# Who holds an organisation's private keys: a keyring file, AWS KMS, or the organisation itself.
+LOCAL, AWS_KMS, SELF = "local", "aws-kms", "self"
+CUSTODIES = (LOCAL, AWS_KMS, SELF)
 
 
 class Tenant(Base):
@@ -41,6 +44,22 @@ class OrganisationKey(Base):
     org_id: Mapped[UUID] = mapped_column(ForeignKey("organisation.id"), primary_key=True)
     purpose: Mapped[str] = mapped_column(primary_key=True)  # kem, signing
     serial: Mapped[int] = mapped_column(primary_key=True)
-    suite: Mapped[str]  # x25519, ed25519
+    suite: Mapped[str]  # x25519, xwing, ed25519
     public_key: Mapped[bytes]
     created_at: Mapped[dt.datetime]
+
+
+class KeyApproval(Base):
+    """One person of a lender has compared an agency's public key with what the agency told them by another way.
+
+    The first key of a purpose needs one such person, each later one two: until then nothing is wrapped to it.
+    """
+
+    __tablename__ = "key_approval"
+    lender_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.id"), primary_key=True)
+    agency_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.id"), primary_key=True)
+    purpose: Mapped[str] = mapped_column(primary_key=True)  # kem, signing
+    serial: Mapped[int] = mapped_column(primary_key=True)
+    member_id: Mapped[Key]
+    fingerprint: Mapped[bytes]
+    approved_at: Mapped[dt.datetime]

@@ -10,24 +10,28 @@ from models.base import Base, Key, Money, Rate, refers
 
 PLACED = ("lender_id", "agency_id", "placement_id", "case_id")  # the key by which facts name a placed case
 
-AWAITING_ACK, ACTIVE, RECALLED, RETURNED, EXPIRED, FROZEN, CLOSED = (
+# Awaiting keys: the lender holds its own, and its tool has not made the agency's leases yet.
+AWAITING_KEYS, AWAITING_ACK, ACTIVE, RECALLED, RETURNED, EXPIRED, CLOSED = (
+    "awaiting_keys",
     "awaiting_acknowledgement",
     "active",
     "recalled",
     "returned",
     "expired",
-    "frozen",
     "closed",
 )
 
 TRANSITIONS = {
+    (AWAITING_KEYS, "lease"): AWAITING_ACK,
+    (AWAITING_KEYS, "recall"): RECALLED,
+    (AWAITING_KEYS, "expire"): EXPIRED,
     (AWAITING_ACK, "acknowledge"): ACTIVE,
     (AWAITING_ACK, "recall"): RECALLED,
     (ACTIVE, "recall"): RECALLED,
     (AWAITING_ACK, "expire"): EXPIRED,
     (ACTIVE, "expire"): EXPIRED,
 }
-LIVE = (AWAITING_ACK, ACTIVE)
+LIVE = (AWAITING_KEYS, AWAITING_ACK, ACTIVE)
 
 RECALL_REASONS = (
     "lender_request",
@@ -73,6 +77,7 @@ class Placement(Base):
     acknowledged_at: Mapped[dt.datetime | None]
     ended_at: Mapped[dt.datetime | None]
     end_reason: Mapped[str | None]
+    frozen_at: Mapped[dt.datetime | None]  # while set nothing is opened, reported or exported under it
 
 
 class PlacedCase(Base):

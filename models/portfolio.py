@@ -10,8 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Key, refers
 
-FIELD_CLASSES = ("identity", "contact", "related", "account", "notes")
 UPLOADED, REFUSED = "uploaded", "refused"  # refused: not one row of the file stands
+PLATFORM, LENDER = "platform", "lender"  # who sealed the cases
 
 
 class Portfolio(Base):
@@ -24,6 +24,7 @@ class Portfolio(Base):
     name: Mapped[str]
     file_digest: Mapped[bytes]
     state: Mapped[str]
+    sealed_by: Mapped[str] = mapped_column(default=PLATFORM, server_default=PLATFORM)
     row_count: Mapped[int]
     case_count: Mapped[int]
     borrower_count: Mapped[int]
@@ -50,7 +51,10 @@ class PortfolioError(Base):
 
 
 class ClassKey(Base):
-    """The key of one field class of one portfolio, wrapped to the lender and to nobody else."""
+    """The key of one field class of one portfolio, wrapped to the lender and to nobody else.
+
+    A new epoch is another key; a new serial is the same key, wrapped anew. `signature` is the lender's over the wrap.
+    """
 
     __tablename__ = "class_key"
     __table_args__ = (refers("lender_id", "portfolio_id", to="portfolio"),)
@@ -58,16 +62,24 @@ class ClassKey(Base):
     portfolio_id: Mapped[Key]
     field_class: Mapped[str] = mapped_column(primary_key=True)
     epoch: Mapped[int] = mapped_column(primary_key=True)
+    serial: Mapped[int] = mapped_column(default=1, server_default="1")
     wrapped: Mapped[bytes]
+    signature: Mapped[bytes | None]  # None: made before wraps were signed; `python -m models set-up` signs it
     created_at: Mapped[dt.datetime]
 
 
 class LenderKey(Base):
-    """A lender's own wrapped keys: `index` for blind tokens, `ledger` for personal data without a case."""
+    """A lender's own wrapped keys: `index` for blind tokens, `ledger` for personal data without a case.
+
+    A new epoch is another key, in use from `active_at` on; a new serial is the same key, wrapped anew.
+    """
 
     __tablename__ = "lender_key"
     lender_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.id"), primary_key=True)
     purpose: Mapped[str] = mapped_column(primary_key=True)
     serial: Mapped[int] = mapped_column(primary_key=True)
+    epoch: Mapped[int] = mapped_column(default=1, server_default="1")
     wrapped: Mapped[bytes]
+    signature: Mapped[bytes | None]  # as in ClassKey
     created_at: Mapped[dt.datetime]
+    active_at: Mapped[dt.datetime | None]  # None while the index is being rebuilt under this key

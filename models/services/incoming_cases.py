@@ -22,11 +22,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import InstrumentedAttribute
 
+from crypto.fields import FIELDS
 from models.borrower import Borrower
 from models.case import OPEN, Case, CaseSalt, CaseSealing, PhoneToken
 from models.case_file import CaseBatch
 from models.errors import Invalid, RowError
-from models.intake import FIELDS, FIGURES, Sealer
+from models.intake import FIGURES, Sealer
 from models.portfolio import PortfolioError
 from models.services import bulk, tenancy
 from models.tabular import error_frame

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import and_, case, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import array
 
+from crypto.fields import FIELD_CLASSES
 from crypto.secret import Secret
 from models.business_day import day_of
 from models.case import CLOSED, Case, CaseSealing
@@ -17,7 +18,7 @@ from models.identifiers import looks_personal
 from models.ids import new_id
 from models.intake import Sealer
 from models.offer import OfferedCase
-from models.portfolio import FIELD_CLASSES, REFUSED, UPLOADED, ClassKey, Portfolio, PortfolioError
+from models.portfolio import REFUSED, UPLOADED, ClassKey, Portfolio, PortfolioError
 from models.services import audit, bulk, incoming_cases, organisations, pages, tenancy, turns
 from models.services.incoming_cases import Stored
 from models.strata import BALANCE_BAND_ABOVE, BALANCE_BANDS, CASE_SCHEMA, Strata, stratify

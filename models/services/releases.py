@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import event, exists, func, select
 from sqlalchemy.orm import Session
 
+from crypto.fields import FIELD_CLASSES
 from crypto.vault import Vault
 from models.business_day import day_of, start_of
 from models.case import Case
@@ -21,7 +22,6 @@ from models.contact_hours import CONTACT_FROM, CONTACT_UNTIL, is_open
 from models.errors import Conflict, Forbidden, Invalid, NotFound, RowError, TooMany, Unavailable
 from models.ids import new_id
 from models.placement import PlacedCase, Placement
-from models.portfolio import FIELD_CLASSES
 from models.release import REASONS, ReleaseRecord
 from models.services import audit, pages, placed_cases, tenancy, turns
 from models.services.sealed_cells import Sealed, cell_of, notes_of

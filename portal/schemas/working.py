@@ -6,13 +6,13 @@ from uuid import UUID
 
 from marshmallow import Schema, fields, validate
 
+from crypto.fields import FIELD_CLASSES
 from models import activity_file
 from models.buckets import BUCKETS
 from models.business_day import ZONE
 from models.case import OPEN, STATUSES
 from models.errors import Invalid, RowError
 from models.notes import NOTE_CHARS_MAX
-from models.portfolio import FIELD_CLASSES
 from models.release import REASONS
 from models.services.cases import CaseFilter, WorklistFilter
 from portal.messages import message

@@ -8,12 +8,12 @@ from flask import Blueprint, Response, flash, jsonify, redirect, render_template
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext, ngettext
 
+from crypto.fields import FIELDS
 from models.buckets import BUCKETS
 from models.business_day import ZONE
 from models.case import STATUSES
 from models.contact_hours import hours
 from models.errors import CaseClosedToWork, Refusal
-from models.intake import FIELDS
 from models.release import REASONS
 from models.services import assignments, cases, claims, contacts, promises, releases
 from models.services.cases import WorklistItem

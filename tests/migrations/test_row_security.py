@@ -65,7 +65,17 @@ def test_the_operators_role_reads_no_tenants_data(catalogue: psycopg.Connection)
         "select c.relname from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'"
         " and has_table_privilege('consign_operator', c.oid, 'select')"
     )
-    known = {"tenant", "organisation", "organisation_key", "member", "sign_in", "api_token", "idempotency", "job_run"}
+    known = {
+        "tenant",
+        "organisation",
+        "organisation_key",
+        "member",
+        "sign_in",
+        "api_token",
+        "idempotency",
+        "job_run",
+        "access_refusal",
+    }
     assert {name for (name,) in rows} <= known
 
 

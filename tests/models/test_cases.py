@@ -13,7 +13,7 @@ from models.claim import Claim
 from models.contact import Contact
 from models.errors import Invalid, NotFound
 from models.ids import new_id
-from models.placement import ACTIVE, AWAITING_ACK, FROZEN, PlacedCase, Placement
+from models.placement import ACTIVE, AWAITING_ACK, RETURNED, PlacedCase, Placement
 from models.promise import Promise
 from models.release import ReleaseRecord
 from models.services import assignments, cases, offers, placements
@@ -286,7 +286,7 @@ STANDING = Standing(AGENCY, frozenset({"collector"}), OPEN, ACTIVE, AT + dt.time
         ({"assigned_to_me": False}, "not_assigned", "not_assigned"),
         ({"assigned_to_me": False, "roles": frozenset({"manager"})}, None, None),
         ({"placement_state": AWAITING_ACK}, *2 * ("placement_awaiting_acknowledgement",)),
-        ({"placement_state": FROZEN}, *2 * ("placement_not_active",)),
+        ({"placement_state": RETURNED}, *2 * ("placement_not_active",)),
         ({"placement_state": None}, *2 * ("not_placed",)),
         ({"expires_at": AT}, *2 * ("placement_expired",)),
     ],

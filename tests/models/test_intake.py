@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from crypto.canonical import Json, canonical
 from crypto.cells import CellName, case_key, open_cell
+from crypto.fields import FIELDS, MASK_KINDS
 from crypto.masking import mask
 from crypto.secret import Secret
 from crypto.tokens import token
 from models.case_file import read_cases
-from models.intake import FIELDS, FIGURES, MASK_KINDS, Sealer, json_object
+from models.intake import FIGURES, Sealer, json_object
 
 PORTFOLIO_ID = b"P" * 16
 CLASS_KEYS = {field_class: Secret(os.urandom(32)) for field_class in FIELDS}

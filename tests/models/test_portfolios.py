@@ -20,14 +20,14 @@ from sqlalchemy import func, select, text
 from sqlalchemy.engine import URL
 
 from crypto.cells import CellName, case_key, open_cell
+from crypto.fields import FIELD_CLASSES, FIELDS
 from crypto.grants import WrapContext
 from models import tabular
 from models.base import Base
 from models.borrower import Borrower
 from models.case import Case, CaseSalt, CaseSealing, PhoneToken
 from models.errors import AlreadyUploaded, Invalid, NotFound, Unavailable
-from models.intake import FIELDS
-from models.portfolio import FIELD_CLASSES, ClassKey, Portfolio, PortfolioError
+from models.portfolio import ClassKey, Portfolio, PortfolioError
 from models.sample import make_portfolio
 from models.services import portfolios
 from models.tables import metadata

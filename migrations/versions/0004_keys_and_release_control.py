@@ -1,0 +1,329 @@
+"""Keys, leases, erasure and the control of what is opened and taken away."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0004_keys_and_release_control"
+down_revision = "0003_queue"
+branch_labels = None
+depends_on = None
+
+SELECT, INSERT, UPDATE, DELETE = "select", "insert", "update", "delete"
+READ, APPEND, KEEP, ALL = (
+    (SELECT,),
+    (SELECT, INSERT),
+    (SELECT, INSERT, UPDATE),
+    (SELECT, INSERT, UPDATE, DELETE),
+)
+
+# As in 0002: what the lender may do, what the agency named in the row, what an auditor under mandate.
+TENANT_TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
+    "case_document": (KEEP, APPEND, READ),
+    "erasure": (APPEND, (), READ),
+    "key_approval": (APPEND, READ, READ),
+    "key_order": (KEEP, (), ()),
+    "lease": (ALL, READ, ()),
+    "leased_case": (ALL, READ, ()),
+    "legal_hold": (KEEP, (), READ),
+    "lender_setting": (KEEP, (), READ),
+}
+# Of whichever organisation is at work.
+OWN_TABLES: dict[str, tuple[str, ...]] = {"export": KEEP, "search": APPEND}
+
+ORG = "(select nullif(current_setting('app.org_id', true), '')::uuid)"
+TOLD_ORG = "(select nullif(current_setting('app.told_org_id', true), '')::uuid)"
+LENDER_SIDE = "(select current_setting('app.side', true) = 'lender')"
+AGENCY_SIDE = "(select current_setting('app.side', true) = 'agency')"
+
+
+def upgrade() -> None:
+    _tables()
+    op.execute("update lender_key set active_at = created_at")
+    op.execute("grant select on all tables in schema public to consign_backup")
+    for table, (lender, agency, auditor) in TENANT_TABLES.items():
+        _tenant_table(table, lender, agency, auditor)
+    for table, commands in OWN_TABLES.items():
+        _protect(table)
+        op.execute(f"grant {', '.join(commands)} on {table} to consign_app, consign_auditor")
+        for command in commands:
+            _policy(table, "own", command, "consign_app, consign_auditor", f"org_id = {ORG}")
+    _protect("access_refusal")
+    everyone = "consign_app, consign_jobs, consign_auditor, consign_operator"
+    op.execute(f"grant select, insert on access_refusal to {everyone}")
+    op.execute("grant delete on access_refusal to consign_jobs")
+    for command in APPEND:
+        _policy("access_refusal", "own", command, everyone, f"org_id = {ORG}")
+    _policy("access_refusal", "jobs", DELETE, "consign_jobs", f"org_id = {ORG}")
+    # An organisation publishes its own keys; public keys of others are read by those who were told of them.
+    op.execute("grant insert on organisation_key to consign_app, consign_jobs")
+    _policy("organisation_key", "own", INSERT, "consign_app, consign_jobs", f"org_id = {ORG}")
+    _policy("organisation_key", "told", SELECT, "consign_app, consign_jobs, consign_auditor", f"org_id = {TOLD_ORG}")
+    op.execute("grant update (custody) on organisation to consign_operator")
+    _policy("organisation", "operator", UPDATE, "consign_operator", "true")
+    # The contact is a fact and stays; the bytes of its note are sealed anew by a re-key and go with an erasure.
+    op.execute("grant update (note) on contact to consign_app, consign_jobs")
+    _policy("contact", "lender", UPDATE, "consign_app, consign_jobs", f"{LENDER_SIDE} and lender_id = {ORG}")
+
+
+def downgrade() -> None:
+    for table, policy in (
+        ("contact", "lender_update"),
+        ("organisation", "operator_update"),
+        ("organisation_key", "told_select"),
+        ("organisation_key", "own_insert"),
+    ):
+        op.execute(f"drop policy {policy} on {table}")
+    op.execute("revoke update (note) on contact from consign_app, consign_jobs")
+    op.execute("revoke update (custody) on organisation from consign_operator")
+    op.execute("revoke insert on organisation_key from consign_app, consign_jobs")
+    op.drop_column("sign_in", "proved_at")
+    op.drop_column("portfolio", "sealed_by")
+    op.drop_column("placement", "frozen_at")
+    op.drop_column("phone_token", "next_token")
+    op.drop_column("member", "totp_step")
+    op.drop_column("member", "totp_confirmed_at")
+    op.drop_column("member", "totp_seed")
+    op.drop_column("lender_key", "active_at")
+    op.drop_column("lender_key", "signature")
+    op.drop_column("lender_key", "epoch")
+    op.drop_column("collection_case", "erased_at")
+    op.drop_column("class_key", "signature")
+    op.drop_column("class_key", "serial")
+    op.drop_column("borrower", "next_id_token")
+    op.drop_table("leased_case")
+    op.drop_table("lease")
+    op.drop_index(op.f("ix_case_document_lender_id_case_id"), table_name="case_document")
+    op.drop_index(op.f("ix_case_document_agency_id_case_id"), table_name="case_document")
+    op.drop_table("case_document")
+    op.drop_index(op.f("ix_search_org_id_member_id_searched_at"), table_name="search")
+    op.drop_table("search")
+    op.drop_table("export")
+    op.drop_table("lender_setting")
+    op.drop_index(op.f("ix_legal_hold_lender_id_subject_id"), table_name="legal_hold")
+    op.drop_table("legal_hold")
+    op.drop_index(op.f("ix_key_order_lender_id_state"), table_name="key_order")
+    op.drop_table("key_order")
+    op.drop_table("key_approval")
+    op.drop_table("erasure")
+    op.drop_table("access_refusal")
+
+
+def _policy(table: str, who: str, command: str, roles: str, condition: str) -> None:
+    clause = {
+        SELECT: f"using ({condition})",
+        DELETE: f"using ({condition})",
+        INSERT: f"with check ({condition})",
+        UPDATE: f"using ({condition}) with check ({condition})",
+    }[command]
+    op.execute(f"create policy {who}_{command} on {table} for {command} to {roles} {clause}")
+
+
+def _protect(table: str) -> None:
+    op.execute(f"alter table {table} enable row level security")
+    op.execute(f"alter table {table} force row level security")
+
+
+def _tenant_table(table: str, lender: tuple[str, ...], agency: tuple[str, ...], auditor: tuple[str, ...]) -> None:
+    _protect(table)
+    op.execute(f"grant {', '.join(c for c in ALL if c in lender or c in agency)} on {table} to consign_app")
+    op.execute(f"grant {', '.join(lender)} on {table} to consign_jobs")
+    for command in lender:
+        _policy(table, "lender", command, "consign_app, consign_jobs", f"{LENDER_SIDE} and lender_id = {ORG}")
+    for command in agency:
+        _policy(table, "agency", command, "consign_app", f"{AGENCY_SIDE} and agency_id = {ORG}")
+    if auditor:
+        op.execute(f"grant {', '.join(auditor)} on {table} to consign_auditor")
+    for command in auditor:
+        _policy(table, "auditor", command, "consign_auditor", f"lender_id = {ORG}")
+
+
+def _tables() -> None:
+    op.create_table(
+        "access_refusal",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("minute", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["org_id"], ["tenant.id"], name=op.f("fk_access_refusal_org_id")),
+        sa.PrimaryKeyConstraint("org_id", "actor", "code", "minute", name=op.f("pk_access_refusal")),
+    )
+    op.create_table(
+        "erasure",
+        sa.Column("lender_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("subject_kind", sa.Text(), nullable=False),
+        sa.Column("subject_id", sa.Uuid(), nullable=False),
+        sa.Column("case_count", sa.Integer(), nullable=False),
+        sa.Column("record", sa.Text(), nullable=False),
+        sa.Column("signature", sa.LargeBinary(), nullable=False),
+        sa.Column("erased_by", sa.Uuid(), nullable=False),
+        sa.Column("erased_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["lender_id"], ["tenant.id"], name=op.f("fk_erasure_lender_id")),
+        sa.PrimaryKeyConstraint("lender_id", "id", name=op.f("pk_erasure")),
+    )
+    op.create_table(
+        "key_approval",
+        sa.Column("lender_id", sa.Uuid(), nullable=False),
+        sa.Column("agency_id", sa.Uuid(), nullable=False),
+        sa.Column("purpose", sa.Text(), nullable=False),
+        sa.Column("serial", sa.Integer(), nullable=False),
+        sa.Column("member_id", sa.Uuid(), nullable=False),
+        sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
+        sa.Column("approved_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["agency_id"], ["tenant.id"], name=op.f("fk_key_approval_agency_id")),
+        sa.ForeignKeyConstraint(["lender_id"], ["tenant.id"], name=op.f("fk_key_approval_lender_id")),
+        sa.PrimaryKeyConstraint(
+            "lender_id", "agency_id", "purpose", "serial", "member_id", name=op.f("pk_key_approval")
+        ),
+    )
+    op.create_table(
+        "key_order",
+        sa.Column("lender_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("subject_kind", sa.Text(), nullable=False),
+        sa.Column("subject_id", sa.Uuid(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("created_by", sa.Uuid(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_by", sa.Uuid(), nullable=True),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["lender_id"], ["tenant.id"], name=op.f("fk_key_order_lender_id")),
+        sa.PrimaryKeyConstraint("lender_id", "id", name=op.f("pk_key_order")),
+    )
+    op.create_index(op.f("ix_key_order_lender_id_state"), "key_order", ["lender_id", "state"], unique=False)
+    op.create_table(
+        "legal_hold",
+        sa.Column("lender_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("subject_kind", sa.Text(), nullable=False),
+        sa.Column("subject_id", sa.Uuid(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("placed_by", sa.Uuid(), nullable=False),
+        sa.Column("placed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("lifted_by", sa.Uuid(), nullable=True),
+        sa.Column("lifted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["lender_id"], ["tenant.id"], name=op.f("fk_legal_hold_lender_id")),
+        sa.PrimaryKeyConstraint("lender_id", "id", name=op.f("pk_legal_hold")),
+    )
+    op.create_index(op.f("ix_legal_hold_lender_id_subject_id"), "legal_hold", ["lender_id", "subject_id"], unique=False)
+    op.create_table(
+        "lender_setting",
+        sa.Column("lender_id", sa.Uuid(), nullable=False),
+        sa.Column("retention_days", sa.Integer(), nullable=False),
+        sa.Column("releases_per_day", sa.Integer(), nullable=False),
+        sa.Column("export_rows", sa.Integer(), nullable=False),
+        sa.Column("earlier_agencies", sa.Text(), nullable=False),
+        sa.Column("changed_by", sa.Uuid(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["lender_id"], ["tenant.id"], name=op.f("fk_lender_setting_lender_id")),
+        sa.PrimaryKeyConstraint("lender_id", name=op.f("pk_lender_setting")),
+    )
+    op.create_table(
+        "export",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("subject", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("row_count", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("requested_by", sa.Uuid(), nullable=False),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_by", sa.Uuid(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("taken_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("file_digest", sa.LargeBinary(), nullable=True),
+        sa.ForeignKeyConstraint(["org_id"], ["organisation.id"], name=op.f("fk_export_org_id")),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_export")),
+    )
+    op.create_table(
+        "search",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("member_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("found_count", sa.Integer(), nullable=False),
+        sa.Column("searched_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["org_id"], ["organisation.id"], name=op.f("fk_search_org_id")),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_search")),
+    )
+    op.create_index(
+        op.f("ix_search_org_id_member_id_searched_at"), "search", ["org_id", "member_id", "searched_at"], unique=False
+    )
+    op.create_table(
+        "case_document",
+        sa.Column("lender_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("agency_id", sa.Uuid(), nullable=True),
+        sa.Column("placement_id", sa.Uuid(), nullable=True),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("media_type", sa.Text(), nullable=False),
+        sa.Column("byte_count", sa.BigInteger(), nullable=False),
+        sa.Column("sealed_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("added_by", sa.Uuid(), nullable=False),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["lender_id", "case_id"],
+            ["collection_case.lender_id", "collection_case.id"],
+            name=op.f("fk_case_document_lender_id_case_id"),
+        ),
+        sa.PrimaryKeyConstraint("lender_id", "id", name=op.f("pk_case_document")),
+    )
+    op.create_index(op.f("ix_case_document_agency_id_case_id"), "case_document", ["agency_id", "case_id"], unique=False)
+    op.create_index(op.f("ix_case_document_lender_id_case_id"), "case_document", ["lender_id", "case_id"], unique=False)
+    op.create_table(
+        "lease",
+        sa.Column("lender_id", sa.Uuid(), nullable=False),
+        sa.Column("placement_id", sa.Uuid(), nullable=False),
+        sa.Column("field_class", sa.Text(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("agency_id", sa.Uuid(), nullable=False),
+        sa.Column("serial", sa.Integer(), nullable=False),
+        sa.Column("grant", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["lender_id", "agency_id", "placement_id"],
+            ["placement.lender_id", "placement.agency_id", "placement.id"],
+            name=op.f("fk_lease_lender_id_agency_id_placement_id"),
+        ),
+        sa.PrimaryKeyConstraint("lender_id", "placement_id", "field_class", "epoch", name=op.f("pk_lease")),
+    )
+    op.create_table(
+        "leased_case",
+        sa.Column("lender_id", sa.Uuid(), nullable=False),
+        sa.Column("placement_id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("field_class", sa.Text(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("agency_id", sa.Uuid(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["lender_id", "agency_id", "placement_id", "case_id"],
+            ["placed_case.lender_id", "placed_case.agency_id", "placed_case.placement_id", "placed_case.case_id"],
+            name=op.f("fk_leased_case_lender_id_agency_id_placement_id_case_id"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "lender_id", "placement_id", "case_id", "field_class", "epoch", name=op.f("pk_leased_case")
+        ),
+    )
+    op.add_column("borrower", sa.Column("next_id_token", sa.LargeBinary(), nullable=True))
+    op.add_column("class_key", sa.Column("serial", sa.Integer(), server_default="1", nullable=False))
+    op.add_column("class_key", sa.Column("signature", sa.LargeBinary(), nullable=True))
+    op.add_column("collection_case", sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("lender_key", sa.Column("epoch", sa.Integer(), server_default="1", nullable=False))
+    op.add_column("lender_key", sa.Column("signature", sa.LargeBinary(), nullable=True))
+    op.add_column("lender_key", sa.Column("active_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("member", sa.Column("totp_seed", sa.LargeBinary(), nullable=True))
+    op.add_column("member", sa.Column("totp_confirmed_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("member", sa.Column("totp_step", sa.Integer(), nullable=True))
+    op.add_column("phone_token", sa.Column("next_token", sa.LargeBinary(), nullable=True))
+    op.add_column("placement", sa.Column("frozen_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("portfolio", sa.Column("sealed_by", sa.Text(), server_default="platform", nullable=False))
+    op.add_column("sign_in", sa.Column("proved_at", sa.DateTime(timezone=True), nullable=True))

@@ -1,0 +1,32 @@
+"""Exports: files that leave the portal, each traceable to one person and time; large ones need a second person."""
+
+import datetime as dt
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, Key
+
+AWAITING, APPROVED, REFUSED, TAKEN = "awaiting_approval", "approved", "refused", "taken"
+
+
+class Export(Base):
+    """`subject` holds the filters as ids and codes. An approval is for one download, until `expires_at`."""
+
+    __tablename__ = "export"
+    org_id: Mapped[UUID] = mapped_column(ForeignKey("organisation.id"), primary_key=True)
+    id: Mapped[Key]
+    tenant_id: Mapped[UUID]  # whose data it is: the organisation's own, or the lender whose mandate an auditor has
+    kind: Mapped[str]
+    subject: Mapped[dict[str, Any]]
+    row_count: Mapped[int]
+    state: Mapped[str]
+    requested_by: Mapped[UUID]
+    requested_at: Mapped[dt.datetime]
+    decided_by: Mapped[UUID | None]
+    decided_at: Mapped[dt.datetime | None]
+    expires_at: Mapped[dt.datetime]
+    taken_at: Mapped[dt.datetime | None]
+    file_digest: Mapped[bytes | None]
