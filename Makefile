@@ -9,7 +9,7 @@ SERVE ?= 1
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test soak bench check format lint types arrow translations lock clean
+.PHONY: help install demo serve test soak bench check format lint types arrow translations page-hashes lock clean
 
 help: ## List every target
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ types: .venv/.installed-dev
 
 arrow: .venv/.installed-dev
 	@$(BIN)/lint-imports
+
+page-hashes: .venv/.installed ## Publish the hashes of the pages' scripts and styles, after a change of one
+	@$(BIN)/python -m portal.page_hashes
 
 lock: .venv/bin/python ## Resolve the dependencies of pyproject.toml anew into the lock files
 	@$(BIN)/pip install --quiet uv

@@ -1,4 +1,4 @@
-"""JSON with exactly one spelling (RFC 8785), for strings, integers, arrays and objects."""
+"""JSON with exactly one spelling (RFC 8785), for strings, integers, nulls, arrays and objects."""
 
 from functools import lru_cache
 from json.encoder import encode_basestring
@@ -6,13 +6,13 @@ from typing import TypeAlias
 
 from crypto.errors import ValueRefused
 
-Json: TypeAlias = "str | int | list[Json] | tuple[Json, ...] | dict[str, Json]"
+Json: TypeAlias = "str | int | list[Json] | tuple[Json, ...] | dict[str, Json] | None"
 
 INTEGER_MAX = 2**53 - 1
 
 
 def canonical(value: Json) -> bytes:
-    """The value's only spelling; `ValueRefused` for floats, booleans, nulls, big integers, lone surrogates."""
+    """The value's only spelling; `ValueRefused` for floats, booleans, big integers, lone surrogates."""
     try:
         return _text(value).encode()
     except UnicodeEncodeError:
@@ -31,6 +31,8 @@ def _text(value: object) -> str:
         if abs(value) > INTEGER_MAX:
             raise ValueRefused("an integer is beyond ±(2^53 - 1)")
         return str(int(value))
+    if value is None:
+        return "null"
     raise ValueRefused(f"a {type(value).__name__} cannot be sealed")
 
 

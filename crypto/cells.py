@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from crypto import cobblestone
 from crypto.canonical import Json, canonical
-from crypto.errors import CryptoError, SealBroken
+from crypto.errors import CryptoError, SealBroken, ValueRefused
 from crypto.secret import Secret
 
 PAD_BYTES = 64
@@ -46,7 +46,9 @@ def case_key(class_key: Secret, portfolio_id: bytes, case_reference: bytes, case
 
 
 def seal_cell(key: Secret, name: CellName, fields: dict[str, Json]) -> bytes:
-    """Seal fields under their case key; `ValueRefused` for what RFC 8785 strings and integers cannot say."""
+    """Seal fields under their case key; `ValueRefused` for what is not strings and integers in arrays and objects."""
+    if _holds_null(fields):
+        raise ValueRefused("a NoneType cannot be sealed")
     return cobblestone.seal(key.reveal(), name.context(), _pad(canonical(fields)))
 
 
@@ -55,7 +57,7 @@ def open_cell(key: Secret, name: CellName, sealed: bytes) -> dict[str, Any]:
     text = _unpad(cobblestone.open_(key.reveal(), name.context(), sealed))
     try:
         fields = json.loads(text)
-        if isinstance(fields, dict) and canonical(fields) == text:
+        if isinstance(fields, dict) and canonical(fields) == text and not _holds_null(fields):
             return fields
     except (ValueError, RecursionError, CryptoError):
         pass  # Raised below, outside: the parser's error carries the plaintext.
@@ -103,6 +105,12 @@ def _expand_of(key: Secret, info_head: bytes) -> HMAC:
     start = HMAC(key.reveal(), SHA512())
     start.update(info_head)
     return start
+
+
+def _holds_null(value: Json) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_null, value.values()))
+    return any(map(_holds_null, value)) if isinstance(value, list | tuple) else value is None
 
 
 def _pad(text: bytes) -> bytes:

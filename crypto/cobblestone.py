@@ -5,14 +5,14 @@
 
 import hmac
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from crypto.errors import SealBroken
+from crypto.errors import SealBroken, ValueRefused
 
 KEY_BYTES = 32
 SALT_BYTES = 24
@@ -21,6 +21,7 @@ TAG_BYTES = 16
 HEADER_BYTES = SALT_BYTES + 32
 
 _LABEL = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\x00"
+_SEALED_CHUNK_BYTES = CHUNK_BYTES + TAG_BYTES
 _SHA512 = SHA512()
 
 
@@ -52,19 +53,70 @@ def open_stream(key: bytes, context: bytes, chunks: Iterable[bytes]) -> Iterator
     What is yielded is authentic, but only the whole iteration shows that nothing was cut off: act on the
     plaintext after the last piece, not before.
     """
-    blocks = _blocks(chunks, CHUNK_BYTES + TAG_BYTES, first=HEADER_BYTES)
-    header = next(blocks)
+    blocks = _blocks(chunks, _SEALED_CHUNK_BYTES, first=HEADER_BYTES)
+    aead, nonce = _opened_header(key, context, next(blocks))
+    for counter, block in enumerate(blocks):
+        yield _open_block(aead, nonce, counter, block)
+
+
+def open_range(
+    key: bytes, context: bytes, read: Callable[[int, int], bytes], size: int, start: int, length: int
+) -> bytes:
+    """`length` bytes of plaintext from `start`, or `SealBroken`; `read(offset, length)` fetches sealed bytes.
+
+    `size`, of the sealed whole, must be one that sealing can give. What comes back was sealed at that very place.
+    That `size` is true is shown only by a range that reaches the end of the plaintext (also an empty one there),
+    for it opens the last chunk: a range before it succeeds on a file cut off behind it.
+    """
+    end, whole = start + length, plain_size(size)
+    if not 0 <= start <= end <= whole:
+        raise ValueRefused("a range lies within the plaintext")
+    header = _read(read, 0, HEADER_BYTES)
+    aead, nonce = _opened_header(key, context, header)
+    first = start // CHUNK_BYTES
+    last = whole // CHUNK_BYTES if end == whole else max(first, (end - 1) // CHUNK_BYTES)
+    offset, until = (HEADER_BYTES + counter * _SEALED_CHUNK_BYTES for counter in (first, last + 1))
+    sealed = memoryview(_read(read, offset, min(until, size) - offset))
+    blocks = [sealed[at : at + _SEALED_CHUNK_BYTES] for at in range(0, len(sealed), _SEALED_CHUNK_BYTES)]
+    opened = b"".join(_open_block(aead, nonce, counter, block) for counter, block in enumerate(blocks, first))
+    return opened[start - first * CHUNK_BYTES :][:length]
+
+
+def sealed_size(size: int) -> int:
+    """What a plaintext of `size` bytes comes to, sealed."""
+    return HEADER_BYTES + size + TAG_BYTES * (size // CHUNK_BYTES + 1)
+
+
+def plain_size(size: int) -> int:
+    """The plaintext's size behind `size` sealed bytes, or `SealBroken` where sealing never gives so many."""
+    full, rest = divmod(size - HEADER_BYTES, _SEALED_CHUNK_BYTES)
+    if full < 0 or rest < TAG_BYTES:
+        raise SealBroken
+    return full * CHUNK_BYTES + rest - TAG_BYTES
+
+
+def _read(read: Callable[[int, int], bytes], offset: int, length: int) -> bytes:
+    found = read(offset, length)
+    if len(found) != length:
+        raise SealBroken
+    return found
+
+
+def _opened_header(key: bytes, context: bytes, header: bytes) -> tuple[AESGCM, bytes]:
+    """The cipher and base nonce, where the commitment is of this key and context."""
     if len(header) != HEADER_BYTES:
         raise SealBroken
     aead, nonce, commitment = _derive(key, context, header[:SALT_BYTES])
     if not hmac.compare_digest(commitment, header[SALT_BYTES:]):
         raise SealBroken
-    for counter, block in enumerate(blocks):
-        try:
-            chunk = aead.decrypt(_nonce(nonce, counter), block, None)
-        except InvalidTag:
-            raise SealBroken from None
-        yield chunk
+    return aead, nonce
+
+
+def _open_block(aead: AESGCM, nonce: bytes, counter: int, block: bytes | memoryview) -> bytes:
+    try:
+        return aead.decrypt(_nonce(nonce, counter), block, None)
+    except InvalidTag:
+        raise SealBroken from None
 
 
 def _derive(key: bytes, context: bytes, salt: bytes) -> tuple[AESGCM, bytes, bytes]:

@@ -1,11 +1,12 @@
-"""Handing a 32-byte key to one recipient: HPKE wraps (RFC 9180, base mode) and the signatures beside them.
+"""Handing a 32-byte key to one recipient: HPKE wraps (RFC 9180, base mode), signed by whoever grants them.
 
 A wrap is `0x01 ‖ suite(1) ‖ enc ‖ ciphertext(48)`; a public key is `suite(1) ‖ raw`. The suite that counts is
 the recipient key's: a wrap that names another is refused before anything is opened.
 """
 
 import hashlib
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -20,10 +21,16 @@ from cryptography.hazmat.primitives.hpke import (
     Suite,
 )
 
+from crypto import strict
 from crypto.cells import lp
-from crypto.errors import SignatureRefused, ValueRefused, WrapBroken
+from crypto.errors import Distrusted, SignatureRefused, ValueRefused, WrapBroken
+from crypto.fields import FIELD_CLASSES
+from crypto.memory import Memory
+from crypto.memory import fingerprint as fingerprint
 from crypto.secret import Secret
+from crypto.terms import Terms, digest_of, read_terms
 
+FORMAT = "consign-grant/1"
 X25519 = "x25519"
 XWING = "xwing"
 
@@ -32,39 +39,136 @@ SUITES = {
     X25519: Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM),  # 0x0020/0x0001/0x0002
     XWING: Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM),  # 0x647A/0x0001/0x0002
 }
-PURPOSES = ("class-key", "index-key", "ledger-key")
+INDEX_KEY, LEDGER_KEY = "index-key", "ledger-key"
+LENDER_KINDS = (INDEX_KEY, LEDGER_KEY)  # keys of the lender's own, of no portfolio
 
-_FORMAT = b"\x01"
+Sign: TypeAlias = Callable[[str, bytes], bytes]  # (purpose, message) -> Ed25519 signature over `signed_bytes`
+
+_WRAP_VERSION = b"\x01"
 _MLKEM_PUBLIC_BYTES = 1184
 
 
 class WrapContext(NamedTuple):
-    """What a wrapped key is for; opening with any other context fails.
+    """What a wrapped key is for; opening with any other context fails. Ids are raw bytes.
 
-    `class-key` names a portfolio and a field class; `index-key` and `ledger-key` belong to the lender alone.
+    `kind` is a field class of a portfolio, or one of `LENDER_KINDS`. A lender's own keys are granted by and to
+    itself, under no terms; what is granted to another carries terms and an expiry, in unix seconds.
     """
 
-    purpose: str
-    lender_id: bytes
-    portfolio_id: bytes | None = None
-    field_class: str | None = None
+    kind: str
+    granter: bytes
+    grantee: bytes
+    portfolio_id: bytes = b""
     epoch: int = 1
     serial: int = 1
+    terms_digest: bytes = b""
+    expires_at: int | None = None
 
-    def info(self, recipient_public: bytes) -> bytes:
-        """HPKE's info; the lender is granter and grantee, under no terms and without expiry."""
-        of_a_class = self.portfolio_id is not None and bool(self.field_class)
-        of_the_lender = self.portfolio_id is None and self.field_class is None
-        if self.purpose not in PURPOSES or not (of_a_class if self.purpose == "class-key" else of_the_lender):
-            raise ValueRefused("a wrap's purpose, portfolio and field class do not agree")
-        kind = self.field_class if self.purpose == "class-key" else self.purpose
-        terms_digest = expiry = b""
+    @classmethod
+    def of_class(
+        cls, lender_id: bytes, portfolio_id: bytes, field_class: str, epoch: int = 1, serial: int = 1
+    ) -> "WrapContext":
+        """Of a lender's own class key."""
+        return cls(field_class, lender_id, lender_id, portfolio_id, epoch, serial)
+
+    @classmethod
+    def of_lender(cls, kind: str, lender_id: bytes, epoch: int = 1, serial: int = 1) -> "WrapContext":
+        """Of a lender's own key of one of `LENDER_KINDS`."""
+        return cls(kind, lender_id, lender_id, b"", epoch, serial)
+
+    @property
+    def own(self) -> bool:
+        return self.granter == self.grantee
+
+    def info(self, suite: str, recipient: bytes) -> bytes:
+        """HPKE's info, for a recipient key of that suite and fingerprint; `ValueRefused` if it contradicts itself."""
+        own_kinds = LENDER_KINDS if self.own else ()
+        if self.kind not in (FIELD_CLASSES if self.portfolio_id else own_kinds):
+            raise ValueRefused("a wrap's kind and portfolio do not agree")
+        if self.own != (self.terms_digest == b"") or self.own != (self.expires_at is None):
+            raise ValueRefused("what is granted to another, and nothing else, has terms and an expiry")
+        expiry = b"" if self.expires_at is None else b"%d" % self.expires_at
         named = (
-            suite_of(recipient_public).encode(), self.portfolio_id or b"", (kind or "").encode(),
-            b"%d" % self.epoch, b"%d" % self.serial, self.lender_id, self.lender_id,
-            fingerprint(recipient_public), terms_digest, expiry,
+            suite.encode(), self.portfolio_id, self.kind.encode(), b"%d" % self.epoch, b"%d" % self.serial,
+            self.granter, self.grantee, recipient, self.terms_digest, expiry,
         )  # fmt: skip
         return b"consign/grant/1\x00" + b"".join(map(lp, named))
+
+
+class Grant(NamedTuple):
+    """A wrapped key with all that its opener must know; `recipient` is the fingerprint of the key it opens with."""
+
+    context: WrapContext
+    terms: Terms | None
+    suite: str
+    recipient: bytes
+    wrapped: bytes
+    signature: bytes
+
+    @property
+    def scope(self) -> str:
+        """Within which epochs and serials only rise."""
+        context, terms = self.context, self.terms or {}
+        portfolio = strict.id_text(context.portfolio_id) if context.portfolio_id else "-"
+        place = terms.get("placement", portfolio)
+        return f"{strict.id_text(context.granter)}/{place}/{terms.get('case', '-')}/{context.kind}"
+
+    def to_json(self) -> dict[str, Any]:
+        context = self.context
+        return {
+            "format": FORMAT,
+            "suite": self.suite,
+            "portfolio": strict.id_text(context.portfolio_id) if context.portfolio_id else None,
+            "kind": context.kind,
+            "epoch": context.epoch,
+            "serial": context.serial,
+            "granter": strict.id_text(context.granter),
+            "grantee": strict.id_text(context.grantee),
+            "recipient": self.recipient.hex(),
+            "terms": self.terms,
+            "expires_at": context.expires_at,
+            "wrapped": strict.to_base64(self.wrapped),
+            "signature": strict.to_base64(self.signature),
+        }
+
+    @classmethod
+    def from_json(cls, document: object) -> "Grant":
+        """Read, not yet believed; `WrapBroken` where it is no grant."""
+        try:
+            return cls._read(strict.exactly(document, *_MEMBERS))
+        except (ValueError, ValueRefused):
+            raise WrapBroken from None
+
+    @classmethod
+    def _read(cls, document: Mapping[str, Any]) -> "Grant":
+        terms, expires_at, portfolio = document["terms"], document["expires_at"], document["portfolio"]
+        if document["format"] != FORMAT or strict.text(document["suite"]) not in SUITES:
+            raise ValueError("of another format or suite")
+        terms = None if terms is None else read_terms(terms)
+        context = WrapContext(
+            kind=strict.text(document["kind"]),
+            granter=strict.raw_id(document["granter"]),
+            grantee=strict.raw_id(document["grantee"]),
+            portfolio_id=b"" if portfolio is None else strict.raw_id(portfolio),
+            epoch=strict.integer(document["epoch"], least=1),
+            serial=strict.integer(document["serial"], least=1),
+            terms_digest=b"" if terms is None else digest_of(terms),
+            expires_at=None if expires_at is None else strict.integer(expires_at),
+        )
+        return cls(
+            context,
+            terms,
+            suite=document["suite"],
+            recipient=strict.unhex(document["recipient"], 32),
+            wrapped=strict.unbase64(document["wrapped"]),
+            signature=strict.unbase64(document["signature"]),
+        )
+
+
+_MEMBERS = (
+    "format", "suite", "portfolio", "kind", "epoch", "serial", "granter", "grantee", "recipient",
+    "terms", "expires_at", "wrapped", "signature",
+)  # fmt: skip
 
 
 class RecipientKey:
@@ -105,19 +209,74 @@ def wrap(secret: Secret, recipient_public: bytes, context: WrapContext) -> bytes
     suite = suite_of(recipient_public)
     if len(secret.reveal()) != 32:
         raise ValueRefused("a wrapped key has 32 bytes")
-    info = context.info(recipient_public)
+    info = context.info(suite, fingerprint(recipient_public))
     try:
         sealed = SUITES[suite].encrypt(secret.reveal(), _public_key(recipient_public), info)
     except ValueError:  # Wrong length, or a point that would make the shared secret known to all.
         raise ValueRefused("a public key has the wrong length or content") from None
-    return _FORMAT + SUITE_BYTE[suite] + sealed
+    return _WRAP_VERSION + SUITE_BYTE[suite] + sealed
 
 
 def unwrap(wrapped: bytes, private: RecipientKey, context: WrapContext) -> Secret:
     """The wrapped key, or `WrapBroken`."""
-    if wrapped[:2] != _FORMAT + SUITE_BYTE[private.suite]:
+    if wrapped[:2] != _WRAP_VERSION + SUITE_BYTE[private.suite]:
         raise WrapBroken
-    return Secret(private.open(wrapped[2:], context.info(private.public)))
+    return Secret(private.open(wrapped[2:], context.info(private.suite, fingerprint(private.public))))
+
+
+def make_grant(
+    secret: Secret, recipient_public: bytes, context: WrapContext, sign: Sign, terms: Terms | None = None
+) -> Grant:
+    """Wrap a key and sign for it with the granter's key. Terms, if any, agree with the context and complete it."""
+    if terms is not None:
+        expires_at = strict.integer(terms["expires_at"]) if context.expires_at is None else context.expires_at
+        context = context._replace(terms_digest=digest_of(terms), expires_at=expires_at)
+    suite, recipient = suite_of(recipient_public), fingerprint(recipient_public)
+    wrapped = wrap(secret, recipient_public, context)
+    signature = sign("grant", _signed(wrapped, context.info(suite, recipient)))
+    grant = Grant(context, terms, suite, recipient, wrapped, signature)
+    if not _agree(grant):
+        raise ValueRefused("a grant and its terms do not agree")
+    return grant
+
+
+def check_grant(
+    wrapped: bytes, signature: bytes, recipient_public: bytes, context: WrapContext, granter_signing: bytes
+) -> None:
+    """Check the granter's signature over a wrap to a recipient, or `SignatureRefused`."""
+    suite = suite_of(recipient_public)
+    if wrapped[:2] != _WRAP_VERSION + SUITE_BYTE[suite]:
+        raise SignatureRefused
+    message = _signed(wrapped, context.info(suite, fingerprint(recipient_public)))
+    verify_signature(granter_signing, "grant", message, signature)
+
+
+def open_grant(grant: Grant, private: RecipientKey, granter_signing: bytes, memory: Memory, now: int) -> Secret:
+    """The granted key, or `Distrusted` saying why not, or `WrapBroken`. `now` in unix seconds.
+
+    The granter's signing key must be pinned; for a key of one's own, pass one's own. Checked in this order, all
+    before the wrap is opened but the last: clock, pin, suite, recipient, terms, signature, expiry, epoch, serial.
+    """
+    context = grant.context
+    memory.check_clock(now)
+    if not context.own:
+        memory.require_pinned(context.granter, "signing", granter_signing)
+    if grant.suite != private.suite or grant.wrapped[1:2] != SUITE_BYTE[private.suite]:
+        raise Distrusted("suite_downgraded")
+    if grant.recipient != fingerprint(private.public):
+        raise Distrusted("wrap_retargeted")
+    if not _agree(grant):
+        raise Distrusted("terms_changed")
+    try:
+        check_grant(grant.wrapped, grant.signature, private.public, context, granter_signing)
+    except (SignatureRefused, ValueRefused):
+        raise Distrusted("wrap_unsigned") from None
+    if context.expires_at is not None and now >= context.expires_at:
+        raise Distrusted("wrap_expired")
+    secret = unwrap(grant.wrapped, private, context)
+    memory.take_epoch(grant.scope, context.epoch)
+    memory.take_serial(grant.scope, context.serial)
+    return secret
 
 
 def suite_of(public: bytes) -> str:
@@ -126,11 +285,6 @@ def suite_of(public: bytes) -> str:
         if public[:1] == mark:
             return suite
     raise ValueRefused("a public key names no known suite")
-
-
-def fingerprint(public: bytes) -> bytes:
-    """SHA-256 of a public key, its suite byte included."""
-    return hashlib.sha256(b"consign/key/1\x00" + lp(public)).digest()
 
 
 def signed_bytes(purpose: str, message: bytes) -> bytes:
@@ -144,6 +298,21 @@ def verify_signature(signing_public: bytes, purpose: str, message: bytes, signat
         Ed25519PublicKey.from_public_bytes(signing_public).verify(signature, signed_bytes(purpose, message))
     except (InvalidSignature, ValueError):
         raise SignatureRefused from None
+
+
+def _signed(wrapped: bytes, info: bytes) -> bytes:
+    """What a granter signs: the context, and `enc ‖ ciphertext` without the two bytes before them."""
+    return lp(info) + lp(wrapped[2:])
+
+
+def _agree(grant: Grant) -> bool:
+    """Do the terms say what the grant says? A key granted to another has terms."""
+    context, terms = grant.context, grant.terms
+    if terms is None:
+        return context.own
+    ids = (context.granter, context.grantee, context.portfolio_id)
+    said = (terms["lender"], terms["agency"], terms["portfolio"], terms["class"], terms["expires_at"])
+    return all(ids) and said == (*map(strict.id_text, ids), context.kind, context.expires_at)
 
 
 def _public_key(public: bytes) -> X25519PublicKey | MLKEM768X25519PublicKey:

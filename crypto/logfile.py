@@ -5,20 +5,18 @@ Leaf data is SHA-256(salt ‖ entry); any altered byte breaks the line, the root
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from json.encoder import encode_basestring
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from crypto.errors import LogRefused, NoteRefused
+from crypto.errors import LogRefused
+from crypto.lines import read_checkpoint, read_raw, read_record
 from crypto.merkle import Frontier, leaf_hash
-from crypto.notes import Checkpoint, VerifierKey, open_note, split_note
+from crypto.notes import Checkpoint, VerifierKey, split_note
 
 FORMAT = "consign-log/1"
-SALT_BYTES = 32
-LINE_BYTES_MAX = 1 << 20
 
 
 class LogReport(NamedTuple):
@@ -85,7 +83,7 @@ def verify_log(
         raise LogRefused(number, "the checkpoint is not of this header and these entries")
     if next(numbered, None) is not None:
         raise LogRefused(number + 1, "something follows the checkpoint")
-    return LogReport(checkpoint, _time_of(entry), key is not None)
+    return LogReport(checkpoint, time_of(entry), key is not None)
 
 
 def _header(origin: str, size: int) -> str:
@@ -108,7 +106,7 @@ def _next(numbered: Iterator[tuple[int, bytes]], number: int) -> tuple[int, byte
 
 
 def _read_header(number: int, line: bytes) -> tuple[str, int]:
-    text, record = _record(number, line)
+    text, record = read_record(number, line)
     origin, size = record.get("origin"), record.get("size")
     if not isinstance(origin, str) or type(size) is not int or size < 0 or text != _header(origin, size):
         raise LogRefused(number, f"not a header of {FORMAT}")
@@ -116,52 +114,22 @@ def _read_header(number: int, line: bytes) -> tuple[str, int]:
 
 
 def _read_entry(number: int, line: bytes, index: int) -> tuple[bytes, str]:
-    text, record = _record(number, line)
+    text, record = read_record(number, line)
     salt, entry = record.get("salt"), record.get("entry")
     if not isinstance(salt, str) or not isinstance(entry, str) or text != _entry(index, salt, entry):
         raise LogRefused(number, f"not entry {index} in its canonical spelling")
-    try:
-        raw = base64.b64decode(salt, validate=True)
-    except (binascii.Error, ValueError):
-        raw = b""
-    if len(raw) != SALT_BYTES or base64.b64encode(raw).decode() != salt:
-        raise LogRefused(number, "a salt is 32 bytes in canonical base64")
-    return raw, entry
+    return read_raw(number, "a salt", salt), entry
 
 
 def _read_trailer(number: int, line: bytes, key: VerifierKey | None) -> Checkpoint:
-    text, record = _record(number, line)
+    text, record = read_record(number, line)
     note = record.get("checkpoint")
     if not isinstance(note, str) or text != _trailer(note):
         raise LogRefused(number, "not a checkpoint in its canonical spelling")
-    try:
-        signed, signatures = split_note(note)
-        checkpoint = Checkpoint.parse(signed)
-        if key is None:
-            return checkpoint
-        if key.name != checkpoint.origin:
-            raise NoteRefused("the pinned key is of another log")
-        open_note(note, [key])
-        if len(signatures) != 1:
-            raise NoteRefused("the checkpoint carries signatures nobody checked")
-    except NoteRefused as refusal:
-        raise LogRefused(number, str(refusal)) from None
-    return checkpoint
+    return read_checkpoint(number, note, key)
 
 
-def _record(number: int, line: bytes) -> tuple[str, dict[str, Any]]:
-    if len(line) <= LINE_BYTES_MAX:
-        try:
-            text = line.decode()
-            record = json.loads(text)
-            if isinstance(record, dict):
-                return text, record
-        except (ValueError, RecursionError):
-            pass  # Raised below, outside: the parser's error carries the line.
-    raise LogRefused(number, "not one JSON object in UTF-8")
-
-
-def _time_of(entry: str) -> str | None:
+def time_of(entry: str) -> str | None:
     """The `at` of an entry that is a JSON object and has one."""
     try:
         record = json.loads(entry)

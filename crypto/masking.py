@@ -72,6 +72,14 @@ def mask(kind: str, value: str) -> str:
     return pattern(value) or pattern(plain(value)) or HIDDEN
 
 
+def looks_masked(kind: str, text: str) -> bool:
+    """Whether a text can be the mask of some value of this kind: what else it might be is not asked."""
+    if text == HIDDEN:
+        return True
+    shape = _SHAPES.get(kind)
+    return shape is not None and shape(text)
+
+
 def mask_name(value: str, surname: str) -> str:
     """The mask of a Chinese name whose surname is known and need not be guessed."""
     name, kept = plain(value), plain(surname)
@@ -203,4 +211,63 @@ MASKS: dict[str, _Mask] = {
     "employer": _of_employer,
     "ssn_us": _in_place(_of_ssn_us),
     "birth_date": _of_birth_date,
+}
+
+
+_masked_letters = re.compile(rf"{_letter}\**(?: +{_letter}\**)*").fullmatch
+_masked_id_cn = re.compile(r"[0-9](?:\*{16}[0-9X]|\*{13}[0-9])").fullmatch
+_masked_mobile = re.compile(r"1[3-9][0-9]\*{4}[0-9]{4}").fullmatch
+_masked_landline = re.compile(r"0(?:10|2[0-9]|[3-9][0-9]{2})\*{5,6}[0-9]{2}").fullmatch
+_masked_bank_card = re.compile(r"\*{9,15}[0-9]{4}").fullmatch
+_masked_ssn_us = re.compile(r"\*{5}[0-9]{4}").fullmatch
+_masked_email = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]?\*{1,255}@(.+)").fullmatch
+_year = re.compile(r"(?:19|20)[0-9]{2}").fullmatch
+
+
+def _is_name(text: str) -> bool:
+    kept = text.rstrip("*")
+    if len(text) == len(kept):
+        return "*" in text and _masked_letters(text) is not None
+    one_name = len(kept) <= 1 or kept in COMPOUND_SURNAMES
+    return (one_name and (not kept or kept.isalpha())) or _masked_letters(text) is not None
+
+
+def _is_email(text: str) -> bool:
+    found = _masked_email(text)
+    return found is not None and (found[1] in PUBLIC_MAIL_DOMAINS or found[1] == HIDDEN)
+
+
+def _is_address(text: str) -> bool:
+    region = _region_of_address(text)
+    return region is not None and text[region.end() :] == "****"
+
+
+def _is_employer(text: str) -> bool:
+    region, stars, form = text.partition("****")
+    found = _region_of_employer(region)
+    return bool(stars) and form in LEGAL_FORMS and found is not None and found.end() == len(region)
+
+
+def _shape(*bare: Callable[[str], re.Match[str] | None]) -> Callable[[str], bool]:
+    """Like one of these once the country and the separators are taken out."""
+
+    def holds(text: str) -> bool:
+        prefix = _country(text)
+        rest = text[prefix.end() if prefix else 0 :].replace(" ", "").replace("-", "")
+        return any(pattern(rest) for pattern in bare)
+
+    return holds
+
+
+_SHAPES: dict[str, Callable[[str], bool]] = {
+    "name": _is_name,
+    "id_cn": _shape(_masked_id_cn),
+    "mobile": _shape(_masked_mobile),
+    "phone": _shape(_masked_mobile, _masked_landline),
+    "bank_card": _shape(_masked_bank_card),
+    "email": _is_email,
+    "address": _is_address,
+    "employer": _is_employer,
+    "ssn_us": _shape(_masked_ssn_us),
+    "birth_date": lambda text: _year(text) is not None,
 }

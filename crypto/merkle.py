@@ -62,36 +62,46 @@ def root(leaf_hashes: Iterable[bytes]) -> bytes:
 
 def inclusion_proof(leaf_hashes: Sequence[bytes], index: int) -> list[bytes]:
     """The audit path of one leaf, from the leaf up (RFC 6962, 2.1.1)."""
-    if not 0 <= index < len(leaf_hashes):
-        raise ProofRefused("no such leaf")
-    path, low, high = [], 0, len(leaf_hashes)
-    while high - low > 1:
-        middle = low + _split(high - low)
-        if index < middle:
-            path.append(root(leaf_hashes[middle:high]))
-            high = middle
-        else:
-            path.append(root(leaf_hashes[low:middle]))
-            low = middle
-    return path[::-1]
+    return [root(leaf_hashes[part.start : part.stop]) for part in inclusion_parts(index, len(leaf_hashes))]
 
 
 def consistency_proof(leaf_hashes: Sequence[bytes], old_size: int) -> list[bytes]:
     """That the first `old_size` leaves are a prefix of all (RFC 6962, 2.1.2)."""
-    if not 0 < old_size <= len(leaf_hashes):
+    return [root(leaf_hashes[part.start : part.stop]) for part in consistency_parts(old_size, len(leaf_hashes))]
+
+
+def inclusion_parts(index: int, size: int) -> list[range]:
+    """The leaves below each hash of an inclusion proof, for whoever has the roots of subtrees at hand."""
+    if not 0 <= index < size:
+        raise ProofRefused("no such leaf")
+    parts, low, high = [], 0, size
+    while high - low > 1:
+        middle = low + _split(high - low)
+        if index < middle:
+            parts.append(range(middle, high))
+            high = middle
+        else:
+            parts.append(range(low, middle))
+            low = middle
+    return parts[::-1]
+
+
+def consistency_parts(old_size: int, size: int) -> list[range]:
+    """The leaves below each hash of a consistency proof."""
+    if not 0 < old_size <= size:
         raise ProofRefused("no such earlier tree")
-    path, low, high = [], 0, len(leaf_hashes)
+    parts, low, high = [], 0, size
     while old_size != high:
         middle = low + _split(high - low)
         if old_size <= middle:
-            path.append(root(leaf_hashes[middle:high]))
+            parts.append(range(middle, high))
             high = middle
         else:
-            path.append(root(leaf_hashes[low:middle]))
+            parts.append(range(low, middle))
             low = middle
     if low:  # The old tree's own root is known to the verifier; a part of it is not.
-        path.append(root(leaf_hashes[low:high]))
-    return path[::-1]
+        parts.append(range(low, high))
+    return parts[::-1]
 
 
 def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes] | None, root: bytes) -> None:

@@ -1,13 +1,30 @@
-"""What a witness remembers: the last verified checkpoint of each log, in a small file."""
+"""What a witness remembers, the last verified checkpoint of each log, in a small file; and what it lets follow."""
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from crypto.errors import NoteRefused
+from crypto.errors import LogRefused, NoteRefused
 from crypto.notes import Checkpoint
 
 FORMAT = "consign-witness/1"
+
+
+def follows(seen: Checkpoint | None, shown: Sequence[Checkpoint]) -> bool:
+    """Whether what is shown, oldest first and each proved to follow the one before, goes on from what was seen.
+
+    False: it may, but the step from one to the other is not shown. `LogRefused` for a log that was longer
+    already, or that differs at a size that both know.
+    """
+    if seen is None:
+        return True
+    if seen.size > shown[-1].size:
+        raise LogRefused(1, f"the log was already at {seen.size} entries: rolled back, or ask for a newer proof")
+    known = [one for one in shown if one.size == seen.size]
+    if any(one != seen for one in known):
+        raise LogRefused(1, f"the first {seen.size} entries are not those seen before: forked")
+    return bool(known)
 
 
 def read_witness(path: Path) -> dict[str, Checkpoint]:

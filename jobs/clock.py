@@ -4,7 +4,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from jobs import nightly
+from jobs import erasure, keys, nightly
 from jobs.integration import Integrator
 from jobs.timetable import TIMETABLE, Job, due_dates
 from models.business_day import ZONE
@@ -12,6 +12,8 @@ from models.database import Database
 
 INTEGRATION_SECONDS = 1
 LOOK_AT_ALL_SECONDS = 60
+ERASURE_SECONDS = 60
+KEYS_SECONDS = 10
 
 
 def make(database: Database, integrator: Integrator) -> BackgroundScheduler:
@@ -25,6 +27,9 @@ def make(database: Database, integrator: Integrator) -> BackgroundScheduler:
         clock.add_job(tick, args=(database, job), id=f"{job.name} at start")
     clock.add_job(integrator.look_at_all, IntervalTrigger(seconds=LOOK_AT_ALL_SECONDS, timezone=ZONE))
     clock.add_job(integrator.tick, IntervalTrigger(seconds=INTEGRATION_SECONDS, timezone=ZONE))
+    every_minute = IntervalTrigger(seconds=ERASURE_SECONDS, timezone=ZONE)
+    clock.add_job(erasure.publish, every_minute, args=(database, integrator.objects))
+    clock.add_job(keys.carry_on, IntervalTrigger(seconds=KEYS_SECONDS, timezone=ZONE), args=(database,))
     return clock
 
 

@@ -5,22 +5,25 @@ from uuid import UUID
 
 from jobs import nightly
 from models.database import Database
+from models.errors import Conflict
 from models.objects import ObjectStore
-from models.services import job_runs, logs
-from models.work import OPERATOR
+from models.services import job_runs, log_checks, logs
+from models.work import OPERATOR, Actor
 
 logger = logging.getLogger(__name__)
 
 
 class Integrator:
     """Remembers whose log may be unsigned: at first and every minute anybody's, because another process may have died
-    between growing a log and signing it."""
+    between growing a log and signing it. Before its first turn at a log it compares the store with the database:
+    one of them may have been restored from a backup."""
 
     def __init__(self, database: Database, objects: ObjectStore, host: str) -> None:
         self.database = database
         self.objects = objects
         self.host = host
         self.unsigned: set[UUID] = set()
+        self.compared: set[UUID] = set()
 
     def look_at_all(self) -> None:
         with self.database.work(nightly.actor_of("integration", nightly.NOBODY, OPERATOR)) as work:
@@ -38,14 +41,34 @@ class Integrator:
             else:
                 self.unsigned.discard(org_id)
 
+    def check(self, org_id: UUID) -> int:
+        """Read one log and its objects again; answers its size, or Conflict `log_forked` says at what place."""
+        with self.database.work(nightly.actor_of("integration", org_id)) as work:
+            return log_checks.check(work, self.objects, self.host)
+
     def integrate(self, org_id: UUID) -> int:
         """Grow and sign one log until nothing waits; answers how many entries moved."""
-        actor, total = nightly.actor_of("integration", org_id), 0
+        actor = nightly.actor_of("integration", org_id)
+        try:
+            return self._grow(actor)
+        except Conflict as conflict:
+            logger.critical("the log of %s stands still and nothing is released: %s", org_id, conflict.code)
+            with self.database.work(actor) as work:
+                logs.mark_forked(work)
+            raise
+
+    def _grow(self, actor: Actor) -> int:
+        if actor.org_id not in self.compared:
+            with self.database.work(actor) as work:
+                logs.require_one_history(work, self.objects, self.host)
+            self.compared.add(actor.org_id)
+        total = 0
         while True:
             with self.database.work(actor) as work:
                 moved = logs.integrate(work)
             with self.database.work(actor) as work:
-                logs.publish(work, self.objects, self.host)
+                signed = logs.publish(work, self.objects, self.host)
             total += moved
-            if moved < logs.LEAVES_PER_TURN_MAX:
+            # Signed without having moved: another's turn was left unsigned, and now it is ours.
+            if signed is None or 0 < moved < logs.LEAVES_PER_TURN_MAX:
                 return total

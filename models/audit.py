@@ -32,13 +32,17 @@ class AccessRefusal(Base):
 
 
 class LogHead(Base):
-    """One row per log. `frontier` is the right edge of the tree: enough to append in O(log n)."""
+    """One row per log. `frontier` is the right edge of the tree: enough to append in O(log n).
+
+    `forked_at`: since when the object store is known to hold another history; until they agree the log stands still.
+    """
 
     __tablename__ = "log_head"
     org_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.id"), primary_key=True)
     size: Mapped[int] = mapped_column(BigInteger)
     root: Mapped[bytes]
     frontier: Mapped[list[bytes]]
+    forked_at: Mapped[dt.datetime | None]
 
 
 class LogLeaf(Base):
@@ -58,6 +62,7 @@ class Checkpoint(Base):
     """A signed note over (origin, size, root), one per size."""
 
     __tablename__ = "log_checkpoint"
+    __table_args__ = (Index(None, "org_id", "signed_at"),)
     org_id: Mapped[UUID] = mapped_column(ForeignKey("log_head.org_id"), primary_key=True)
     size: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     note: Mapped[str]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from models.case import CURED, HOLD, PAID_OFF, STOPPED
-from models.placement import ACTIVE, AWAITING_ACK
+from models.placement import ACTIVE, AWAITING_ACK, AWAITING_KEYS
 from models.work import AGENCY, LENDER
 
 # The reason each status gives for refusing a release, a contact or a promise.
@@ -22,6 +22,8 @@ class Standing(NamedTuple):
     expires_at: dt.datetime | None
     assigned_to_me: bool
     offered: bool
+    frozen: bool
+    erased: bool
 
 
 def actions(standing: Standing, at: dt.datetime) -> Mapping[str, str | None]:
@@ -37,7 +39,7 @@ def _of_agency(standing: Standing, at: dt.datetime) -> dict[str, str | None]:
     manages = "manager" in standing.roles
     unplaced = _not_workable(standing, at)
     not_mine = None if manages or standing.assigned_to_me else "not_assigned"
-    closed = CLOSED_TO_WORK.get(standing.status)
+    closed = "case_erased" if standing.erased else CLOSED_TO_WORK.get(standing.status)
     return {
         "release": unplaced or not_mine or closed,
         "record_contact": unplaced or not_mine or closed,
@@ -50,9 +52,10 @@ def _of_agency(standing: Standing, at: dt.datetime) -> dict[str, str | None]:
 def _of_lender(standing: Standing) -> dict[str, str | None]:
     placed = "already_placed" if standing.placement_state else None
     offered = "already_offered" if standing.offered else None
+    erased = "case_erased" if standing.erased else None
     return {
-        "release": None,
-        "offer": placed or offered or CLOSED_TO_WORK.get(standing.status),
+        "release": erased,
+        "offer": erased or placed or offered or CLOSED_TO_WORK.get(standing.status),
         "recall": None if placed else "not_placed",
     }
 
@@ -60,6 +63,10 @@ def _of_lender(standing: Standing) -> dict[str, str | None]:
 def _not_workable(standing: Standing, at: dt.datetime) -> str | None:
     if standing.placement_state is None or standing.expires_at is None:
         return "not_placed"
+    if standing.frozen:
+        return "placement_frozen"
+    if standing.placement_state == AWAITING_KEYS:
+        return "keys_awaited"
     if standing.placement_state == AWAITING_ACK:
         return "placement_awaiting_acknowledgement"
     if standing.placement_state != ACTIVE:

@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import polars as pl
 
+from crypto.case_columns import AGE_BANDS as AGE_BANDS
+from crypto.case_columns import COMPONENTS, FORBIDDEN_COLUMNS
 from models import columns, identifiers
 from models.buckets import bucket_column
 from models.columns import Column, first_true
-from models.tabular import Source, read_table
+from models.tabular import Batch, Source, read_table
 
 COLUMNS = (
     Column("case_number", columns.CASE_NUMBER, required=True),
@@ -37,15 +39,7 @@ COLUMNS = (
     Column("employer_phone", columns.PHONE, field_class="related"),
     Column("card_number", columns.CARD, field_class="account"),
 )
-# Never accepted and never stored (PCI DSS 3.3, JR/T 0171 class C3), under the names files give them.
-CARD_SECRETS = """
-cvv cvv2 cvc cvc2 cvn cvn2 card_cvv card_expiry card_expiration expiry expiry_date expiration_date exp_date
-valid_thru valid_until password passwd pwd login_password payment_password pin pin_block card_pin track1 track2
-track_data magnetic_stripe fingerprint faceprint face_image biometric voiceprint 有效期 安全码 密码 支付密码
-"""
-FORBIDDEN_COLUMNS = frozenset(CARD_SECRETS.split())
-COMPONENTS = ("principal", "interest", "fees")
-AGE_BANDS = {18: "0-17", 25: "18-24", 35: "25-34", 45: "35-44", 55: "45-54", 65: "55-64", 200: "65+"}  # below: band
+FIGURE_COLUMNS = tuple(column for column in COLUMNS if column.field_class is None)
 
 
 class CaseBatch(NamedTuple):
@@ -67,28 +61,31 @@ def read_cases(source: Source, on: dt.date) -> Iterator[CaseBatch]:
     seen = columns.Seen()
     for batch in read_table(source, columns.header_of(COLUMNS, FORBIDDEN_COLUMNS)):
         texts = columns.tidied(batch.rows, COLUMNS)
-        crossed = _crossed(texts, seen.repeats(texts["case_number"]), on)
+        crossed = _crossed_figures(texts, seen.repeats(texts["case_number"]), on).hstack(_crossed_people(texts, on))
         rows, errors = columns.judged(batch, COLUMNS, texts, crossed)
         yield CaseBatch(_derived(rows, on), errors)
 
 
-def _crossed(texts: pl.DataFrame, repeats: pl.Series, on: dt.date) -> pl.DataFrame:
-    """The faults that show only between the fields of a row, or between a row and the rest of the file."""
-    days = ("overdue_since", "opened_on", "birth_date")
+def judge_figures(batch: Batch, seen: columns.Seen, on: dt.date) -> CaseBatch:
+    """The same of FIGURE_COLUMNS alone, for cases whose personal fields came sealed; `bucket` is the one derived."""
+    texts = columns.tidied(batch.rows, FIGURE_COLUMNS)
+    crossed = _crossed_figures(texts, seen.repeats(texts["case_number"]), on)
+    rows, errors = columns.judged(batch, FIGURE_COLUMNS, texts, crossed)
+    return CaseBatch(rows.with_columns(bucket=bucket_column(pl.col("dpd"))), errors)
+
+
+def _crossed_figures(texts: pl.DataFrame, repeats: pl.Series, on: dt.date) -> pl.DataFrame:
+    """The faults that show only between the figures of a row, or between a row and the rest of the file."""
     components = pl.col(COMPONENTS)
     # A component that cannot stand has a fault of its own, and says nothing about the total.
-    unreadable = pl.any_horizontal(
-        components.is_not_null() & ~(columns.to_money(components) >= 0).fill_null(value=False)
-    )
+    unreadable = pl.any_horizontal(components.is_not_null() & ~columns.AMOUNT.holds(components))
     given = pl.any_horizontal(components.is_not_null()) & ~unreadable
     total = pl.sum_horizontal(pl.col(name).fill_null(0) for name in COMPONENTS)
-    born_on = identifiers.birth_date_column(pl.col("id_number"))
     return (
         texts.lazy()
         .with_columns(
-            columns.to_day(pl.col(*days)),
+            columns.to_day(pl.col("overdue_since", "opened_on")),
             columns.to_money(pl.col("balance", *COMPONENTS)),
-            born_on=born_on,
             summed=given,
         )
         .select(
@@ -99,6 +96,17 @@ def _crossed(texts: pl.DataFrame, repeats: pl.Series, on: dt.date) -> pl.DataFra
             ),
             overdue_since=first_true(impossible_date=pl.col("overdue_since") > on),
             opened_on=first_true(impossible_date=pl.col("opened_on") > on),
+        )
+        .collect()
+    )
+
+
+def _crossed_people(texts: pl.DataFrame, on: dt.date) -> pl.DataFrame:
+    """The faults between the fields that say who somebody is."""
+    return (
+        texts.lazy()
+        .with_columns(columns.to_day(pl.col("birth_date")), born_on=identifiers.birth_date_column(pl.col("id_number")))
+        .select(
             id_number=first_true(invalid_resident_id=pl.col("born_on") > on),
             birth_date=first_true(birth_date_mismatch=pl.col("birth_date") != pl.col("born_on")),
         )

@@ -9,20 +9,12 @@ from typing import NamedTuple
 
 import polars as pl
 
+from crypto.case_columns import CURRENCIES
 from models import identifiers
 from models.tabular import Batch, Header
 
 Rule = Callable[[pl.Expr], pl.Expr]
 
-ISO_4217 = """
-AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP CNY COP
-CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR
-IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU
-MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG
-SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV
-WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
-"""
-CURRENCIES = frozenset(ISO_4217.split())
 CONTROL = r"[\p{Cc}\u202a-\u202e\u2066-\u2069]"  # also the marks that turn the direction of writing
 MONEY = pl.Decimal(18, 2)
 YEAR_MIN, YEAR_MAX = 1900, 2100
@@ -328,8 +320,12 @@ DATE = Kind(
 )
 RESIDENT_ID = _number_of(_mended("[^0-9X]", _ungrouped), "invalid_resident_id", identifiers.resident_id_holds)
 CARD = _number_of(_mended("[^0-9]", _ungrouped), "invalid_card", identifiers.card_holds)
-MOBILE = _number_of(_mended("[^0-9]", _national), "invalid_mobile", lambda text: text.str.contains("^1[3-9][0-9]{9}$"))
-PHONE = _number_of(_mended("[^0-9-]|^1[3-9][0-9]-", _national), "invalid_phone", lambda text: text.str.contains(_PHONE))
+MOBILE = _number_of(
+    _mended("[^0-9]|^00", _national), "invalid_mobile", lambda text: text.str.contains("^1[3-9][0-9]{9}$")
+)
+PHONE = _number_of(
+    _mended("[^0-9-]|^1[3-9][0-9]-|^00", _national), "invalid_phone", lambda text: text.str.contains(_PHONE)
+)
 EMAIL = Kind(
     holds=lambda text: text.str.contains(_EMAIL) & ~text.str.contains(CONTROL), fault=_because("invalid_email")
 )

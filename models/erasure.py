@@ -1,6 +1,7 @@
 """Erasure: what was made unreadable for good, who asked and who signed; and what may not be erased yet."""
 
 import datetime as dt
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index
@@ -10,6 +11,8 @@ from models.base import Base, Key
 
 CASE, PORTFOLIO, BORROWER = "case", "portfolio", "borrower"
 SUBJECTS = (CASE, PORTFOLIO, BORROWER)
+HOLD_REASONS = ("litigation", "complaint", "regulator", "audit")
+RECORD_FORMAT = "consign-erasure/1"
 
 
 class Erasure(Base):
@@ -21,10 +24,11 @@ class Erasure(Base):
     subject_kind: Mapped[str]
     subject_id: Mapped[UUID]
     case_count: Mapped[int]
-    record: Mapped[str]
+    record: Mapped[str] = mapped_column(deferred=True)  # names every case: of a whole portfolio it is long
     signature: Mapped[bytes]
     erased_by: Mapped[UUID]
     erased_at: Mapped[dt.datetime]
+    published_at: Mapped[dt.datetime | None]  # since when the object store has it too
 
 
 class LegalHold(Base):
@@ -41,3 +45,25 @@ class LegalHold(Base):
     placed_at: Mapped[dt.datetime]
     lifted_by: Mapped[UUID | None]
     lifted_at: Mapped[dt.datetime | None]
+
+
+class Ground(NamedTuple):
+    """How one case stands; `last_act_at` is its last contact, payment or end of placement, if it had any."""
+
+    placed: bool
+    offered: bool
+    held: bool
+    last_act_at: dt.datetime | None
+
+
+def obstacle(ground: Ground, retention: dt.timedelta, at: dt.datetime) -> str | None:
+    """Why this case may not be erased now, the first reason there is; None where it may."""
+    if ground.placed:
+        return "case_placed"
+    if ground.offered:
+        return "already_offered"
+    if ground.held:
+        return "legal_hold"
+    if ground.last_act_at and at < ground.last_act_at + retention:
+        return "retention_until"
+    return None

@@ -18,14 +18,16 @@ class Export(Base):
     __tablename__ = "export"
     org_id: Mapped[UUID] = mapped_column(ForeignKey("organisation.id"), primary_key=True)
     id: Mapped[Key]
-    tenant_id: Mapped[UUID]  # whose data it is: the organisation's own, or the lender whose mandate an auditor has
+    tenant_id: Mapped[UUID]  # in whose tenant it was made: the organisation's own, or that of an auditor's lender
     kind: Mapped[str]
     subject: Mapped[dict[str, Any]]
     row_count: Mapped[int]
     state: Mapped[str]
     requested_by: Mapped[UUID]
+    requester_name: Mapped[str]
     requested_at: Mapped[dt.datetime]
     decided_by: Mapped[UUID | None]
+    decider_name: Mapped[str | None]
     decided_at: Mapped[dt.datetime | None]
     expires_at: Mapped[dt.datetime]
     taken_at: Mapped[dt.datetime | None]

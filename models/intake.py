@@ -1,7 +1,8 @@
 """Bulk sealing: good rows of a case file go in; masks, blind tokens and sealed cells come out."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import polars as pl
 
@@ -10,6 +11,7 @@ from crypto.fields import FIELDS, MASK_KINDS
 from crypto.masking import mask
 from crypto.secret import Secret
 from crypto.tokens import tokens
+from models.case_file import CaseBatch
 from models.ids import new_id_texts
 
 SALT_BYTES = 32
@@ -31,12 +33,23 @@ FIGURES = {  # what stays readable: the column's name in the table, and in the f
 }
 
 
+class SealedBatch(NamedTuple):
+    """`rows` as `Sealer.seal` answers them; `errors`: row, field, code of the others."""
+
+    rows: pl.DataFrame
+    errors: pl.DataFrame
+
+
 class Sealer:
     """Seals the cases of one portfolio. Under the lender's index key equal ids and phones have equal tokens."""
 
     def __init__(self, portfolio_id: bytes, class_keys: Mapping[str, Secret], index_key: Secret) -> None:
         self._cells = CellSealer(portfolio_id, class_keys)
         self._index_key = index_key
+
+    def seal_batches(self, batches: Iterable[CaseBatch]) -> Iterator[SealedBatch]:
+        for batch in batches:
+            yield SealedBatch(self.seal(batch.rows), batch.errors)
 
     def seal(self, rows: pl.DataFrame) -> pl.DataFrame:
         """`rows` are those of a CaseBatch; the answer holds nothing in the clear, one row for each:

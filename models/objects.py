@@ -1,24 +1,28 @@
 """The object store, a folder or S3: sealed bytes and the log's tiles, by key."""
 
+import base64
+import datetime as dt
+import hashlib
 import os
 import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from models.clock import utc_now
 from models.errors import Conflict, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 S3_SCHEME = "s3://"
-PROBE_KEY = "write-once-probe"
+PROBE_KEY, PROBE = "write-once-probe", b"probe"
 S3_CONFIG: Final = Config(
     connect_timeout=5,
     read_timeout=30,
@@ -27,6 +31,9 @@ S3_CONFIG: Final = Config(
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
 )
+
+# What S3, and stores like it, say of what is not there; of Object Lock too, where they have never heard of it.
+ABSENT = {"NoSuchKey", "404", "ObjectLockConfigurationNotFoundError", "NotImplemented", "MethodNotAllowed"}
 
 # No segment begins with a dot: none is `.` or `..`, and the folder's temporary names are no keys.
 _KEY = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,127}/){0,15}[A-Za-z0-9][A-Za-z0-9._-]{0,127}").fullmatch
@@ -47,21 +54,25 @@ class ObjectStore(Protocol):
     def get(self, key: str) -> bytes:
         """What stands under the key, or NotFound."""
 
+    def delete(self, key: str) -> None:
+        """Take away what stands under the key, if anything does."""
+
     def list(self, prefix: str = "") -> Iterator[str]:
         """The keys that begin with `prefix`, in order."""
 
 
-def open_store(setting: str, require_write_once: bool = True) -> ObjectStore:
+def open_store(setting: str, require_write_once: bool = True, lock_days: int = 0) -> ObjectStore:
     """The store that `CONSIGN_OBJECT_STORE` names: `s3://bucket/prefix`, or a folder.
 
     Where and who S3 is comes from its usual environment (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, …). A store
     that ignores If-None-Match is Unavailable `object_store_not_write_once`: the log could be rewritten in
-    it. Without `require_write_once` it will do, for a trial.
+    it. Without `require_write_once` it will do, for a trial. With `lock_days`, where the bucket has Object Lock,
+    nobody can delete for so many days what is written once: only for what may never go, as the log.
     """
     if not setting.startswith(S3_SCHEME):
         return FolderStore(Path(setting))
     bucket, _, prefix = setting.removeprefix(S3_SCHEME).partition("/")
-    store = S3Store(boto3.Session().client("s3", config=S3_CONFIG), bucket, prefix.rstrip("/"))
+    store = S3Store(boto3.Session().client("s3", config=S3_CONFIG), bucket, prefix.rstrip("/"), lock_days)
     if require_write_once and not store.write_once:
         raise Unavailable("object_store_not_write_once")
     return store
@@ -97,6 +108,12 @@ class FolderStore:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise NotFound("unknown_object") from None
 
+    def delete(self, key: str) -> None:
+        place = self._place(key)
+        place.unlink(missing_ok=True)
+        if place.parent.is_dir():
+            _sync(place.parent)
+
     def list(self, prefix: str = "") -> Iterator[str]:
         folder = self.root / _folder_of(prefix)
         keys = (place.relative_to(self.root).as_posix() for place in folder.rglob("[!.]*") if place.is_file())
@@ -107,32 +124,47 @@ class FolderStore:
 
 
 class S3Store:
-    """Objects of one bucket below a prefix. `write_once` says whether the store heeds If-None-Match."""
+    """Objects of one bucket below a prefix. `write_once` says whether the store heeds If-None-Match.
 
-    def __init__(self, client: "S3Client", bucket: str, prefix: str = "") -> None:
+    `lock_days` is 0 where nothing is to be kept from deletion, or where the bucket has no Object Lock.
+    """
+
+    def __init__(self, client: "S3Client", bucket: str, prefix: str = "", lock_days: int = 0) -> None:
         if prefix:
             _checked(prefix)
         self.client = client
         self.bucket = bucket
         self.prefix = f"{prefix}/" if prefix else ""
         self.write_once = self._probe()
+        self.lock_days = lock_days if lock_days and self._has_object_lock() else 0
 
     def __repr__(self) -> str:
         return f"S3Store({self.bucket!r}, {self.prefix!r})"
 
     def put(self, key: str, data: bytes) -> None:
         with _answered():
-            self.client.put_object(Bucket=self.bucket, Key=self._name(key), Body=data)
+            self.client.put_object(Bucket=self.bucket, Key=self._name(key), Body=data, ContentMD5=_md5(data))
 
     def put_once(self, key: str, data: bytes) -> None:
         if not self.write_once and self._stands(key):
             raise Conflict("object_exists")
         with _answered():
-            self.client.put_object(Bucket=self.bucket, Key=self._name(key), Body=data, IfNoneMatch="*")
+            self.client.put_object(
+                Bucket=self.bucket,
+                Key=self._name(key),
+                Body=data,
+                ContentMD5=_md5(data),
+                IfNoneMatch="*",
+                **self._retention(),
+            )
 
     def get(self, key: str) -> bytes:
         with _answered():
             return self.client.get_object(Bucket=self.bucket, Key=self._name(key))["Body"].read()
+
+    def delete(self, key: str) -> None:
+        with _answered():
+            self.client.delete_object(Bucket=self.bucket, Key=self._name(key))
 
     def list(self, prefix: str = "") -> Iterator[str]:
         _folder_of(prefix)
@@ -153,13 +185,30 @@ class S3Store:
             return False
         return True
 
+    def _retention(self) -> dict[str, Any]:
+        """Nobody, whatever their rights, shortens COMPLIANCE. S3 reads its own clock, so this is the real time."""
+        if not self.lock_days:
+            return {}
+        until = utc_now() + dt.timedelta(days=self.lock_days)
+        return {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": until}
+
+    def _has_object_lock(self) -> bool:
+        try:
+            with _answered():
+                found = self.client.get_object_lock_configuration(Bucket=self.bucket)
+        except NotFound:
+            return False
+        return found["ObjectLockConfiguration"].get("ObjectLockEnabled") == "Enabled"
+
     def _probe(self) -> bool:
         """Whether a second conditional write is refused. The probe stays: deleting takes a right the log must lack."""
         for _ in range(2):
             try:
                 with _answered():
                     name = self._name(PROBE_KEY)
-                    self.client.put_object(Bucket=self.bucket, Key=name, Body=b"probe", IfNoneMatch="*")
+                    self.client.put_object(
+                        Bucket=self.bucket, Key=name, Body=PROBE, ContentMD5=_md5(PROBE), IfNoneMatch="*"
+                    )
             except Conflict:
                 return True
         return False
@@ -172,13 +221,18 @@ def _answered() -> Iterator[None]:
         yield
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        if code in ("NoSuchKey", "404"):
+        if code in ABSENT:
             raise NotFound("unknown_object") from None
         if code in ("PreconditionFailed", "412"):
             raise Conflict("object_exists") from None
         raise Unavailable("object_store_unavailable", retry_seconds=10) from error
     except BotoCoreError as error:
         raise Unavailable("object_store_unavailable", retry_seconds=10) from error
+
+
+def _md5(data: bytes) -> str:
+    """What S3 asks for with every object that is to be locked, against damage on the way."""
+    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
 
 
 @contextmanager

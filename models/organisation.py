@@ -10,6 +10,7 @@ from models.base import Base, Key
 
 LENDER, AGENCY, AUDITOR, OPERATOR = "lender", "agency", "auditor", "operator"
 KINDS = (LENDER, AGENCY, AUDITOR, OPERATOR)
+KEM, SIGNING = "kem", "signing"  # what a public key is for
 # Who holds an organisation's private keys: a keyring file, AWS KMS, or the organisation itself.
 LOCAL, AWS_KMS, SELF = "local", "aws-kms", "self"
 CUSTODIES = (LOCAL, AWS_KMS, SELF)
@@ -38,7 +39,10 @@ class Organisation(Base):
 
 
 class OrganisationKey(Base):
-    """A public key of an organisation. A new serial replaces the one before; none is ever changed."""
+    """A public key of an organisation. A new serial replaces the one before; none is ever changed.
+
+    One whose private half custody has dropped, since nothing is wrapped to it any more, is retired.
+    """
 
     __tablename__ = "organisation_key"
     org_id: Mapped[UUID] = mapped_column(ForeignKey("organisation.id"), primary_key=True)
@@ -46,7 +50,9 @@ class OrganisationKey(Base):
     serial: Mapped[int] = mapped_column(primary_key=True)
     suite: Mapped[str]  # x25519, xwing, ed25519
     public_key: Mapped[bytes]
+    custody: Mapped[str] = mapped_column(default=LOCAL, server_default=LOCAL)  # who holds the private half
     created_at: Mapped[dt.datetime]
+    retired_at: Mapped[dt.datetime | None]
 
 
 class KeyApproval(Base):

@@ -64,6 +64,8 @@ class ClassKey(Base):
     epoch: Mapped[int] = mapped_column(primary_key=True)
     serial: Mapped[int] = mapped_column(default=1, server_default="1")
     wrapped: Mapped[bytes]
+    # Fingerprint of the key it is wrapped to, once a rotation has looked; the signature is what proves it.
+    recipient: Mapped[bytes | None]
     signature: Mapped[bytes | None]  # None: made before wraps were signed; `python -m models set-up` signs it
     created_at: Mapped[dt.datetime]
 

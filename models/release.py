@@ -27,6 +27,7 @@ class ReleaseRecord(Base):
         UniqueConstraint("lender_id", "agency_id", "id"),
         Index(None, "lender_id", "released_at"),
         Index(None, "lender_id", "case_id"),
+        Index(None, "lender_id", "placement_id", "released_at"),
         Index(None, "agency_id", "member_id", "released_at"),
         Index(None, "entry_leaf"),
     )

@@ -10,8 +10,8 @@ from typing import TypedDict
 
 import polars as pl
 
+from crypto.case_columns import AGE_BANDS
 from models.buckets import BUCKETS
-from models.case_file import AGE_BANDS
 from models.money import Schema
 
 K = 20

@@ -7,6 +7,7 @@ from models.borrower import Borrower
 from models.breach import Breach, BreachEvidence
 from models.break_item import Break, Match
 from models.case import Case, CaseSalt, CaseSealing, PhoneToken
+from models.case_correction import CaseCorrection
 from models.case_document import CaseDocument
 from models.claim import Claim
 from models.commission_line import CommissionLine
@@ -23,6 +24,7 @@ from models.member import ApiToken, Idempotency, Member, SignIn
 from models.offer import Offer, OfferedCase
 from models.organisation import KeyApproval, Organisation, OrganisationKey, Tenant
 from models.placement import Assignment, PlacedCase, Placement
+from models.placement_freeze import PlacementFreeze
 from models.portfolio import ClassKey, LenderKey, Portfolio, PortfolioError
 from models.promise import Promise
 from models.release import ReleaseRecord
@@ -40,6 +42,7 @@ __all__ = [
     "Break",
     "Case",
     "CaseBalance",
+    "CaseCorrection",
     "CaseDocument",
     "CaseSalt",
     "CaseSealing",
@@ -75,6 +78,7 @@ __all__ = [
     "PhoneToken",
     "PlacedCase",
     "Placement",
+    "PlacementFreeze",
     "Portfolio",
     "PortfolioError",
     "Promise",

@@ -43,6 +43,7 @@ class Actor:
     roles: frozenset[str] = frozenset()
     scopes: frozenset[str] | None = None  # None: a person at the portal; else a program's token
     mandate_lender_id: UUID | None = None
+    proved_at: dt.datetime | None = None  # when this person last proved, within their session, who they are
 
     @property
     def tenant_id(self) -> UUID:

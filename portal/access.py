@@ -12,6 +12,7 @@ from flask import current_app, g, request
 from models.business_day import day_of
 from models.database import Database
 from models.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from models.objects import ObjectStore
 from models.services import mandates, members
 from models.work import AGENCY, AUDITOR, DOOR, LENDER, OPERATOR, Actor
 
@@ -38,6 +39,7 @@ EVERYONE = (*ANY_LENDER, *ANY_AGENCY, AUDIT, OPERATE)
 PERMISSIONS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "self.read": ("read", EVERYONE),
     "self.password": ("person", EVERYONE),
+    "self.prove": ("person", EVERYONE),
     "tokens.manage": ("person", EVERYONE),
     "organisations.create": ("directory", (OPERATE,)),
     "organisations.read": ("directory", (OPERATE,)),
@@ -46,6 +48,12 @@ PERMISSIONS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "mandates.grant": ("directory", (COMPLIANCE, ADMIN)),
     "mandates.read": ("read", (COMPLIANCE, ADMIN, AUDIT)),
     "mandates.choose": ("person", (AUDIT,)),
+    "keys.read": ("read", (*ANY_LENDER, *ANY_AGENCY)),
+    "keys.publish": ("person", (ADMIN, MANAGER)),
+    "keys.confirm": ("person", (PORTFOLIO, COMPLIANCE, ADMIN)),
+    "keys.rotate": ("person", (ADMIN, MANAGER)),
+    "keys.rekey": ("exchange", (PORTFOLIO, ADMIN)),
+    "keys.order": ("exchange", (PORTFOLIO, COMPLIANCE, ADMIN)),
     "agreements.create": ("exchange", (PORTFOLIO, ADMIN)),
     "agreements.read": ("read", (*ANY_LENDER, MANAGER)),
     "portfolios.upload": ("portfolios", (PORTFOLIO,)),
@@ -56,11 +64,15 @@ PERMISSIONS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "placements.read": ("read", (*ANY_LENDER, MANAGER, AUDIT)),
     "placements.acknowledge": ("exchange", (MANAGER,)),
     "placements.recall": ("exchange", (PORTFOLIO,)),
+    "placements.freeze": ("exchange", (PORTFOLIO, COMPLIANCE)),
     "cases.assign": ("working", (MANAGER,)),
     "worklist.read": ("read", ANY_AGENCY),
     "cases.list": ("read", (*ANY_LENDER, AUDIT)),
     "cases.read": ("read", (*ANY_LENDER, *ANY_AGENCY, AUDIT)),
     "cases.release": ("release", (PORTFOLIO, COMPLIANCE, *ANY_AGENCY)),
+    "cases.correct": ("portfolios", (PORTFOLIO,)),
+    "cases.corrections": ("read", (*ANY_LENDER, AUDIT)),
+    "cases.search": ("release", (PORTFOLIO, COMPLIANCE, *ANY_AGENCY)),
     "contacts.record": ("working", ANY_AGENCY),
     "promises.record": ("working", ANY_AGENCY),
     "claims.record": ("working", ANY_AGENCY),
@@ -70,6 +82,12 @@ PERMISSIONS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "breaks.read": ("read", (SETTLEMENT, PORTFOLIO, MANAGER, AUDIT)),
     "statements.read": ("read", (SETTLEMENT, PORTFOLIO, ADMIN, MANAGER, AUDIT)),
     "breaches.read": ("read", (COMPLIANCE, PORTFOLIO, ADMIN, MANAGER, AUDIT)),
+    "erasures.read": ("read", (PORTFOLIO, COMPLIANCE, ADMIN, AUDIT)),
+    "erasures.foresee": ("read", (PORTFOLIO, COMPLIANCE, ADMIN)),
+    "erasures.carry_out": ("retention", (COMPLIANCE, ADMIN)),
+    "holds.manage": ("retention", (COMPLIANCE, ADMIN)),
+    "lender_settings.read": ("read", (PORTFOLIO, COMPLIANCE, ADMIN, AUDIT)),
+    "lender_settings.change": ("retention", (COMPLIANCE, ADMIN)),
     "releases.read": ("read", (COMPLIANCE, ADMIN, MANAGER, AUDIT)),
     "audit.export": ("audit", (COMPLIANCE, ADMIN, AUDIT)),
     "audit.read": ("read", (COMPLIANCE, ADMIN, MANAGER, AUDIT)),
@@ -108,6 +126,12 @@ def public(view: Callable[P, R]) -> Callable[P, R]:
 
 def database() -> Database:
     found: Database = current_app.extensions["consign.database"]
+    return found
+
+
+def objects() -> ObjectStore:
+    """The object store, opened when first asked for: pages that need none do without one that does not answer."""
+    found: ObjectStore = current_app.extensions["consign.objects"]()
     return found
 
 

@@ -1,6 +1,7 @@
 """The portal, put together: settings in, a Flask application out."""
 
 import datetime as dt
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,15 @@ from flask import Flask, Response, g, request
 from flask_babel import Babel, get_locale
 from flask_bootstrap import Bootstrap5
 
-from crypto.custody import PLATFORM, LocalKeyring
+from crypto.custody import PLATFORM
 from crypto.vault import Vault
 from models.clock import clock_of
 from models.cluster import login_url
+from models.custody import open_vault
 from models.database import Database
+from models.objects import open_store
 from models.settings import Settings
-from portal import access, errors, formats
+from portal import access, errors, formats, scripts
 from portal.api import BLUEPRINTS as API
 from portal.description import ProblemApi
 from portal.requests import refuse_malformed
@@ -55,10 +58,12 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.extensions["consign.database"] = database or Database(
         login_url(settings), open_vault(settings), clock_of(settings)
     )
+    app.extensions["consign.objects"] = cache(lambda: open_store(settings.object_store, require_write_once=False))
     app.secret_key = flash_key(app.extensions["consign.database"].vault)
     Babel(app, locale_selector=chosen_language)
     Bootstrap5(app)
     formats.install(app.jinja_env, lambda: str(get_locale()), page_clock)
+    app.jinja_env.globals.update(integrity=scripts.integrity, opener_modules=scripts.OPENER)
     errors.register(app)
     app.context_processor(frame)
     app.before_request(refuse_malformed)
@@ -83,12 +88,6 @@ def flash_key(vault: Vault) -> bytes:
 def page_clock() -> dt.datetime:
     """Pages tell relative times by the clock that the Works tell theirs by."""
     return access.database().clock()
-
-
-def open_vault(settings: Settings) -> Vault:
-    custody = LocalKeyring(settings.keyring)
-    custody.create(PLATFORM)
-    return Vault(custody)
 
 
 def chosen_language() -> str:

@@ -6,13 +6,16 @@ from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
-from flask import Flask, Response, json, redirect, render_template, request, url_for
+from flask import Flask, Response, current_app, g, json, redirect, render_template, request, url_for
 from marshmallow import ValidationError
 from psycopg import errors as pg
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
+from crypto.errors import CryptoError, CustodyUnavailable, KeyringReadOnly, KeyringRefused
 from models import errors
+from models.services import refusals
+from portal.access import database
 from portal.messages import message
 from portal.requests import nearest_page
 
@@ -30,6 +33,13 @@ STATUSES: tuple[tuple[type[errors.Refusal], HTTPStatus], ...] = (
     (errors.Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
     (errors.Refusal, HTTPStatus.BAD_REQUEST),
 )
+
+# What outlives the request as an entry of the audit log; a conflict only where something was to be opened, searched,
+# taken away or proved.
+LOGGED = (errors.Forbidden, errors.NotFound, errors.TooMany)
+LOGGED_CONFLICTS_OF = ("cases.release", "cases.search", "exports.", "self.prove")
+
+CUSTODY_RETRY_SECONDS = 10
 
 JSON_TYPES = {"application/json", "application/problem+json"}
 
@@ -53,16 +63,33 @@ def register(app: Flask) -> None:
     app.register_error_handler(IntegrityError, constraint_refused)
     app.register_error_handler(DataError, value_refused)
     app.register_error_handler(OperationalError, database_unavailable)
+    app.register_error_handler(CustodyUnavailable, keys_unavailable)
+    app.register_error_handler(KeyringRefused, keys_unavailable)
     app.register_error_handler(Exception, failed)
 
 
 def refused(refusal: errors.Refusal) -> Response:
+    keep(refusal)
     status = status_of(refusal)
     if status == HTTPStatus.UNAUTHORIZED and not wants_problem():
         back = request.path if request.method == "GET" else None
         return redirect(url_for("door.sign_in", next=back))  # type: ignore[return-value]
     rows = refusal.errors if isinstance(refusal, errors.Invalid) else []
     return problem(status, refusal.code, rows, refusal.facts)
+
+
+def keep(refusal: errors.Refusal) -> None:
+    """Log the refusal of somebody known, in a Work of its own. That it cannot be logged refuses nothing else."""
+    known = g.get("known")
+    asked_for = getattr(current_app.view_functions.get(request.endpoint or ""), "permission", None) or ""
+    conflict = isinstance(refusal, errors.Conflict) and asked_for.startswith(LOGGED_CONFLICTS_OF)
+    if not known or not (conflict or isinstance(refusal, LOGGED)):
+        return
+    try:
+        with database().work(known.actor) as work:
+            refusals.record(work, refusal, asked_for, (request.view_args or {}).get("case_id"))
+    except SQLAlchemyError as failure:
+        log.error("refusal %s not logged: %s", refusal.code, type(failure).__name__)
 
 
 def status_of(refusal: errors.Refusal) -> HTTPStatus:
@@ -87,9 +114,7 @@ def shape_refused(error: ValidationError) -> Response:
 
 def constraint_refused(error: IntegrityError) -> Response:
     """A composite reference that does not hold is a foreign or unknown id; any other constraint, a race lost."""
-    if isinstance(error.orig, pg.ForeignKeyViolation):
-        return problem(HTTPStatus.NOT_FOUND, "not_found", [], {})
-    return problem(HTTPStatus.CONFLICT, "conflict", [], {})
+    return refused(errors.NotFound() if isinstance(error.orig, pg.ForeignKeyViolation) else errors.Conflict())
 
 
 def value_refused(error: DataError) -> Response:
@@ -101,6 +126,15 @@ def database_unavailable(error: OperationalError) -> Response:
     if isinstance(error.orig, pg.LockNotAvailable):
         return problem(HTTPStatus.CONFLICT, "busy", [], {"retry_seconds": 2})
     return failed(error)
+
+
+def keys_unavailable(error: CryptoError) -> Response:
+    """Nothing opens or is sealed until somebody has seen to the keys; what they must do stands in our log."""
+    log.error("keys: %s", error)
+    if isinstance(error, KeyringReadOnly):
+        return refused(errors.Conflict("custody_read_only"))
+    code = error.code if isinstance(error, CustodyUnavailable) else "custody_unavailable"
+    return refused(errors.Unavailable(code, retry_seconds=CUSTODY_RETRY_SECONDS))
 
 
 def failed(error: Exception) -> Response:

@@ -15,6 +15,9 @@ MESSAGES = {
     "token_invalid": lazy_gettext("This token is unknown, revoked or expired."),
     "password_wrong": lazy_gettext("This is not your password, or the account is resting after too many tries."),
     "passwords_differ": lazy_gettext("The two differ. Type the new password twice."),
+    "proof_wrong": lazy_gettext("This proves nothing: wrong, used before, or the account is resting after many tries."),
+    "totp_stands": lazy_gettext("An authenticator is set up already. Remove it first."),
+    "totp_missing": lazy_gettext("No authenticator is set up."),
     "scope_missing": lazy_gettext("This token was not given the scope it needs."),
     "csrf_token_wrong": lazy_gettext("This form is out of date. Reload the page and try again."),
     "invalid": lazy_gettext("Some of the input is wrong. Nothing was changed."),
@@ -118,6 +121,18 @@ MESSAGES = {
     ),
     "case_stopped": lazy_gettext("Contact on this case has been stopped."),
     "case_erased": lazy_gettext("The personal data of this case has been erased."),
+    "placement_frozen": lazy_gettext("The lender has frozen this placement. Nothing may be opened, reported or taken."),
+    "already_frozen": lazy_gettext("This placement is frozen already."),
+    "not_frozen": lazy_gettext("This placement is not frozen."),
+    # Erasure and holds
+    "already_erased": lazy_gettext("All of it has been erased already."),
+    "case_placed": lazy_gettext("This case is placed with an agency. Recall it first."),
+    "legal_hold": lazy_gettext("A legal hold stands on this. Lift it first."),
+    "retention_until": lazy_gettext("This is still to be kept: too little time has passed since the last act on it."),
+    "erasure_blocked": lazy_gettext("Some of its cases may not be erased now, so none was."),
+    "erasure_needs_own_key": lazy_gettext("You hold your own keys: order the erasure, and your tool signs for it."),
+    "erasure_record_wrong": lazy_gettext("This record is not yours, or not about exactly these cases."),
+    "hold_lifted": lazy_gettext("This hold was lifted already."),
     "outside_contact_hours": lazy_gettext("Contact data opens for a contact between 08:00 and 22:00 only."),
     "borrower_not_lost": lazy_gettext(
         "Related persons open only when the borrower cannot be reached: no conversation,"
@@ -125,6 +140,29 @@ MESSAGES = {
     ),
     "nothing_to_release": lazy_gettext("There is nothing sealed here to open."),
     "release_quota_used": lazy_gettext("You have opened as much as one person may in a day."),
+    "release_pace": lazy_gettext("Too many different cases in so short a time. The lender has been told."),
+    "step_up_required": lazy_gettext(
+        "You have just opened something else of this case. Prove once more that it is you: password or code."
+    ),
+    "step_up_needs_person": lazy_gettext(
+        "A second part of one case, so soon after the first, opens to a person at the portal only."
+    ),
+    "search_quota_used": lazy_gettext(
+        "You have searched as often as one person may in an hour. Hits and misses both count."
+    ),
+    "search_needs_own_key": lazy_gettext(
+        "The lender holds its own keys, so nothing can be searched here. Search with the lender's own tool."
+    ),
+    "custody_throttled": lazy_gettext("The key service is busy, so nothing is opened. Masked data still works."),
+    "custody_key_disabled": lazy_gettext(
+        "The platform's key is disabled, so nothing is opened. Masked data still works."
+    ),
+    "custody_key_pending_deletion": lazy_gettext(
+        "The platform's key is about to be deleted, so nothing is opened. Masked data still works."
+    ),
+    "custody_refused": lazy_gettext("The key service refuses us, so nothing is opened. Masked data still works."),
+    "custody_unavailable": lazy_gettext("The keys cannot be reached, so nothing is opened. Masked data still works."),
+    "custody_read_only": lazy_gettext("Keys may be used here and not made or changed."),
     "release_not_committed": lazy_gettext("It is not certain that this was logged, so nothing was opened. Try again."),
     "above_balance": lazy_gettext("More than the balance."),
     "currency_mismatch": lazy_gettext("Not the currency of the case."),
@@ -154,9 +192,65 @@ MESSAGES = {
     "unsupported_format": lazy_gettext("Upload CSV or XLSX."),
     "broken_workbook": lazy_gettext("The workbook cannot be read."),
     "workbook_too_large": lazy_gettext("The workbook is too large. Upload CSV instead."),
+    # Keys that organisations hold themselves
+    "public_file_broken": lazy_gettext("This is no public file, or it was altered. Choose the one the tool wrote."),
+    "public_file_of_another": lazy_gettext("This public file belongs to another organisation."),
+    "keys_with_platform": lazy_gettext("The platform keeps your keys: there are none for you to publish."),
+    "key_published_already": lazy_gettext("These keys stand already."),
+    "key_replaced_before": lazy_gettext("This key was replaced before and does not come back. Make a new one."),
+    "key_not_published": lazy_gettext("The keys are not published yet."),
+    "key_confirmed_already": lazy_gettext("You have compared this key already. A second person has to."),
+    "fingerprint_differs": lazy_gettext(
+        "This is not the fingerprint of the key shown here. Do not try again: ask the agency, by another way."
+    ),
+    "agency_key_not_confirmed": lazy_gettext(
+        "The lender has not compared the agency's key yet, so nothing goes to it."
+    ),
+    "keys_awaited": lazy_gettext("The lender's own tool has not made the keys for this yet."),
+    "needs_own_key": lazy_gettext("Only the organisation's own key can do this, and the platform does not have it."),
+    "note_needs_own_key": lazy_gettext(
+        "You and the lender both hold your own keys, so the platform cannot seal a note. Log the contact without it."
+    ),
+    "no_keys_to_hold": lazy_gettext("Only lenders and agencies hold keys."),
+    "class_key_unsigned": lazy_gettext("A key of this portfolio is not signed by any key of the lender's."),
+    "not_sealed_by_you": lazy_gettext("The platform sealed this and keeps its keys; your tool is not needed."),
+    "order_done": lazy_gettext("This order was carried out already."),
+    "order_cancelled": lazy_gettext("This order was cancelled. Take the newest one."),
+    "answer_refused": lazy_gettext("The answer was refused. Nothing of it was carried out."),
+    "answer_broken": lazy_gettext("This is no answer of the tool, or it was altered."),
+    "answer_of_another_order": lazy_gettext("This answers another order."),
+    "answer_unsigned": lazy_gettext("This is not signed by your newest key."),
+    "answer_incomplete": lazy_gettext("This does not answer the order as it stands now. Download the order again."),
+    "answer_keys": lazy_gettext("A key in it is not granted as the order asks: to whom, for what or until when."),
+    "rotation_running": lazy_gettext("The last replacement of the key has not ended yet."),
+    "rekey_running": lazy_gettext("This portfolio is being sealed anew already."),
+    "reindex_running": lazy_gettext("The index is being built anew already."),
+    # Corrections
+    "nothing_changed": lazy_gettext("The case says exactly this already."),
+    "household_placed": lazy_gettext(
+        "The case is placed or offered, and with this number it would change its household. Recall it first."
+    ),
+    # Portfolios that a lender has sealed itself
+    "upload_sealed_file": lazy_gettext(
+        "You hold your own keys: seal the file with your tool and upload what it writes."
+    ),
+    "upload_plain_file": lazy_gettext("The platform keeps your keys: upload the case file itself."),
+    "sealed_file_broken": lazy_gettext("This is no sealed portfolio, or it was altered."),
+    "sealed_file_version": lazy_gettext("This sealed portfolio is in a format that is not known here."),
+    "sealed_file_cut_off": lazy_gettext("The sealed portfolio is cut off, or lines of it are missing."),
+    "sealed_file_altered": lazy_gettext("The sealed portfolio was altered after it was signed."),
+    "sealed_file_unsigned": lazy_gettext("The sealed portfolio is not signed by your newest key."),
+    "sealed_file_of_another": lazy_gettext("The sealed portfolio belongs to another lender."),
+    "sealed_file_keys": lazy_gettext("Its keys are not wrapped to your newest key. Seal the file again."),
+    "mask_shape": lazy_gettext("This is no mask."),
+    "token_shape": lazy_gettext("This is no token."),
+    "salt_shape": lazy_gettext("This is no salt."),
+    "cell_shape": lazy_gettext("This is no cell."),
+    "cell_missing": lazy_gettext("Masks and cell of this class do not agree."),
     # The log and its store
     "log_forked": lazy_gettext("The stored log is not what the database holds. Nothing was signed; call the operator."),
     "log_not_published": lazy_gettext("The log has no signed checkpoint yet. Try again in a moment."),
+    "sizes_reversed": lazy_gettext("The earlier checkpoint is longer than the later one. Exchange the two sizes."),
     "object_exists": lazy_gettext("This object stands already and is never overwritten."),
     "object_store_not_write_once": lazy_gettext("The object store does not keep what was written once."),
     "object_store_unavailable": lazy_gettext("The object store does not answer. Try again shortly."),

@@ -72,6 +72,12 @@ def uploaded() -> Iterator[bytes]:
     return _chunks(request.stream, request.content_length)
 
 
+def uploaded_whole(bytes_max: int) -> bytes:
+    """The same at once, for a document that must be whole before any of it is believed."""
+    request.max_content_length = bytes_max
+    return b"".join(_chunks(request.stream, request.content_length))
+
+
 def _chunks(stream: IO[bytes], expected: int | None) -> Iterator[bytes]:
     seen = 0
     try:

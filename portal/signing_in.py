@@ -1,12 +1,14 @@
-"""From a password to a session, a token or another password: each attempt is counted in a Work of its own."""
+"""From a password or a code to a session, a token or a proof: each attempt is counted in a Work of its own."""
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from models.errors import Invalid, RowError, Unauthenticated
+from models.errors import Forbidden, Invalid, RowError, Unauthenticated
 from models.services import members, organisations
+from models.services.release_limits import PROOF_LASTS
 from models.work import Work
 from portal.access import database, door, own_work, require_known
 from portal.schemas.base import with_facts
@@ -44,6 +46,41 @@ def change_password(old: str, new: str) -> None:
             members.change_password(work, known.member.id, old, new, keep=known.row.id)
     except Unauthenticated:
         raise Invalid(errors=[RowError(0, "old_password", "password_wrong")]) from None
+
+
+def prove(password: str | None, code: str | None) -> dt.datetime:
+    """Whoever is signed in proves it anew, for some minutes; answers until when that holds."""
+    known = require_known()
+    with _counted() as work:
+        return members.step_up(work, known.row.id, password, code) + PROOF_LASTS
+
+
+def begin_totp(password: str) -> bytes:
+    """A new authenticator's seed, to be shown on this answer and never again."""
+    with _counted() as work:
+        return members.begin_totp(work, password)
+
+
+def confirm_totp(code: str) -> None:
+    with _counted() as work:
+        members.confirm_totp(work, code)
+
+
+def remove_totp(password: str) -> None:
+    with _counted() as work:
+        members.remove_totp(work, password)
+
+
+@contextmanager
+def _counted() -> Iterator[Work]:
+    """A Work of whoever is signed in, after their attempt to prove something was counted as a sign-in is."""
+    try:
+        with own_work() as work:
+            members.count_attempt(work, require_known().member.email)
+    except Unauthenticated:
+        raise Forbidden("proof_wrong") from None
+    with own_work() as work:
+        yield work
 
 
 @contextmanager

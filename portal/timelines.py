@@ -24,6 +24,7 @@ CHANNEL_ICONS = {
 # What a reader may hide, in the order of the chips.
 GROUPS = {
     "contact": lazy_gettext("Contacts"),
+    "earlier": lazy_gettext("Earlier contacts"),
     "promise": lazy_gettext("Promises"),
     "claim": lazy_gettext("Claims"),
     "payment": lazy_gettext("Payments"),
@@ -45,6 +46,7 @@ class Line(NamedTuple):
     """What the timeline macro shows of an item."""
 
     at: dt.datetime
+    on: dt.date | None  # instead of `at`, where no more than the day is known
     kind: str
     icon: str
     meaning: str
@@ -60,7 +62,7 @@ def lines_of(items: Iterable[TimelineItem], currency: str, with_agency: bool) ->
         words = READINGS[item.kind]({"currency": currency, "agency": item.agency_name} | item.facts)
         actor = " · ".join(name for name in (item.agency_name if with_agency else None, item.member_name) if name)
         group = item.kind if item.kind in GROUPS else "placement"
-        lines.append(Line(item.at, group, *words, actor))
+        lines.append(Line(item.at, item.facts.get("occurred_on"), group, *words, actor))
     return lines
 
 
@@ -111,13 +113,34 @@ def _payment(facts: dict[str, Any]) -> Words:
 
 def _placed(facts: dict[str, Any]) -> Words:
     referred = money(facts["referred_amount"], facts["currency"])
-    text = _("Placement no. %(seq)s, referred at %(amount)s", seq=facts["placement_seq"], amount=referred)
+    seq = facts.get("placement_seq")
+    text = (
+        _("Placement no. %(seq)s, referred at %(amount)s", seq=seq, amount=referred)
+        if seq
+        else _("Referred at %(amount)s", amount=referred)
+    )
     return Words("link", "good", _("Placed with %(agency)s", agency=facts["agency"]), text)
 
 
 def _ended(facts: dict[str, Any]) -> Words:
-    title = _("Placement no. %(seq)s ended", seq=facts["placement_seq"])
+    seq = facts.get("placement_seq")
+    title = _("Placement no. %(seq)s ended", seq=seq) if seq else _("Placement ended")
     return Words("stop", "bad", title, label(facts["reason"], "end_reason"))
+
+
+def _frozen(facts: dict[str, Any]) -> Words:
+    return Words("stop", "bad", _("Placement frozen"), label(facts["reason"], "freeze_reason"))
+
+
+def _unfrozen(facts: dict[str, Any]) -> Words:
+    return Words("check", "neutral", _("Freeze lifted"), "")
+
+
+def _earlier(facts: dict[str, Any]) -> Words:
+    """A contact of an agency before this one: its channel only where the lender tells the whole history."""
+    channel, outcome = facts.get("channel", ""), label(facts["outcome"], "outcome")
+    title = f"{label(channel, 'channel')} · {outcome}" if channel else outcome
+    return Words(CHANNEL_ICONS.get(channel, "clock"), "neutral", title, _("before this placement"))
 
 
 READINGS: dict[str, Callable[[dict[str, Any]], Words]] = {
@@ -128,6 +151,9 @@ READINGS: dict[str, Callable[[dict[str, Any]], Words]] = {
     "payment": _payment,
     "placed": _placed,
     "ended": _ended,
+    "frozen": _frozen,
+    "unfrozen": _unfrozen,
+    "earlier": _earlier,
 }
 
 

@@ -355,6 +355,33 @@ KINDS = {
 
 CUSTODIES = {"local": N_("the platform"), "aws-kms": "AWS KMS", "self": N_("themselves")}
 
+KEY_PURPOSES = {"kem": N_("Encryption key"), "signing": N_("Signing key")}
+# What only the keys of a lender in self-custody can do.
+ORDER_KINDS = {
+    "lease": N_("Leases for an agency"),
+    "rekey": N_("New keys for a portfolio"),
+    "rewrap": N_("Class keys to your new key"),
+    "erase": N_("Record of an erasure"),
+}
+ORDER_STATES = {"open": N_("Waiting"), "done": N_("Done"), "cancelled": N_("Cancelled")}
+ORDER_SUBJECTS = {
+    "placement": N_("a placement"),
+    "portfolio": N_("a portfolio"),
+    "case": N_("a case"),
+    "borrower": N_("a borrower"),
+    "lender": N_("all your portfolios"),
+}
+ORDER_LEDES = {
+    "lease_open": N_("Until your tool has answered, the agency can open nothing."),
+    "lease_done": N_("The agency can open the cases it holds, and no others."),
+    "rekey_open": N_("The old keys stand until your tool has answered."),
+    "rekey_done": N_("Nothing of the portfolio opens with the old keys any more."),
+    "rewrap_open": N_("Keep your old key file until your tool has answered."),
+    "rewrap_done": N_("Your new key opens all of your class keys."),
+    "erase_open": N_("Nothing is erased before your tool has signed for it."),
+    "erase_done": N_("Erased, under your signature."),
+} | {f"{kind}_cancelled": N_("An answer to this order is refused.") for kind in ("lease", "rekey", "rewrap", "erase")}
+
 # Who acts, as the audit log names it.
 ACTOR_SIDES = KINDS | {"jobs": N_("Jobs"), "door": N_("Sign-in")}
 
@@ -388,6 +415,7 @@ RULES = {
     "CN-CBA-HOURS": N_("Contact at night (industry)"),
     "CN-CBA-ATTEMPT-6": N_("Seventh attempt on one number"),
     "HOUSE-RELEASE-24H": N_("Unsealed, never contacted"),
+    "HOUSE-RELEASE-PACE": N_("Many cases unsealed in minutes"),
 }
 
 SEVERITIES = {
@@ -412,14 +440,32 @@ SCOPES = {
     "release": N_("Unseal personal data"),
     "audit": N_("Download the audit log"),
     "directory": N_("People and organisations"),
+    "retention": N_("Erasure, holds, settings"),
 }
 
 # What the audit log says was done.
+SEARCH_KINDS = {"mobile": N_("Mobile number"), "id_cn": N_("Resident ID number")}
 AUDITED = {
     "organisation.create": N_("Organisation brought in"),
+    "key.publish": N_("Public keys published"),
+    "key.confirm": N_("Public key compared"),
+    "key.rotate": N_("Encryption key replaced"),
+    "key.rewrap": N_("Keys wrapped anew"),
+    "key.retire": N_("Old encryption key dropped"),
+    "portfolio.rekey": N_("Re-key of a portfolio begun"),
+    "portfolio.rekeyed": N_("Portfolio sealed anew, old keys deleted"),
+    "index.rotate": N_("New index key: every case is opened to index it anew"),
+    "index.activate": N_("New index key in use"),
+    "key_order.create": N_("Order to the lender's tool"),
+    "key_order.download": N_("Order taken"),
+    "key_order.answer": N_("Order carried out"),
+    "key_order.cancel": N_("Order cancelled"),
     "member.create": N_("Person added"),
     "member.sign_in": N_("Signed in"),
     "member.password": N_("Password changed"),
+    "member.proof": N_("Proved again who it is"),
+    "member.totp_add": N_("Authenticator set up"),
+    "member.totp_remove": N_("Authenticator removed"),
     "token.create": N_("Token made"),
     "token.revoke": N_("Token revoked"),
     "mandate.grant": N_("Mandate granted"),
@@ -433,9 +479,15 @@ AUDITED = {
     "placement.acknowledge": N_("Placement acknowledged"),
     "placement.recall": N_("Placement recalled"),
     "placement.expire": N_("Placement expired"),
+    "placement.freeze": N_("Placement frozen"),
+    "placement.unfreeze": N_("Freeze lifted"),
     "case.recall": N_("Cases recalled"),
     "case.assign": N_("Cases assigned"),
+    "case.correct": N_("Personal data corrected"),
     "field.release": N_("Field class unsealed"),
+    "release.pace": N_("Stopped for opening too fast"),
+    "case.search": N_("Searched by a full number"),
+    "access.refused": N_("Refused"),
     "contact.record": N_("Contact logged"),
     "promise.record": N_("Promise recorded"),
     "claim.record": N_("Payment claimed"),
@@ -445,10 +497,70 @@ AUDITED = {
     "breach.flag": N_("Breaches flagged"),
     "breach.view": N_("Breach viewed"),
     "export.download": N_("Download"),
+    "erasure.carry_out": N_("Personal data erased"),
+    "erasure.repeat": N_("Erased again after a restore"),
+    "hold.place": N_("Legal hold placed"),
+    "hold.lift": N_("Legal hold lifted"),
+    "setting.change": N_("Setting changed"),
+}
+
+ERASURE_SUBJECTS = {"case": N_("Case"), "portfolio": N_("Portfolio"), "borrower": N_("Borrower")}
+HOLD_REASONS = {
+    "litigation": N_("Lawsuit"),
+    "complaint": N_("Complaint"),
+    "regulator": N_("Regulator"),
+    "audit": N_("Audit"),
+}
+# Why a case may not be erased now; a number stands before it.
+OBSTACLES = {
+    "case_placed": N_("placed with an agency: recall first."),
+    "already_offered": N_("in an open offer: withdraw it, or wait for its end."),
+    "legal_hold": N_("under a legal hold: lift it first."),
+    "retention_until": N_("still to be kept after the last contact, payment or placement."),
+}
+EARLIER_AGENCIES = {
+    "nothing": N_("Nothing, not even that there was one"),
+    "outcomes": N_("Outcome codes and days of their contacts"),
+    "history": N_("Channel, outcome and time of their contacts"),
+}
+FREEZE_REASONS = {
+    "data_incident": N_("Data incident"),
+    "conduct": N_("Conduct"),
+    "complaint": N_("Complaint"),
+    "regulator": N_("Regulator"),
+    "licence": N_("Licence in doubt"),
 }
 
 # What an entry of the audit log is about: its ids, counts and codes by name; what a run counted is in JOB_COUNTS.
 SUBJECTS = JOB_COUNTS | {
+    "erasure": N_("Erasure"),
+    "hold": N_("Legal hold"),
+    "setting": N_("Setting"),
+    "old": N_("Before"),
+    "new": N_("Now"),
+    "salts": N_("Salts"),
+    "cells": N_("Cells"),
+    "tokens": N_("Search tokens"),
+    "leases": N_("Leases"),
+    "notes": N_("Notes"),
+    "documents": N_("Documents"),
+    "asked_for": N_("Asked for"),
+    "by": N_("By"),
+    "code": N_("Code"),
+    "found": N_("Found"),
+    "limit_of": N_("Limit of"),
+    "search": N_("Search"),
+    "order": N_("Order"),
+    "subject": N_("About"),
+    "subject_kind": N_("About a"),
+    "sealed_by": N_("Sealed by"),
+    "custody": N_("Private keys with"),
+    "kem": N_("Encryption key"),
+    "kem_serial": N_("Number"),
+    "signing": N_("Signing key"),
+    "signing_serial": N_("Number"),
+    "serial": N_("Number"),
+    "fingerprint": N_("Fingerprint"),
     "agency": N_("Agency"),
     "agreement": N_("Agreement"),
     "amount": N_("Amount"),
@@ -527,6 +639,11 @@ TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "province": PROVINCES,
     "kind": KINDS,
     "custody": CUSTODIES,
+    "key_purpose": KEY_PURPOSES,
+    "order_kind": ORDER_KINDS,
+    "order_state": ORDER_STATES,
+    "order_subject": ORDER_SUBJECTS,
+    "order_lede": ORDER_LEDES,
     "actor_side": ACTOR_SIDES,
     "job": JOBS,
     "job_count": JOB_COUNTS,
@@ -534,6 +651,12 @@ TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "severity": SEVERITIES,
     "force": FORCES,
     "scope": SCOPES,
+    "search_kind": SEARCH_KINDS,
+    "erasure_subject": ERASURE_SUBJECTS,
+    "hold_reason": HOLD_REASONS,
+    "obstacle": OBSTACLES,
+    "earlier_agencies": EARLIER_AGENCIES,
+    "freeze_reason": FREEZE_REASONS,
     "audited": AUDITED,
     "subject": SUBJECTS,
     "error": MESSAGES,

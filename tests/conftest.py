@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL, make_url
 from crypto.custody import PLATFORM, LocalKeyring
 from crypto.vault import Vault
 from models import cluster
+from models.custody import make_vault
 from models.database import Database
 from models.services import members
 from models.settings import Settings
@@ -81,7 +82,7 @@ def fresh_database(admin: URL) -> Iterator[str]:
 def vault(tmp_path_factory: pytest.TempPathFactory) -> Vault:
     custody = LocalKeyring(tmp_path_factory.mktemp("keys") / "keyring.json")
     custody.create(PLATFORM)
-    return Vault(custody)
+    return make_vault(custody)
 
 
 class Clock:

@@ -21,6 +21,7 @@ class Log:
         self.org_id = of.organisation.id
         self.integrator = Actor(side=JOBS, org_id=self.org_id, name="integration")
         self.objects = objects
+        self.born = self.waiting()  # entries of the organisation's own making
 
     def act(self, count: int = 1) -> list[bytes]:
         """So many entries in one transaction; their leaf hashes."""
@@ -37,11 +38,14 @@ class Log:
             work.session.execute(entries, {"org": self.org_id, "count": count})
 
     def integrate(self) -> int:
-        """All that waits; answers how many turns it took."""
-        for turns in range(1000):
+        """All that waits, signing before each further turn; answers how many turns moved something."""
+        turns = 0
+        for _ in range(1000):
             with self.database.work(self.integrator) as work:
-                if not logs.integrate(work):
-                    return turns
+                turns += bool(logs.integrate(work))
+            if not self.waiting():
+                return turns
+            self.publish()
         raise AssertionError("the outbox does not empty")
 
     def publish(self, host: str = HOST) -> notes.Checkpoint | None:

@@ -52,10 +52,10 @@ class World:
         self.clock = clock
         self.operator = Actor(side=OPERATOR, org_id=uuid4(), member_id=uuid4(), name="operator")
 
-    def organisation(self, kind: str, role: str, name: str | None = None) -> Someone:
+    def organisation(self, kind: str, role: str, name: str | None = None, self_custody: bool = False) -> Someone:
         """A new organisation of `kind` and its first person with `role`."""
         with self.database.work(self.operator) as work:
-            made = organisations.create(work, kind, name or f"{kind} {uuid4().hex[:6]}")
+            made = organisations.create(work, kind, name or f"{kind} {uuid4().hex[:6]}", self_custody)
             member = members.create(work, kind, made.id, f"{uuid4().hex[:8]}@example.com", role, [role], PASSWORD)
         return Someone(made, member, _actor(made, member))
 

@@ -19,6 +19,7 @@ READ, APPEND, KEEP, ALL = (
 
 # As in 0002: what the lender may do, what the agency named in the row, what an auditor under mandate.
 TENANT_TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
+    "case_correction": (APPEND, (), READ),
     "case_document": (KEEP, APPEND, READ),
     "erasure": (APPEND, (), READ),
     "key_approval": (APPEND, READ, READ),
@@ -27,9 +28,12 @@ TENANT_TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]
     "leased_case": (ALL, READ, ()),
     "legal_hold": (KEEP, (), READ),
     "lender_setting": (KEEP, (), READ),
+    "placement_freeze": (KEEP, READ, READ),
 }
 # Of whichever organisation is at work.
-OWN_TABLES: dict[str, tuple[str, ...]] = {"export": KEEP, "search": APPEND}
+OWN_TABLES: dict[str, tuple[str, ...]] = {"search": APPEND}
+# Policies of tables that stood before, which now take wrapped keys only with their signature.
+SIGNED = (("class_key", "lender_insert"), ("class_key", "lender_update"), ("lender_key", "lender_insert"))
 
 ORG = "(select nullif(current_setting('app.org_id', true), '')::uuid)"
 TOLD_ORG = "(select nullif(current_setting('app.told_org_id', true), '')::uuid)"
@@ -39,7 +43,7 @@ AGENCY_SIDE = "(select current_setting('app.side', true) = 'agency')"
 
 def upgrade() -> None:
     _tables()
-    op.execute("update lender_key set active_at = created_at")
+    _keys_from_before()
     op.execute("grant select on all tables in schema public to consign_backup")
     for table, (lender, agency, auditor) in TENANT_TABLES.items():
         _tenant_table(table, lender, agency, auditor)
@@ -48,6 +52,11 @@ def upgrade() -> None:
         op.execute(f"grant {', '.join(commands)} on {table} to consign_app, consign_auditor")
         for command in commands:
             _policy(table, "own", command, "consign_app, consign_auditor", f"org_id = {ORG}")
+    # An auditor's exports stand in the tenant of the lender whose data they take.
+    _protect("export")
+    op.execute("grant select, insert, update on export to consign_app, consign_auditor")
+    for command in KEEP:
+        _policy("export", "own", command, "consign_app, consign_auditor", f"tenant_id = {ORG}")
     _protect("access_refusal")
     everyone = "consign_app, consign_jobs, consign_auditor, consign_operator"
     op.execute(f"grant select, insert on access_refusal to {everyone}")
@@ -59,40 +68,70 @@ def upgrade() -> None:
     op.execute("grant insert on organisation_key to consign_app, consign_jobs")
     _policy("organisation_key", "own", INSERT, "consign_app, consign_jobs", f"org_id = {ORG}")
     _policy("organisation_key", "told", SELECT, "consign_app, consign_jobs, consign_auditor", f"org_id = {TOLD_ORG}")
-    op.execute("grant update (custody) on organisation to consign_operator")
+    op.execute("grant update (retired_at) on organisation_key to consign_app, consign_jobs")
+    _policy("organisation_key", "own", UPDATE, "consign_app, consign_jobs", f"org_id = {ORG}")
+    op.execute("grant update (custody) on organisation to consign_operator, consign_app")
     _policy("organisation", "operator", UPDATE, "consign_operator", "true")
+    _policy("organisation", "own", UPDATE, "consign_app", f"id = {ORG}")  # A rotation may bring its keys to another.
+    op.execute("grant update (published_at) on erasure to consign_jobs")
+    _policy("erasure", "jobs", UPDATE, "consign_jobs", f"{LENDER_SIDE} and lender_id = {ORG}")
     # The contact is a fact and stays; the bytes of its note are sealed anew by a re-key and go with an erasure.
     op.execute("grant update (note) on contact to consign_app, consign_jobs")
     _policy("contact", "lender", UPDATE, "consign_app, consign_jobs", f"{LENDER_SIDE} and lender_id = {ORG}")
 
 
+def _keys_from_before() -> None:
+    op.execute("alter table lender_key no force row level security")  # It would hide every row from its owner.
+    op.execute("update lender_key set active_at = created_at")
+    op.execute("alter table lender_key force row level security")
+    # Their wraps are signed at set-up: whoever can write rows must not leave it another one to sign.
+    signed = f"{LENDER_SIDE} and lender_id = {ORG} and signature is not null"
+    for table, policy in SIGNED:
+        op.execute(f"alter policy {policy} on {table} with check ({signed})")
+
+
 def downgrade() -> None:
+    for table, policy in SIGNED:
+        op.execute(f"alter policy {policy} on {table} with check ({LENDER_SIDE} and lender_id = {ORG})")
     for table, policy in (
         ("contact", "lender_update"),
         ("organisation", "operator_update"),
+        ("organisation", "own_update"),
+        ("organisation_key", "own_update"),
         ("organisation_key", "told_select"),
         ("organisation_key", "own_insert"),
     ):
         op.execute(f"drop policy {policy} on {table}")
     op.execute("revoke update (note) on contact from consign_app, consign_jobs")
-    op.execute("revoke update (custody) on organisation from consign_operator")
+    op.execute("revoke update (custody) on organisation from consign_operator, consign_app")
+    op.execute("revoke update (retired_at) on organisation_key from consign_app, consign_jobs")
     op.execute("revoke insert on organisation_key from consign_app, consign_jobs")
+    op.drop_index(op.f("ix_release_lender_id_placement_id_released_at"), table_name="release")
     op.drop_column("sign_in", "proved_at")
     op.drop_column("portfolio", "sealed_by")
     op.drop_column("placement", "frozen_at")
+    op.drop_column("organisation_key", "retired_at")
+    op.drop_column("organisation_key", "custody")
     op.drop_column("phone_token", "next_token")
     op.drop_column("member", "totp_step")
     op.drop_column("member", "totp_confirmed_at")
     op.drop_column("member", "totp_seed")
+    op.drop_index(op.f("ix_log_checkpoint_org_id_signed_at"), table_name="log_checkpoint")
+    op.drop_column("log_head", "forked_at")
     op.drop_column("lender_key", "active_at")
     op.drop_column("lender_key", "signature")
     op.drop_column("lender_key", "epoch")
     op.drop_column("collection_case", "erased_at")
+    op.drop_column("class_key", "recipient")
     op.drop_column("class_key", "signature")
     op.drop_column("class_key", "serial")
     op.drop_column("borrower", "next_id_token")
+    op.drop_index(op.f("ix_placement_freeze_lender_id_placement_id"), table_name="placement_freeze")
+    op.drop_index("uq_placement_freeze_standing", table_name="placement_freeze")
+    op.drop_table("placement_freeze")
     op.drop_table("leased_case")
     op.drop_table("lease")
+    op.drop_table("case_correction")
     op.drop_index(op.f("ix_case_document_lender_id_case_id"), table_name="case_document")
     op.drop_index(op.f("ix_case_document_agency_id_case_id"), table_name="case_document")
     op.drop_table("case_document")
@@ -159,6 +198,7 @@ def _tables() -> None:
         sa.Column("signature", sa.LargeBinary(), nullable=False),
         sa.Column("erased_by", sa.Uuid(), nullable=False),
         sa.Column("erased_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["lender_id"], ["tenant.id"], name=op.f("fk_erasure_lender_id")),
         sa.PrimaryKeyConstraint("lender_id", "id", name=op.f("pk_erasure")),
     )
@@ -230,8 +270,10 @@ def _tables() -> None:
         sa.Column("row_count", sa.Integer(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("requested_by", sa.Uuid(), nullable=False),
+        sa.Column("requester_name", sa.Text(), nullable=False),
         sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("decided_by", sa.Uuid(), nullable=True),
+        sa.Column("decider_name", sa.Text(), nullable=True),
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("taken_at", sa.DateTime(timezone=True), nullable=True),
@@ -279,6 +321,21 @@ def _tables() -> None:
     op.create_index(op.f("ix_case_document_agency_id_case_id"), "case_document", ["agency_id", "case_id"], unique=False)
     op.create_index(op.f("ix_case_document_lender_id_case_id"), "case_document", ["lender_id", "case_id"], unique=False)
     op.create_table(
+        "case_correction",
+        sa.Column("lender_id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.SmallInteger(), nullable=False),
+        sa.Column("fields", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("corrected_by", sa.Uuid(), nullable=False),
+        sa.Column("corrected_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["lender_id", "case_id"],
+            ["collection_case.lender_id", "collection_case.id"],
+            name=op.f("fk_case_correction_lender_id_case_id"),
+        ),
+        sa.PrimaryKeyConstraint("lender_id", "case_id", "version", name=op.f("pk_case_correction")),
+    )
+    op.create_table(
         "lease",
         sa.Column("lender_id", sa.Uuid(), nullable=False),
         sa.Column("placement_id", sa.Uuid(), nullable=False),
@@ -313,17 +370,59 @@ def _tables() -> None:
             "lender_id", "placement_id", "case_id", "field_class", "epoch", name=op.f("pk_leased_case")
         ),
     )
+    op.create_table(
+        "placement_freeze",
+        sa.Column("lender_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("placement_id", sa.Uuid(), nullable=False),
+        sa.Column("agency_id", sa.Uuid(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("frozen_by", sa.Uuid(), nullable=False),
+        sa.Column("frozen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("lifted_by", sa.Uuid(), nullable=True),
+        sa.Column("lifted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["lender_id", "agency_id", "placement_id"],
+            ["placement.lender_id", "placement.agency_id", "placement.id"],
+            name=op.f("fk_placement_freeze_lender_id_agency_id_placement_id"),
+        ),
+        sa.PrimaryKeyConstraint("lender_id", "id", name=op.f("pk_placement_freeze")),
+    )
+    op.create_index(
+        op.f("ix_placement_freeze_lender_id_placement_id"),
+        "placement_freeze",
+        ["lender_id", "placement_id"],
+        unique=False,
+    )
+    op.create_index(
+        "uq_placement_freeze_standing",
+        "placement_freeze",
+        ["lender_id", "placement_id"],
+        unique=True,
+        postgresql_where="lifted_at is null",
+    )
+    op.create_index(
+        op.f("ix_release_lender_id_placement_id_released_at"),
+        "release",
+        ["lender_id", "placement_id", "released_at"],
+        unique=False,
+    )
     op.add_column("borrower", sa.Column("next_id_token", sa.LargeBinary(), nullable=True))
     op.add_column("class_key", sa.Column("serial", sa.Integer(), server_default="1", nullable=False))
     op.add_column("class_key", sa.Column("signature", sa.LargeBinary(), nullable=True))
+    op.add_column("class_key", sa.Column("recipient", sa.LargeBinary(), nullable=True))
     op.add_column("collection_case", sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("lender_key", sa.Column("epoch", sa.Integer(), server_default="1", nullable=False))
     op.add_column("lender_key", sa.Column("signature", sa.LargeBinary(), nullable=True))
     op.add_column("lender_key", sa.Column("active_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("log_head", sa.Column("forked_at", sa.DateTime(timezone=True), nullable=True))
+    op.create_index(op.f("ix_log_checkpoint_org_id_signed_at"), "log_checkpoint", ["org_id", "signed_at"], unique=False)
     op.add_column("member", sa.Column("totp_seed", sa.LargeBinary(), nullable=True))
     op.add_column("member", sa.Column("totp_confirmed_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("member", sa.Column("totp_step", sa.Integer(), nullable=True))
     op.add_column("phone_token", sa.Column("next_token", sa.LargeBinary(), nullable=True))
+    op.add_column("organisation_key", sa.Column("custody", sa.Text(), server_default="local", nullable=False))
+    op.add_column("organisation_key", sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("placement", sa.Column("frozen_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("portfolio", sa.Column("sealed_by", sa.Text(), server_default="platform", nullable=False))
     op.add_column("sign_in", sa.Column("proved_at", sa.DateTime(timezone=True), nullable=True))

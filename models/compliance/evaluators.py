@@ -37,6 +37,9 @@ UNIT_KEYS = {
     Unit.NUMBER: ("lender_id", "borrower_id", "contact_point"),
 }
 
+PERSON = ["lender_id", "member_id"]
+PERSON_AND_TIME = [*PERSON, "released_at"]
+
 # `window_…` is the span that was looked at: closed hours, a calendar day, the time allowed.
 VERDICTS: dict[str, pl.DataType] = {
     "subject_id": pl.String(),
@@ -97,7 +100,18 @@ class ReleaseWithoutContact:
         return {"field_class", "released_at", "direction", "occurred_at"}
 
 
-Parameters = HoursWindow | CountInDay | ReleaseWithoutContact
+@dataclass(frozen=True, slots=True)
+class ReleasePace:
+    """One person of an agency opens at most `at_most` different cases within any so many minutes."""
+
+    at_most: int
+    within_minutes: int
+
+    def evidence(self) -> set[str]:
+        return {"released_at", "member_id", "case_id"}
+
+
+Parameters = HoursWindow | CountInDay | ReleaseWithoutContact | ReleasePace
 
 
 class Facts(NamedTuple):
@@ -234,6 +248,38 @@ def release_without_contact(
     )
 
 
+def release_pace(releases: pl.DataFrame, params: ReleasePace) -> pl.DataFrame:
+    """Judge each agency's release by how many different cases its person opened in the minutes up to it.
+
+    The release that goes beyond the limit is the breach; those that follow while the pace lasts are one with it. Its
+    evidence is all that was opened in those minutes. A release whose person, case or time is missing is in doubt.
+    """
+    governed = releases.filter(pl.col("agency_id").is_not_null())
+    known = pl.all_horizontal(pl.col("released_at", "case_id", "member_id").is_not_null())
+    timed = governed.filter(known).sort(*PERSON_AND_TIME, "id")
+    counted = _with_window(timed, params, pl.col("case_id").n_unique().alias("cases"))
+    beyond = pl.col("cases") > params.at_most
+    judged = counted.with_columns(passed=beyond & beyond.shift(1).over(PERSON).fill_null(False).not_())
+    # Few people go beyond it, and only for them is the evidence more than the release itself.
+    fast = judged.join(judged.filter("passed").select(PERSON).unique(), on=PERSON).sort(*PERSON_AND_TIME, "id")
+    opened = _with_window(fast.select("id", "passed", *PERSON_AND_TIME), params, pl.col("id").alias("evidence"))
+    judged = judged.join(opened.filter("passed").select("id", "evidence"), on="id", how="left")
+    return pl.concat([judged, governed.filter(known.not_())], how="diagonal").select(
+        subject_id="id",
+        verdict=pl.when(pl.col("passed").is_null()).then(INSUFFICIENT).when("passed").then(BREACH).otherwise(PERMITTED),
+        evidence=pl.coalesce("evidence", pl.concat_list("id")),
+        window_start=pl.col("released_at").dt.offset_by(f"-{params.within_minutes}m"),
+        window_end="released_at",
+    )
+
+
+def _with_window(releases: pl.DataFrame, params: ReleasePace, told: pl.Expr) -> pl.DataFrame:
+    """Add what is told of each release's minutes up to it, those of the same moment included."""
+    period = f"{params.within_minutes}m"
+    windows = releases.rolling("released_at", period=period, group_by=PERSON).agg(told)
+    return releases.join(windows.unique(PERSON_AND_TIME), on=PERSON_AND_TIME, how="left", maintain_order="left")
+
+
 EVALUATORS: Mapping[str, Evaluator] = {
     "hours_window": Evaluator(HoursWindow, "contact", lambda facts, params: hours_window(facts.contacts, params)),
     "count_in_day": Evaluator(CountInDay, "contact", lambda facts, params: count_in_day(facts.contacts, params)),
@@ -242,6 +288,7 @@ EVALUATORS: Mapping[str, Evaluator] = {
         "release",
         lambda facts, params: release_without_contact(facts.releases, facts.contacts, params, facts.now),
     ),
+    "release_pace": Evaluator(ReleasePace, "release", lambda facts, params: release_pace(facts.releases, params)),
 }
 
 

@@ -68,7 +68,7 @@ CONTACT_WORDS: Mapping[str, list[str]] = {
     "outcome": [*Outcome, PROPOSED, "received"],
 }
 RELEASE_KEYS: Mapping[str, type] = {
-    **dict.fromkeys(("id", "at", "channel", "action", "field_class", "to"), str),
+    **dict.fromkeys(("id", "at", "channel", "action", "field_class", "to", "by"), str),
     "debts": list,
 }
 LENDER = "LENDER"  # An example is told from one lender's desk.
@@ -161,6 +161,7 @@ def _release_row(event: Mapping[str, Any]) -> dict[str, object]:
         "lender_id": LENDER,
         "agency_id": event.get("to"),
         "case_id": next(iter(event.get("debts", ())), None),
+        "member_id": event.get("by"),
         "field_class": event.get("field_class"),
         "released_at": _instant(event["at"]),
     }

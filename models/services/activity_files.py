@@ -342,6 +342,8 @@ def _why_not(work: Work, placement: Placement, now: dt.datetime) -> str | None:
         expires_at=placement.expires_at,
         assigned_to_me=False,
         offered=False,
+        frozen=placement.frozen_at is not None,
+        erased=False,  # what was done before may still be reported
     )
     return actions(standing, now)["record_claim"]
 

@@ -77,3 +77,10 @@ def get(work: Work, agreement_id: UUID) -> Agreement:
     if found is None:
         raise NotFound
     return found
+
+
+def require_with(work: Work, agency_id: UUID) -> None:
+    """NotFound for an agency with which the lender never had an agreement."""
+    with_it = select(Agreement.id).where(tenancy.own(work, Agreement), Agreement.agency_id == agency_id)
+    if work.session.scalar(with_it.limit(1)) is None:
+        raise NotFound

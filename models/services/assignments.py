@@ -103,6 +103,8 @@ def _workable(work: Work, placement_id: UUID) -> Placement:
         raise Conflict("placement_not_active", state=placement.state)
     if placement.expires_at <= work.at:
         raise Conflict("placement_expired")
+    if placement.frozen_at is not None:
+        raise Conflict("placement_frozen")
     return placement
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Uuid, cast, func, insert, select
 
 from crypto.canonical import canonical
 from crypto.merkle import leaf_hash
-from models.audit import OutboxEntry
+from models.audit import LogHead, OutboxEntry
 from models.errors import Unavailable
 from models.work import Work
 
@@ -25,9 +25,25 @@ class Action(StrEnum):
     """Everything that is logged, `noun.verb`."""
 
     ORGANISATION_CREATE = "organisation.create"
+    KEY_PUBLISH = "key.publish"
+    KEY_CONFIRM = "key.confirm"
+    KEY_ROTATE = "key.rotate"
+    KEY_REWRAP = "key.rewrap"
+    KEY_RETIRE = "key.retire"
+    PORTFOLIO_REKEY = "portfolio.rekey"
+    PORTFOLIO_REKEYED = "portfolio.rekeyed"
+    INDEX_ROTATE = "index.rotate"
+    INDEX_ACTIVATE = "index.activate"
+    KEY_ORDER_CREATE = "key_order.create"
+    KEY_ORDER_DOWNLOAD = "key_order.download"
+    KEY_ORDER_ANSWER = "key_order.answer"
+    KEY_ORDER_CANCEL = "key_order.cancel"
     MEMBER_CREATE = "member.create"
     MEMBER_SIGN_IN = "member.sign_in"
     MEMBER_PASSWORD = "member.password"
+    MEMBER_PROOF = "member.proof"
+    MEMBER_TOTP_ADD = "member.totp_add"
+    MEMBER_TOTP_REMOVE = "member.totp_remove"
     TOKEN_CREATE = "token.create"
     TOKEN_REVOKE = "token.revoke"
     MANDATE_GRANT = "mandate.grant"
@@ -41,9 +57,15 @@ class Action(StrEnum):
     PLACEMENT_ACKNOWLEDGE = "placement.acknowledge"
     PLACEMENT_RECALL = "placement.recall"
     PLACEMENT_EXPIRE = "placement.expire"
+    PLACEMENT_FREEZE = "placement.freeze"
+    PLACEMENT_UNFREEZE = "placement.unfreeze"
     CASE_RECALL = "case.recall"
     CASE_ASSIGN = "case.assign"
+    CASE_CORRECT = "case.correct"
     FIELD_RELEASE = "field.release"
+    RELEASE_PACE = "release.pace"
+    CASE_SEARCH = "case.search"
+    ACCESS_REFUSED = "access.refused"
     CONTACT_RECORD = "contact.record"
     PROMISE_RECORD = "promise.record"
     CLAIM_RECORD = "claim.record"
@@ -52,21 +74,33 @@ class Action(StrEnum):
     COMMISSION_BOOK = "commission.book"
     BREACH_FLAG = "breach.flag"
     BREACH_VIEW = "breach.view"
+    EXPORT_REQUEST = "export.request"
+    EXPORT_APPROVE = "export.approve"
+    EXPORT_REFUSE = "export.refuse"
     EXPORT_DOWNLOAD = "export.download"
+    DOCUMENT_ADD = "document.add"
+    ERASURE_CARRY_OUT = "erasure.carry_out"
+    ERASURE_REPEAT = "erasure.repeat"
+    HOLD_PLACE = "hold.place"
+    HOLD_LIFT = "hold.lift"
+    SETTING_CHANGE = "setting.change"
 
 
-def record(work: Work, action: Action, subject: dict[str, Any], org_id: UUID | None = None) -> bytes:
+def record(
+    work: Work, action: Action, subject: dict[str, Any], org_id: UUID | None = None, at: dt.datetime | None = None
+) -> bytes:
     """Append one entry; answers its leaf hash, which is what a receipt names.
 
     `subject` holds ids, counts, codes and digests, never a personal value. The log is the one of the
-    tenant in whose context the transaction stands now, unless the operator names another.
+    tenant in whose context the transaction stands now, unless the operator names another. `at` is the act's
+    time where that is not the Work's: whoever names the time elsewhere too names the same.
     """
     entry = canonical(
         {
             "format": FORMAT,
             "action": action.value,
             "actor": work.actor.label,
-            "at": work.at.astimezone(dt.UTC).isoformat(timespec="microseconds"),
+            "at": time_text(at or work.at),
             "subject": {key: _plain(value) for key, value in subject.items() if value is not None},
         }
     )
@@ -83,10 +117,17 @@ def record(work: Work, action: Action, subject: dict[str, Any], org_id: UUID | N
     return leaf_hash(sha256(salt + entry).digest())
 
 
+def time_text(at: dt.datetime) -> str:
+    """A time as entries and receipts tell it."""
+    return at.astimezone(dt.UTC).isoformat(timespec="microseconds")
+
+
 def require_running(work: Work) -> None:
-    """Refuse where the log has not taken its oldest entry for too long: no log, no plaintext."""
-    oldest = work.session.scalar(select(func.min(OutboxEntry.recorded_at)).where(OutboxEntry.org_id == CURRENT_TENANT))
-    if oldest and (work.at - oldest).total_seconds() > OUTBOX_AGE_SECONDS_MAX:
+    """Refuse where the log has forked or has not taken its oldest entry for too long: no log, no plaintext."""
+    waiting = select(func.min(OutboxEntry.recorded_at)).where(OutboxEntry.org_id == CURRENT_TENANT)
+    forked = select(LogHead.forked_at).where(LogHead.org_id == CURRENT_TENANT)
+    oldest, forked_at = work.session.execute(select(waiting.scalar_subquery(), forked.scalar_subquery())).one()
+    if forked_at or (oldest and (work.at - oldest).total_seconds() > OUTBOX_AGE_SECONDS_MAX):
         raise Unavailable("log_down", retry_seconds=30)
 
 

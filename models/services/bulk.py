@@ -1,12 +1,13 @@
 """Many rows at once: COPY out into a Polars frame, COPY in through a temporary table under the policies."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import polars as pl
 from psycopg import Connection
-from sqlalchemy import Select, TableClause, column, insert, select, table, text
+from sqlalchemy import ColumnElement, Select, TableClause, Uuid, any_, column, insert, literal, select, table, text
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from models.base import Base
 from models.ids import new_ids
@@ -56,6 +57,11 @@ def stage(work: Work, target: type[Base], rows: pl.DataFrame) -> TableClause:
     return staged
 
 
+def among(column: Any, ids: Sequence[UUID]) -> ColumnElement[bool]:
+    """The column is one of these ids, however many: they go as one array."""
+    return column == any_(literal(list(ids), ARRAY(Uuid)))  # type: ignore[no-any-return]
+
+
 def keep(work: Work, ids: Query) -> Select[Any]:
     """A query's ids, found once: later queries join them, and the planner knows how many they are."""
     kept = make(work, {"id": "uuid"})
@@ -92,6 +98,11 @@ def stamped(work: Work, rows: pl.DataFrame, moment: str) -> pl.DataFrame:
 def array_text(ids: pl.Expr) -> pl.Expr:
     """A list of ids as PostgreSQL writes an array."""
     return pl.concat_str(pl.lit("{"), ids.list.join(","), pl.lit("}"))
+
+
+def bytes_text(column: pl.Expr) -> pl.Expr:
+    """Bytes as PostgreSQL writes them, under the column's own name."""
+    return (pl.lit("\\x") + column.bin.encode("hex")).name.keep()
 
 
 def _copied(work: Work, statement: str, params: Mapping[str, Any]) -> Iterator[bytes]:

@@ -1,8 +1,8 @@
 """Cases: the agency's worklist, the lender's list, one case, and what has happened to it.
 
 What an agency can never see: a case that is not placed with it now (a recalled one is as unknown as one that
-never was); another agency's contacts, promises, claims or releases on a case it holds; the lender's ledger;
-whether another agency had the case, beyond the number of this placement; and anything personal, of which
+never was); another agency's contacts, promises, claims or releases on a case it holds, or whether there was
+another, unless the lender's setting tells of its contacts; the lender's ledger; and anything personal, of which
 there are masks alone. A collector sees, of all that, the cases assigned to them.
 """
 
@@ -94,11 +94,15 @@ class CaseLine(NamedTuple):
 
 
 class CaseView(NamedTuple):
-    """A case, its live placement if it has one, and action -> None, or why it may not be done now."""
+    """A case, its live placement if it has one, and action -> None, or why it may not be done now.
+
+    `placement_seq` (手数) is None for an agency: it would tell whether others had the case before.
+    """
 
     case: Case
     placement: Placement | None
     placed: PlacedCase | None
+    placement_seq: int | None
     collector_id: UUID | None
     collector_name: str | None
     actions: Mapping[str, str | None]
@@ -166,6 +170,7 @@ def due_promises(work: Work) -> DuePromises:
             WorkItem.promise_due_on <= today,
             Case.status == OPEN,
             Placement.expires_at > work.at,
+            Placement.frozen_at.is_(None),
         )
     )
     if own_only(work):
@@ -215,8 +220,11 @@ def get(work: Work, case_id: UUID) -> CaseView:
         expires_at=placement.expires_at if placement else None,
         assigned_to_me=collector_id is not None and collector_id == work.actor.member_id,
         offered=work.actor.side == LENDER and _is_offered(work, case),
+        frozen=placement is not None and placement.frozen_at is not None,
+        erased=case.erased_at is not None,
     )
-    return CaseView(case, placement, placed, collector_id, collector_name, actions(standing, work.at))
+    seq = placed.placement_seq if placed and work.actor.side != AGENCY else None
+    return CaseView(case, placement, placed, seq, collector_id, collector_name, actions(standing, work.at))
 
 
 def list_numbered(work: Work, number: str) -> list[Case]:
@@ -249,6 +257,7 @@ def _ranked(
             tenancy.own(work, Case),
             tenancy.own(work, Placement),
             Placement.expires_at > work.at,
+            Placement.frozen_at.is_(None),
         )
         .order_by(rank, WorkItem.case_id)
         .limit(limit + 1)

@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from crypto import free_text
+from crypto.packages import NOTES_VERSION
 from models import notes
 from models.activity_file import CHANNELS, DIRECTIONS, OUTCOMES, PARTIES
 from models.case import Case
@@ -18,8 +20,9 @@ from models.errors import Conflict, Invalid, NotFound, RowError
 from models.identifiers import looks_personal
 from models.ids import new_id
 from models.ledger import CaseBalance, Feed
+from models.placement import Placement
 from models.promise import Promise
-from models.services import audit, placed_cases, sealed_cells, tenancy
+from models.services import audit, key_paths, placed_cases, tenancy
 from models.services.placed_cases import Held, Placed
 from models.work import AGENCY, Work
 
@@ -57,7 +60,7 @@ def record(work: Work, case_id: UUID, report: ContactReport) -> Contact:
     with work.as_lender(placed.placement):
         held = placed_cases.hold(work, placed)
         _require_open(work, held, report)
-        note = _seal(work, held.case, contact_id, report.note) if report.note is not None else None
+        note = _seal(work, held.case, placed.placement, contact_id, report.note) if report.note is not None else None
     contact = _append(work, placed, held.case.borrower_id, contact_id, report, note)
     if contact is None:  # The same report came in twice at once, and the other was first.
         standing = _find(work, placed, report.external_ref)
@@ -180,10 +183,10 @@ def _require_open(work: Work, held: Held, report: ContactReport) -> None:
         held.require("record_contact")
 
 
-def _seal(work: Work, case: Case, contact_id: UUID, note: str) -> bytes:
-    path = sealed_cells.key_path(work, case, "notes")
-    name = notes.NoteName(case.portfolio_id.bytes, path.reference, contact_id.bytes)
-    return notes.seal_note(path.derive(work.vault), path.epoch, name, note)
+def _seal(work: Work, case: Case, placement: Placement, contact_id: UUID, note: str) -> bytes:
+    path, epoch = key_paths.find_to_write(work, case, placement)
+    name = free_text.NoteName(case.portfolio_id.bytes, case.reference.encode(), contact_id.bytes)
+    return free_text.seal_note(path.derive(work.vault, NOTES_VERSION), epoch, name, note)
 
 
 def _append(

@@ -1,9 +1,9 @@
 """The way of a case file into the tables, batch by batch: sealed, copied aside, inserted under the policies."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import polars as pl
@@ -25,9 +25,8 @@ from sqlalchemy.orm import InstrumentedAttribute
 from crypto.fields import FIELDS
 from models.borrower import Borrower
 from models.case import OPEN, Case, CaseSalt, CaseSealing, PhoneToken
-from models.case_file import CaseBatch
 from models.errors import Invalid, RowError
-from models.intake import FIGURES, Sealer
+from models.intake import FIGURES, SealedBatch
 from models.portfolio import PortfolioError
 from models.services import bulk, tenancy
 from models.tabular import error_frame
@@ -48,6 +47,16 @@ FAULTS_MAX = 200_000  # a file with more is not a file of cases: nobody mends it
 CASE_FIGURES = [name for name in FIGURES if name != "row"]
 
 
+class Intake(NamedTuple):
+    """A file on its way in, whoever seals it; `wraps`: of each field class the wrapped key, signature and serial."""
+
+    portfolio_id: UUID
+    sealed_by: str
+    wraps: Mapping[str, tuple[bytes, bytes, int]]
+    batches: Iterator[SealedBatch]
+    balance_on: dt.date
+
+
 class Stored(NamedTuple):
     """How many rows became cases, and how many were refused."""
 
@@ -55,24 +64,16 @@ class Stored(NamedTuple):
     refused: int
 
 
-Sealed: TypeAlias = tuple[pl.DataFrame, pl.DataFrame]  # Sealer.seal's rows, and the faults of the others
-
-
-def store(work: Work, portfolio_id: UUID, batches: Iterator[CaseBatch], sealer: Sealer, balance_on: dt.date) -> Stored:
+def store(work: Work, portfolio_id: UUID, batches: Iterator[SealedBatch], balance_on: dt.date) -> Stored:
     """Every batch: join its borrowers, insert its cases with what belongs to them, and record its faults."""
     incoming = bulk.make(work, INCOMING)
     stored, faults = Stored(0, 0), 0
-
-    def read_and_seal() -> Sealed | None:
-        batch = next(batches, None)
-        return (sealer.seal(batch.rows), batch.errors) if batch else None
-
     with ThreadPoolExecutor(1, "intake") as thread:
-        coming = thread.submit(read_and_seal)
+        coming = thread.submit(next, batches, None)
         while sealed := coming.result():
             rows, errors = sealed
-            # The thread seals the next rows while PostgreSQL takes and inserts these.
-            coming = thread.submit(read_and_seal)
+            # The thread reads and seals the next rows while PostgreSQL takes and inserts these.
+            coming = thread.submit(next, batches, None)
             _copy(work, incoming, rows)
             faults += errors.height
             if faults > FAULTS_MAX:
@@ -85,7 +86,7 @@ def store(work: Work, portfolio_id: UUID, batches: Iterator[CaseBatch], sealer: 
 
 
 def _copy(work: Work, incoming: TableClause, rows: pl.DataFrame) -> None:
-    as_hex = (pl.lit("\\x") + pl.col(BYTES).bin.encode("hex")).name.keep()
+    as_hex = bulk.bytes_text(pl.col(BYTES))
     work.session.execute(text(f"truncate {incoming.name}"))
     bulk.fill(work, incoming, rows.with_columns(as_hex))
 

@@ -1,14 +1,19 @@
-"""The audit logs: an outbox becomes a Merkle tree, the tree a signed checkpoint, and both a file that proves itself.
+"""The audit logs: an outbox becomes a Merkle tree, the tree a signed checkpoint, and both files that prove themselves.
 
-Growing and signing are two Works, in this order, because a signature may only say what has committed:
+Growing and signing are two Works, in this order and in turn, because a signature may only say what has committed,
+and nothing is added to a tree that is not signed yet:
 
     with database.work(actor) as work:
         moved = logs.integrate(work)
     with database.work(actor) as work:
         logs.publish(work, objects, host)
+
+A store and a database that hold different histories, of which one came from a backup, are a fork: nothing is added
+or signed any more, and nothing is released, until they agree.
 """
 
 import datetime as dt
+import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -17,30 +22,44 @@ from sqlalchemy import ColumnElement, LargeBinary, delete, func, insert, literal
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from crypto import notes
+from crypto.bundle import Bundle, write_bundle, write_consistency
 from crypto.canonical import canonical
 from crypto.custody import PLATFORM
+from crypto.errors import LogRefused, NoteRefused
 from crypto.logfile import write_log
-from crypto.merkle import EMPTY_ROOT, HASH_BYTES, Frontier, root
+from crypto.merkle import EMPTY_ROOT, Frontier, consistency_parts, inclusion_parts, root
 from models.audit import Checkpoint, LogHead, LogLeaf, OutboxEntry
 from models.base import Base
+from models.business_day import day_of, start_of
 from models.errors import Conflict, NotFound, Unavailable
 from models.objects import ObjectStore
 from models.release import ReleaseRecord
 from models.services import audit, pages, tenancy, turns
+from models.services.log_store import LogStore, Tree
 from models.work import JOBS, Work
 
 LEAVES_PER_TURN_MAX = 256  # of one `integrate`: no more than this goes unsigned
-TILE_HASHES = 256  # C2SP tlog-tiles: a full tile's hashes, and how many tiles one of the next level spans
 ROWS_PER_FETCH = 1000
+DAYS_PER_PAGE_MAX = 31
 RECEIPT_FORMAT = "consign/receipt/1"
 
 
 class Head(NamedTuple):
-    """How far a log has grown, and the checkpoint that was signed last, if any."""
+    """How far a log has grown, the checkpoint that was signed last, if any, and whether it is known to have forked."""
 
     size: int
     root: bytes
     checkpoint: Checkpoint | None
+    forked: bool = False
+
+
+class DailyRoot(NamedTuple):
+    """The last checkpoint that was signed on a business day."""
+
+    business_date: dt.date
+    size: int
+    root: bytes
+    checkpoint: Checkpoint
 
 
 class Receipt(NamedTuple):
@@ -63,15 +82,22 @@ def verifier_key(work: Work, host: str) -> str:
     return work.vault.log_verifier(origin(host, work.tenant_id))
 
 
+def receipt_key(work: Work) -> bytes:
+    """The platform's raw Ed25519 key that signs receipts."""
+    return work.vault.custody.public(PLATFORM).signing
+
+
 def integrate(work: Work) -> int:
     """Move what waits in the outbox to the end of the tree, in order; answers how many entries moved.
 
-    At most LEAVES_PER_TURN_MAX, so that a checkpoint can follow: call again while it moves as many.
+    At most LEAVES_PER_TURN_MAX, and none while the tree is not signed, or forked: publish, and call again.
     """
     assert work.actor.side == JOBS
     if work.session.scalar(select(OutboxEntry.id).where(_here(work, OutboxEntry)).limit(1)) is None:
         return 0
     head = _locked_head(work)
+    if head.forked_at or (head.size and not _signed(work, head.size)):
+        return 0
     frontier = Frontier(head.size, head.frontier)
     leaves = _move(work, head.size)
     for leaf in leaves:
@@ -85,33 +111,51 @@ def publish(work: Work, objects: ObjectStore, host: str) -> notes.Checkpoint | N
     """Sign the committed tree and store its new tiles and checkpoint; None where that size is signed already.
 
     Needs a Work of its own. The checkpoint's row comes last: where it stands, the objects stand. What a
-    killed publisher left undone is done by the next, to the same bytes. Conflict `log_forked` where the store
-    holds another history, which a database restored from a backup would overwrite.
+    killed publisher left undone, and what a store restored from an old copy lacks, is done again, to the same
+    bytes. Conflict `log_forked` where the store holds another history, which must not be overwritten.
     """
     assert work.actor.side == JOBS
     assert _has_written_nothing(work), "what this Work has changed may still be rolled back, so it is not signed here"
     turns.take(work, "log.publish")
     head = work.session.scalar(select(LogHead).where(_here(work, LogHead)))
-    if head is None or _signed(work, head.size):
+    if head is None or (_signed(work, head.size) and head.forked_at is None):
         return None
-    folder = f"log/{head.org_id}"
     grown = notes.Checkpoint(origin(host, head.org_id), head.size, head.root)
-    stored = _stored_checkpoint(objects, folder)
-    if stored and not _may_follow(stored, grown):
-        raise Conflict("log_forked")
-    _store_tiles(work, objects, folder, stored.size if stored else 0, grown.size)
+    store = LogStore(work, objects)
+    _make_good(work, store, _stored_size(work, store, host, head), head.size)
+    head.forked_at = None
+    if _signed(work, head.size):
+        return None
     note = work.vault.sign_checkpoint(grown)
-    _store_once(objects, f"{folder}/checkpoints/{grown.size}", note.encode())
-    objects.put(f"{folder}/checkpoint", note.encode())
+    store.put_note(grown.size, note)
+    store.put_last_note(note)
     work.session.add(Checkpoint(org_id=head.org_id, size=grown.size, note=note, signed_at=work.at))
     work.session.flush()
     return grown
 
 
+def require_one_history(work: Work, objects: ObjectStore, host: str) -> None:
+    """Conflict `log_forked` where the store holds what this database does not: one of them was restored."""
+    turns.take(work, "log.publish")
+    head = work.session.scalar(select(LogHead).where(_here(work, LogHead)))
+    if head is not None:
+        _stored_size(work, LogStore(work, objects), host, head)
+
+
+def mark_forked(work: Work) -> None:
+    """From now on nothing of this tenant is released. What found the fork has rolled back, so this is another Work."""
+    assert work.actor.side == JOBS
+    head = _locked_head(work)
+    head.forked_at = head.forked_at or work.at
+    work.session.flush()
+
+
 def head(work: Work) -> Head:
     """The state of the log of the tenant at work; an untouched log is empty."""
     found = work.session.scalar(select(LogHead).where(_here(work, LogHead)))
-    return Head(found.size if found else 0, found.root if found else EMPTY_ROOT, _last_signed(work))
+    if found is None:
+        return Head(0, EMPTY_ROOT, None)
+    return Head(found.size, found.root, _last_signed(work), found.forked_at is not None)
 
 
 def record_export(work: Work) -> Checkpoint:
@@ -133,6 +177,60 @@ def export(work: Work) -> Iterator[str]:
     return (line.decode() for line in write_log(checkpoint.note, _entries(work, checkpoint.size)))
 
 
+def bundle(work: Work, objects: ObjectStore, leaf_hash: bytes) -> str:
+    """One entry and the proof of its place in the last checkpoint, as a file of one line (`crypto.bundle`).
+
+    NotFound for what this log does not hold; Unavailable for an entry on its way into it.
+    """
+    leaf = work.session.scalar(select(LogLeaf).where(_here(work, LogLeaf), LogLeaf.leaf_hash == leaf_hash))
+    if leaf is None and _released_at(work, leaf_hash) is None:
+        raise NotFound
+    checkpoint = _require_signed(work)
+    if leaf is None or leaf.index >= checkpoint.size:
+        raise Unavailable("log_not_published", retry_seconds=2)
+    tree = Tree(LogStore(work, objects), checkpoint.size)
+    proof = [tree.root(part) for part in inclusion_parts(leaf.index, checkpoint.size)]
+    try:
+        return write_bundle(Bundle(leaf.index, leaf.salt, leaf.entry, proof, checkpoint.note)).decode()
+    except LogRefused:
+        raise Conflict("log_forked") from None
+
+
+def consistency(work: Work, objects: ObjectStore, old_size: int, new_size: int | None = None) -> str:
+    """That the checkpoint of one size is the beginning of another's, or of the last one's: a file of one line.
+
+    NotFound where there is no checkpoint of a size; Conflict where the sizes cannot follow each other.
+    """
+    new = _last_signed(work) if new_size is None else _checkpoint_of(work, new_size)
+    old = _checkpoint_of(work, old_size)
+    if old is None or new is None:
+        raise NotFound
+    if old.size > new.size:
+        raise Conflict("sizes_reversed")
+    tree = Tree(LogStore(work, objects), new.size)
+    proof = [tree.root(part) for part in consistency_parts(old.size, new.size)]
+    try:
+        return write_consistency(old.note, new.note, proof).decode()
+    except LogRefused:
+        raise Conflict("log_forked") from None
+
+
+def list_daily_roots(work: Work, before: dt.date | None = None, limit: int = DAYS_PER_PAGE_MAX) -> list[DailyRoot]:
+    """The newest business day first; a day on which nothing was signed has none. `before` ended the page before."""
+    found: list[DailyRoot] = []
+    until = start_of(before) if before else None
+    # One step through an index for each day: a day may have 86,400 checkpoints.
+    while len(found) < max(1, min(limit, DAYS_PER_PAGE_MAX)):
+        newest = select(Checkpoint).where(_here(work, Checkpoint)).order_by(Checkpoint.signed_at.desc()).limit(1)
+        last = work.session.scalar(newest.where(Checkpoint.signed_at < until) if until else newest)
+        if last is None:
+            break
+        on, signed = day_of(last.signed_at), _parsed(last)
+        found.append(DailyRoot(on, signed.size, signed.root, last))
+        until = start_of(on)
+    return found
+
+
 def list_entries(work: Work, before: int | None = None, limit: int = 50) -> list[LogLeaf]:
     """The newest entries first; `before` is the index at which the page before ended."""
     leaves = select(LogLeaf).where(_here(work, LogLeaf))
@@ -142,19 +240,16 @@ def list_entries(work: Work, before: int | None = None, limit: int = 50) -> list
 
 
 def receipt(work: Work, leaf_hash: bytes) -> Receipt:
-    """A receipt for an entry that the actor may know of: one of its own log, or of a release it made."""
-    at = _recorded_at(work, leaf_hash)
-    if at is None:
+    """A receipt for an entry that the actor may know of: one of its own log, or of a release it made.
+
+    Its time is the entry's own. A release has the same time, and tells it to its agency, who sees nothing of the log.
+    """
+    at = _released_at(work, leaf_hash)
+    time = audit.time_text(at) if at else _entry_time(work, leaf_hash)
+    if time is None:
         raise NotFound
-    time = at.astimezone(dt.UTC).isoformat(timespec="microseconds")
     statement = canonical({"format": RECEIPT_FORMAT, "leaf_hash": leaf_hash.hex(), "at": time})
     return Receipt(statement.decode(), work.vault.custody.sign(PLATFORM, "receipt", statement))
-
-
-def tile_path(level: int, index: int) -> str:
-    """Where a full tile stands (C2SP tlog-tiles): `tile/0/x001/x234/067` for index 1234067."""
-    *above, last = [group.zfill(3) for group in f"{index:,}".split(",")]
-    return "/".join(["tile", str(level), *(f"x{group}" for group in above), last])
 
 
 def _here(work: Work, table: type[Base]) -> ColumnElement[bool]:
@@ -215,50 +310,43 @@ def _last_signed(work: Work) -> Checkpoint | None:
     return work.session.scalar(newest)
 
 
-def _stored_checkpoint(objects: ObjectStore, folder: str) -> notes.Checkpoint | None:
-    """The last checkpoint of the object store: all tiles and checkpoints up to its size stand there."""
+def _checkpoint_of(work: Work, size: int) -> Checkpoint | None:
+    return work.session.scalar(select(Checkpoint).where(_here(work, Checkpoint), Checkpoint.size == size))
+
+
+def _parsed(checkpoint: Checkpoint) -> notes.Checkpoint:
+    return notes.Checkpoint.parse(notes.split_note(checkpoint.note)[0])
+
+
+def _stored_size(work: Work, store: LogStore, host: str, head: LogHead) -> int:
+    """How far the store is. Conflict `log_forked` where what stands there is not the beginning of this log."""
+    note = store.last_note()
+    if note is None:
+        return 0
     try:
-        note = objects.get(f"{folder}/checkpoint")
-    except NotFound:
-        return None
-    return notes.Checkpoint.parse(notes.split_note(note)[0])
+        stored = notes.Checkpoint.parse(notes.open_note(note, [verifier_key(work, host)]).text)
+    except NoteRefused:
+        raise Conflict("log_forked") from None
+    if stored.size > head.size or stored.root != _root_at(work, store, stored.size, head):
+        raise Conflict("log_forked")
+    return stored.size
 
 
-def _may_follow(stored: notes.Checkpoint, grown: notes.Checkpoint) -> bool:
-    return grown == stored or (grown.origin == stored.origin and grown.size > stored.size)
+def _root_at(work: Work, store: LogStore, size: int, head: LogHead) -> bytes:
+    """The database's own root at an earlier size. What the store says is under suspicion, so no tile is asked."""
+    if size == head.size:
+        return head.root
+    signed = _checkpoint_of(work, size)
+    return _parsed(signed).root if signed else root(store.leaves(range(size)))
 
 
-def _store_tiles(work: Work, objects: ObjectStore, folder: str, old_size: int, new_size: int) -> None:
-    """The tiles that filled up between two sizes, the lowest level first: upper ones are made of lower ones."""
-    level, span = 0, TILE_HASHES
-    while span <= new_size:
-        for index in range(old_size // span, new_size // span):
-            hashes = _tile_of_tiles(objects, folder, level, index) if level else _tile_of_leaves(work, index)
-            _store_once(objects, f"{folder}/{tile_path(level, index)}", b"".join(hashes))
-        level, span = level + 1, span * TILE_HASHES
-
-
-def _tile_of_leaves(work: Work, index: int) -> list[bytes]:
-    first = index * TILE_HASHES
-    leaves = select(LogLeaf.leaf_hash).where(
-        _here(work, LogLeaf), LogLeaf.index >= first, LogLeaf.index < first + TILE_HASHES
-    )
-    return list(work.session.scalars(leaves.order_by(LogLeaf.index)))
-
-
-def _tile_of_tiles(objects: ObjectStore, folder: str, level: int, index: int) -> list[bytes]:
-    first = index * TILE_HASHES
-    below = [objects.get(f"{folder}/{tile_path(level - 1, first + child)}") for child in range(TILE_HASHES)]
-    return [root(tile[at : at + HASH_BYTES] for at in range(0, len(tile), HASH_BYTES)) for tile in below]
-
-
-def _store_once(objects: ObjectStore, key: str, data: bytes) -> None:
-    """Store for good. That it stands already, to the byte, is a publisher killed before it was done."""
-    try:
-        objects.put_once(key, data)
-    except Conflict:
-        if objects.get(key) != data:
-            raise Conflict("log_forked") from None
+def _make_good(work: Work, store: LogStore, old_size: int, new_size: int) -> None:
+    """Tiles and checkpoints between two sizes: new ones, and those that a store restored from an old copy lacks."""
+    store.put_tiles(old_size, new_size)
+    between = select(Checkpoint).where(_here(work, Checkpoint), Checkpoint.size > old_size)
+    for signed in work.session.scalars(between.order_by(Checkpoint.size)):
+        store.put_note(signed.size, signed.note)
+        store.put_last_note(signed.note)
 
 
 def _entries(work: Work, size: int) -> Iterator[tuple[bytes, bytes]]:
@@ -269,10 +357,12 @@ def _entries(work: Work, size: int) -> Iterator[tuple[bytes, bytes]]:
         yield from fetched
 
 
-def _recorded_at(work: Work, leaf_hash: bytes) -> dt.datetime | None:
-    """A release tells its time itself, to its lender and to its agency, who sees nothing of the lender's log."""
-    released = select(ReleaseRecord.released_at).where(
-        tenancy.own(work, ReleaseRecord), ReleaseRecord.entry_leaf == leaf_hash
-    )
-    logged = select(LogLeaf.recorded_at).where(_here(work, LogLeaf), LogLeaf.leaf_hash == leaf_hash)
-    return work.session.scalar(released) or work.session.scalar(logged)
+def _released_at(work: Work, leaf_hash: bytes) -> dt.datetime | None:
+    """When a release was made that the actor may know of, by its entry."""
+    known = tenancy.own(work, ReleaseRecord)
+    return work.session.scalar(select(ReleaseRecord.released_at).where(known, ReleaseRecord.entry_leaf == leaf_hash))
+
+
+def _entry_time(work: Work, leaf_hash: bytes) -> str | None:
+    entry = work.session.scalar(select(LogLeaf.entry).where(_here(work, LogLeaf), LogLeaf.leaf_hash == leaf_hash))
+    return str(json.loads(entry)["at"]) if entry is not None else None

@@ -9,10 +9,11 @@ from uuid import UUID
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from psycopg.errors import UniqueViolation
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from models.errors import Conflict, Invalid, NotFound, RowError, Unauthenticated
+from crypto import totp
+from models.errors import Conflict, Forbidden, Invalid, NotFound, RowError, Unauthenticated
 from models.ids import new_id
 from models.member import ROLES, ApiToken, Member, SignIn
 from models.organisation import Organisation, Tenant
@@ -24,7 +25,7 @@ FAILED_SIGN_INS_MAX = 5
 LOCKED_MINUTES = 15
 TOKEN_DAYS_MAX = 365
 PASSWORD_LENGTH_MIN = 12
-SCOPES = ("read", "portfolios", "exchange", "working", "ledger", "release", "audit", "directory")
+SCOPES = ("read", "portfolios", "exchange", "working", "ledger", "release", "audit", "directory", "retention")
 
 _hasher = PasswordHasher()
 # Verified where nobody has that e-mail, so that the answer takes as long as for a wrong password.
@@ -128,8 +129,7 @@ def prove(work: Work, email: str, password: str) -> Member:
         raise Unauthenticated("sign_in_failed")
     if work.session.get_one(Organisation, work.actor.org_id).state != "active":
         raise Unauthenticated("sign_in_failed")
-    member.failed_sign_ins = 0
-    member.locked_until = None
+    _wake(member)
     return member
 
 
@@ -174,6 +174,73 @@ def count_attempt(work: Work, email: str) -> None:
     member.locked_until = None
     if member.failed_sign_ins >= FAILED_SIGN_INS_MAX:
         member.locked_until = work.now() + dt.timedelta(minutes=LOCKED_MINUTES)
+
+
+def proofs(work: Work) -> list[str]:
+    """By what the actor can prove who they are: a password, and a code where an authenticator was confirmed."""
+    assert work.actor.member_id is not None
+    member = get(work, work.actor.member_id)
+    return ["password", "code"] if member.totp_confirmed_at else ["password"]
+
+
+def step_up(work: Work, sign_in_id: UUID, password: str | None = None, code: str | None = None) -> dt.datetime:
+    """Whoever is signed in proves anew who they are, by one of the two; answers when.
+
+    Forbidden `proof_wrong` for every failure. Count the attempt and commit that before, as for signing in.
+    """
+    assert work.actor.member_id is not None
+    member = get(work, work.actor.member_id)
+    if code is None:
+        _prove_own(work, member, password or "")
+    elif member.totp_confirmed_at is None:
+        raise Forbidden("proof_wrong")
+    else:
+        _take_code(work, member, code)
+        _wake(member)
+    proved_at = work.now()
+    work.session.execute(
+        update(SignIn).where(tenancy.mine(work, SignIn), SignIn.id == sign_in_id).values(proved_at=proved_at)
+    )
+    by = "password" if code is None else "code"
+    audit.record(work, audit.Action.MEMBER_PROOF, {"member": member.id, "by": by}, org_id=work.actor.org_id)
+    return proved_at
+
+
+def begin_totp(work: Work, password: str) -> bytes:
+    """A new seed for the actor's authenticator, to be shown once; it counts when a code of it was given.
+
+    Takes the password, so that a borrowed session cannot make itself a second way to prove.
+    """
+    assert work.actor.member_id is not None
+    member = get(work, work.actor.member_id)
+    _prove_own(work, member, password)
+    if member.totp_confirmed_at:
+        raise Conflict("totp_stands")
+    seed = totp.new_seed()
+    member.totp_seed = work.vault.seal_secret(_seed_purpose(member), seed)
+    member.totp_step = None
+    return seed
+
+
+def confirm_totp(work: Work, code: str) -> None:
+    """The authenticator shows the right codes: from now on they prove. Forbidden `proof_wrong` where it does not."""
+    assert work.actor.member_id is not None
+    member = get(work, work.actor.member_id)
+    if member.totp_confirmed_at:
+        raise Conflict("totp_stands")
+    _take_code(work, member, code)
+    member.totp_confirmed_at = work.at
+    audit.record(work, audit.Action.MEMBER_TOTP_ADD, {"member": member.id}, org_id=work.actor.org_id)
+
+
+def remove_totp(work: Work, password: str) -> None:
+    assert work.actor.member_id is not None
+    member = get(work, work.actor.member_id)
+    _prove_own(work, member, password)
+    if member.totp_seed is None:
+        raise Conflict("totp_missing")
+    member.totp_seed = member.totp_confirmed_at = member.totp_step = None
+    audit.record(work, audit.Action.MEMBER_TOTP_REMOVE, {"member": member.id}, org_id=work.actor.org_id)
 
 
 def sign_out(work: Work, sign_in_id: UUID) -> None:
@@ -267,8 +334,48 @@ def _known(work: Work, table: type[Bearer], secret: str) -> Known:
         roles=frozenset(member.roles),
         scopes=frozenset(row.scopes) if isinstance(row, ApiToken) else None,
         mandate_lender_id=row.tenant_id,
+        proved_at=row.proved_at if isinstance(row, SignIn) else None,
     )
     return Known(actor, member, organisation, row)
+
+
+def _prove_own(work: Work, member: Member, password: str) -> None:
+    try:
+        prove(work, member.email, password)
+    except Unauthenticated:
+        raise Forbidden("proof_wrong") from None  # Who asks is known: they are not to be signed out.
+
+
+def _take_code(work: Work, member: Member, code: str) -> None:
+    """No code is taken twice: the step moves on in the statement that takes it, also when two come at once."""
+    if member.totp_seed is None:
+        raise Forbidden("proof_wrong")
+    seed = work.vault.open_secret(_seed_purpose(member), member.totp_seed)
+    step = totp.find_step(seed, code, work.now().timestamp())
+    if step is None:
+        raise Forbidden("proof_wrong")
+    taken = work.session.scalar(
+        update(Member)
+        .where(
+            tenancy.mine(work, Member),
+            Member.id == member.id,
+            or_(Member.totp_step.is_(None), Member.totp_step < step),
+        )
+        .values(totp_step=step)
+        .returning(Member.id)
+    )
+    if taken is None:
+        raise Forbidden("proof_wrong")
+
+
+def _seed_purpose(member: Member) -> str:
+    """A seed opens for its own member alone."""
+    return f"totp/{member.id}"
+
+
+def _wake(member: Member) -> None:
+    member.failed_sign_ins = 0
+    member.locked_until = None
 
 
 def _password_faults(field: str, password: str) -> list[RowError]:

@@ -12,6 +12,8 @@ from models.business_day import ZONE, day_of
 from models.case import OPEN as OPEN_CASE
 from models.case import Case
 from models.job_run import JobRun
+from models.key_order import OPEN as OPEN_ORDER
+from models.key_order import KeyOrder
 from models.ledger import LedgerPayment
 from models.offer import OFFERED, Offer
 from models.placement import AWAITING_ACK, Assignment, PlacedCase, Placement
@@ -81,6 +83,10 @@ def _portfolios_unoffered(work: Work) -> Select[Any]:
     return select(Portfolio.created_at).where(tenancy.own(work, Portfolio), Portfolio.state == UPLOADED, ~offered)
 
 
+def _orders_waiting(work: Work) -> Select[Any]:
+    return select(KeyOrder.created_at).where(tenancy.own(work, KeyOrder), KeyOrder.state == OPEN_ORDER)
+
+
 def _runs_failed(work: Work) -> Select[Any]:
     return select(JobRun.finished_at).where(tenancy.mine(work, JobRun), JobRun.state == FAILED)
 
@@ -95,7 +101,10 @@ def _offers_unanswered(work: Work) -> Select[Any]:
 
 def _placements_unacknowledged(work: Work) -> Select[Any]:
     return select(Placement.started_at).where(
-        tenancy.own(work, Placement), Placement.state == AWAITING_ACK, Placement.expires_at > work.at
+        tenancy.own(work, Placement),
+        Placement.state == AWAITING_ACK,
+        Placement.expires_at > work.at,
+        Placement.frozen_at.is_(None),
     )
 
 
@@ -129,6 +138,7 @@ def _work_items(work: Work, since: Any) -> Select[Any]:
         .where(
             *(tenancy.own(work, table) for table in (WorkItem, PlacedCase, Placement, Case)),
             Placement.expires_at > work.at,
+            Placement.frozen_at.is_(None),
             Case.status == OPEN_CASE,
         )
     )
@@ -154,6 +164,7 @@ OF_A_SIDE: Final[Mapping[str, Mapping[str, Waiting]]] = {
         "breaks_ours": _breaks_ours,
         "breaks_stalled": _breaks_stalled,
         "payments_in_suspense": _payments_in_suspense,
+        "orders_waiting": _orders_waiting,
         "portfolios_unoffered": _portfolios_unoffered,
         "runs_failed": _runs_failed,
     },

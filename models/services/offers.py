@@ -40,8 +40,10 @@ from models.household import within_limit
 from models.ids import new_id
 from models.money import MONEY, Schema
 from models.offer import DECLINE_REASONS, OFFERED, TRANSITIONS, Offer, OfferedCase
-from models.placement import AWAITING_ACK, PlacedCase, Placement
-from models.services import agreements, audit, bulk, pages, portfolios, tenancy, turns
+from models.placement import AWAITING_ACK, AWAITING_KEYS, PlacedCase, Placement
+from models.portfolio import LENDER as SEALED_BY_LENDER
+from models.portfolio import Portfolio
+from models.services import agreements, audit, bulk, leases, pages, portfolios, tenancy, turns
 from models.states import step
 from models.strata import stratify
 from models.work import LENDER, Work
@@ -138,6 +140,8 @@ def get(work: Work, offer_id: UUID) -> Offer:
 def accept(work: Work, offer_id: UUID) -> Placement:
     """The agency takes the offer: its cases are placed with it, on the agreement's terms as they are now.
 
+    Where the lender holds its own keys, the placement awaits the leases that its tool is asked for.
+
     Cases closed since the offer are left out. Whoever locks the offer first decides; then the state,
     the deadline and the agreement are looked at again.
     """
@@ -156,10 +160,14 @@ def accept(work: Work, offer_id: UUID) -> Placement:
         free = _lock_free_cases(work, offer)
         if not free:
             raise Conflict("no_cases_to_place")
-        placement = _placement(offer, agreement, free, now)
+        # What the lender has sealed itself, only its own tool can lease to the agency.
+        state = AWAITING_KEYS if _sealed_by(work, offer) == SEALED_BY_LENDER else AWAITING_ACK
+        placement = _placement(offer, agreement, free, now, state)
         work.session.add(placement)
         work.session.flush()
         _place_cases(work, placement, list(free))
+        if placement.state == AWAITING_KEYS:
+            leases.order(work, placement)
         _let_go(work, offer.lender_id, OfferedCase.offer_id == offer.id)
         audit.record(
             work,
@@ -267,6 +275,7 @@ def _candidates(
         tenancy.own(work, Case),
         Case.portfolio_id == portfolio_id,
         Case.status == OPEN,
+        Case.erased_at.is_(None),
         Case.agency_id.is_(None),
         Case.currency == agreement.currency,
         ~offered,
@@ -305,7 +314,17 @@ def _let_go(work: Work, lender_id: UUID, offers: ColumnElement[bool]) -> None:
     )
 
 
-def _placement(offer: Offer, agreement: Agreement, balances: dict[UUID, Decimal], now: dt.datetime) -> Placement:
+def _sealed_by(work: Work, offer: Offer) -> str:
+    return work.session.scalars(
+        select(Portfolio.sealed_by).where(
+            tenancy.of_lender(offer.lender_id, Portfolio), Portfolio.id == offer.portfolio_id
+        )
+    ).one()
+
+
+def _placement(
+    offer: Offer, agreement: Agreement, balances: dict[UUID, Decimal], now: dt.datetime, state: str
+) -> Placement:
     return Placement(
         lender_id=offer.lender_id,
         id=new_id(),
@@ -315,7 +334,7 @@ def _placement(offer: Offer, agreement: Agreement, balances: dict[UUID, Decimal]
         portfolio_id=offer.portfolio_id,
         lender_name=agreement.lender_name,
         agency_name=agreement.agency_name,
-        state=AWAITING_ACK,
+        state=state,
         agreement_number=agreement.number,
         contingency_rate=agreement.contingency_rate,
         tail_days=agreement.tail_days,

@@ -71,7 +71,7 @@ def get_placed(work: Work, case_id: UUID) -> Placed:
 def hold(work: Work, placed: Placed) -> Held:
     """Lock the placement FOR SHARE and read the case as it stands then. To be called within `as_lender`.
 
-    Raises CaseClosedToWork where the case has been recalled, or its placement is over or not yet acknowledged.
+    Raises CaseClosedToWork where the case has been recalled, or its placement is over, frozen or not acknowledged yet.
     """
     placement = placed.placement
     work.session.refresh(placement, with_for_update={"read": True})
@@ -95,6 +95,8 @@ def hold(work: Work, placed: Placed) -> Held:
         expires_at=placement.expires_at,
         assigned_to_me=placed.assigned,
         offered=False,
+        frozen=placement.frozen_at is not None,
+        erased=case.erased_at is not None,
     )
     held = Held(case, work.now(), standing)
     held.require("record_claim")  # the least that a live placement allows

@@ -9,18 +9,19 @@ from sqlalchemy import and_, case, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import array
 
 from crypto.fields import FIELD_CLASSES
-from crypto.secret import Secret
 from models.business_day import day_of
 from models.case import CLOSED, Case, CaseSealing
 from models.case_file import read_cases
-from models.errors import AlreadyUploaded, Invalid, NotFound, RowError
+from models.errors import AlreadyUploaded, Conflict, Invalid, NotFound, RowError
 from models.identifiers import looks_personal
 from models.ids import new_id
 from models.intake import Sealer
 from models.offer import OfferedCase
-from models.portfolio import REFUSED, UPLOADED, ClassKey, Portfolio, PortfolioError
-from models.services import audit, bulk, incoming_cases, organisations, pages, tenancy, turns
-from models.services.incoming_cases import Stored
+from models.organisation import SELF
+from models.portfolio import PLATFORM, REFUSED, UPLOADED, ClassKey, Portfolio, PortfolioError
+from models.sealed_portfolio import peek
+from models.services import audit, bulk, incoming_cases, organisations, pages, sealed_portfolios, tenancy, turns
+from models.services.incoming_cases import Intake, Stored
 from models.strata import BALANCE_BAND_ABOVE, BALANCE_BANDS, CASE_SCHEMA, Strata, stratify
 from models.tabular import Upload
 from models.work import Work
@@ -58,23 +59,27 @@ class GridCell(NamedTuple):
 def upload(work: Work, stream: Iterable[bytes], name: str) -> Portfolio:
     """Store a case file (CSV in UTF-8 or GB18030, XLSX): its good rows as cases, its bad rows as PortfolioErrors.
 
+    A lender in self-custody brings one that it has sealed itself (`consign-sealed/1`), and no other.
     Where no row is good, the portfolio is `refused`. Raises Invalid where the file as a whole is none,
     AlreadyUploaded where the lender has this very file, Unavailable while another of its files is being read.
     """
     _check_name(name)
     # One file of a lender at a time: two would wait for each other's borrowers, and could do so in a circle.
     turns.take(work, "portfolios")
-    file = Upload(stream)
-    portfolio = _begin(work, name)
-    sealer = Sealer(portfolio.id.bytes, _make_keys(work, portfolio.id), organisations.open_lender_key(work, "index"))
-    today = day_of(work.at)
-    stored = incoming_cases.store(work, portfolio.id, read_cases(file, today), sealer, today)
+    is_sealed, chunks = peek(stream)
+    if is_sealed != (organisations.get_own(work).custody == SELF):
+        raise Conflict("upload_plain_file" if is_sealed else "upload_sealed_file")
+    file = Upload(chunks)
+    intake = sealed_portfolios.read(work, file) if is_sealed else _sealing(work, file)
+    portfolio = _begin(work, name, intake)
+    stored = incoming_cases.store(work, portfolio.id, intake.batches, intake.balance_on)
     _settle(work, portfolio, file.digest(), stored)
     audit.record(
         work,
         audit.Action.PORTFOLIO_UPLOAD,
         {
             "portfolio": portfolio.id,
+            "sealed_by": portfolio.sealed_by,
             "file_digest": portfolio.file_digest,
             "cases": portfolio.case_count,
             "borrowers": portfolio.borrower_count,
@@ -193,14 +198,29 @@ def _check_name(name: str) -> None:
         raise Invalid(errors=errors)
 
 
-def _begin(work: Work, name: str) -> Portfolio:
-    portfolio_id = new_id()
+def _sealing(work: Work, file: Upload) -> Intake:
+    """A case file, sealed here: a key for each field class, wrapped to the lender alone."""
+    lender_id, portfolio_id, today = work.tenant_id, new_id(), day_of(work.at)
+    made = work.vault.make_class_keys(str(lender_id), lender_id.bytes, portfolio_id.bytes, FIELD_CLASSES)
+    keys = {field_class: wrapped.key for field_class, wrapped in made.items()}
+    sealer = Sealer(portfolio_id.bytes, keys, organisations.open_lender_key(work, "index"))
+    return Intake(
+        portfolio_id=portfolio_id,
+        sealed_by=PLATFORM,
+        wraps={field_class: (wrapped.wrapped, wrapped.signature, 1) for field_class, wrapped in made.items()},
+        batches=sealer.seal_batches(read_cases(file, today)),
+        balance_on=today,
+    )
+
+
+def _begin(work: Work, name: str, intake: Intake) -> Portfolio:
     portfolio = Portfolio(
         lender_id=work.tenant_id,
-        id=portfolio_id,
+        id=intake.portfolio_id,
         name=name.strip(),
-        file_digest=portfolio_id.bytes,  # until the last byte of the file is read
+        file_digest=intake.portfolio_id.bytes,  # until the last byte of the file is read
         state=UPLOADED,
+        sealed_by=intake.sealed_by,
         row_count=0,
         case_count=0,
         borrower_count=0,
@@ -211,26 +231,21 @@ def _begin(work: Work, name: str) -> Portfolio:
     )
     work.session.add(portfolio)
     work.session.flush()
-    return portfolio
-
-
-def _make_keys(work: Work, portfolio_id: UUID) -> dict[str, Secret]:
-    """A key for each field class, wrapped to the lender alone."""
-    lender_id = work.tenant_id
-    made = work.vault.make_class_keys(str(lender_id), lender_id.bytes, portfolio_id.bytes, FIELD_CLASSES)
-    for field_class, (_, wrapped) in made.items():
+    for field_class, (wrapped, signature, serial) in intake.wraps.items():
         work.session.add(
             ClassKey(
-                lender_id=lender_id,
-                portfolio_id=portfolio_id,
+                lender_id=work.tenant_id,
+                portfolio_id=portfolio.id,
                 field_class=field_class,
                 epoch=1,
+                serial=serial,
                 wrapped=wrapped,
+                signature=signature,
                 created_at=work.at,
             )
         )
     work.session.flush()
-    return {field_class: key for field_class, (key, _) in made.items()}
+    return portfolio
 
 
 def _settle(work: Work, portfolio: Portfolio, file_digest: bytes, stored: Stored) -> None:

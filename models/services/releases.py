@@ -3,34 +3,34 @@
 `authorise` decides and writes, in the caller's transaction, the audit entry and the release's row; what it
 returns cannot be opened before that transaction is known to be committed. An agency acts through its live
 placement, whose row it locks FOR SHARE; recall and expiry lock it FOR UPDATE, so commit order decides.
-The ground is in `placed_cases`, the cells in `sealed_cells`.
+The ground is in `placed_cases`, the cells in `sealed_cells`, how much one person may open in `release_limits`.
 """
 
 import datetime as dt
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import event, exists, func, select
+from sqlalchemy import event, exists, select
 from sqlalchemy.orm import Session
 
 from crypto.fields import FIELD_CLASSES
 from crypto.vault import Vault
-from models.business_day import day_of, start_of
+from models.business_day import day_of
 from models.case import Case
 from models.contact import Contact
 from models.contact_hours import CONTACT_FROM, CONTACT_UNTIL, is_open
-from models.errors import Conflict, Forbidden, Invalid, NotFound, RowError, TooMany, Unavailable
+from models.errors import Conflict, Forbidden, Invalid, NotFound, RowError, Unavailable
 from models.ids import new_id
 from models.placement import PlacedCase, Placement
 from models.release import REASONS, ReleaseRecord
-from models.services import audit, pages, placed_cases, tenancy, turns
+from models.services import audit, pages, placed_cases, release_limits, tenancy
 from models.services.sealed_cells import Sealed, cell_of, notes_of
 from models.work import AGENCY, LENDER, Work
 
 LENDER_ROLES = frozenset({"portfolio_manager", "compliance_officer"})
 AGENCY_REASONS = tuple(reason for reason in REASONS if reason != "audit_sample")
 
-RELEASES_PER_DAY_MAX = 200  # of one member, over all lenders
 TIMED_CLASSES = ("contact", "related")
 
 # A borrower counts as lost when nobody has spoken to them and this many attempts on so many days met no answer.
@@ -62,8 +62,13 @@ class Release:
         """The leaf hash of its audit entry: what a receipt names."""
         return self.record.entry_leaf
 
-    def open(self, vault: Vault) -> dict[str, str]:
-        """Field → value; of class `notes`, contact id → text.
+    @property
+    def packed(self) -> bool:
+        """Whether `open` answers a package, for whoever asked holds the key."""
+        return self._sealed.packed
+
+    def open(self, vault: Vault) -> dict[str, Any]:
+        """Field → value; of class `notes`, contact id → text. Where it is `packed`, a `consign-package/1`.
 
         Unavailable unless the transaction that logged the release is known to be committed: not while it runs,
         not after a rollback, and not when its outcome is unknown.
@@ -84,25 +89,29 @@ class Release:
 def authorise(work: Work, case_id: UUID, field_class: str, reason: str) -> Release:
     """Log the release of one field class, for an agency's member on a case placed with it, or for the lender's own.
 
-    Raises NotFound for a case that is not theirs; Forbidden where role or assignment do not allow it;
-    CaseClosedToWork where the case may not be worked; Conflict where class or hour do not allow it, or where
-    there is nothing in the class; TooMany beyond the day's quota; Unavailable while the log does not run.
+    Raises NotFound for a case that is not theirs; Forbidden where role or assignment do not allow it, or a proof
+    of who asks is missing; CaseClosedToWork where the case may not be worked; Conflict where class or hour do not
+    allow it, or where there is nothing in the class; TooMany beyond quota or pace; Unavailable while the log does
+    not run.
     """
     _refuse_impossible(work, field_class, reason)
     if work.actor.side == AGENCY:
         placed = placed_cases.get_placed(work, case_id)
-        _take_from_quota(work)
+        opened = release_limits.require_person(work, case_id, field_class)
         with work.as_lender(placed.placement):
             held = placed_cases.hold(work, placed)
             held.require("release")
+            release_limits.require_of_lender(work, opened, held.case, placed.placement, held.at)
             return _release(work, held.case, placed.placement, held.at, field_class, reason)
     if work.actor.side != LENDER or not LENDER_ROLES & work.actor.roles:
         raise Forbidden
-    case = work.session.scalar(select(Case).where(tenancy.own(work, Case), Case.id == case_id))
+    own_case = select(Case).where(tenancy.own(work, Case), Case.id == case_id)
+    case = work.session.scalar(own_case.with_for_update(read=True))  # an erasure locks it FOR UPDATE
     if case is None:
         raise NotFound
-    _take_from_quota(work)
-    return _release(work, case, None, work.now(), field_class, reason)
+    opened, at = release_limits.require_person(work, case_id, field_class), work.now()
+    release_limits.require_of_lender(work, opened, case, None, at)
+    return _release(work, case, None, at, field_class, reason)
 
 
 def list_of_case(work: Work, case_id: UUID) -> list[ReleaseRecord]:
@@ -148,25 +157,12 @@ def _refuse_impossible(work: Work, field_class: str, reason: str) -> None:
         raise Invalid(errors=errors)
 
 
-def _take_from_quota(work: Work) -> None:
-    """One release of a member at a time, so that two cannot both be the last one."""
-    turns.take(work, f"releases/{work.actor.member_id}")
-    used = work.session.scalar(
-        select(func.count()).where(
-            tenancy.own(work, ReleaseRecord),
-            ReleaseRecord.org_id == work.actor.org_id,
-            ReleaseRecord.member_id == work.actor.member_id,
-            ReleaseRecord.released_at >= start_of(day_of(work.at)),
-        )
-    )
-    if (used or 0) >= RELEASES_PER_DAY_MAX:
-        raise TooMany("release_quota_used", per_day_max=RELEASES_PER_DAY_MAX)
-
-
 def _release(
     work: Work, case: Case, placement: Placement | None, at: dt.datetime, field_class: str, reason: str
 ) -> Release:
     """Stands in the lender's tenant, whoever asks."""
+    if case.erased_at is not None:
+        raise Conflict("case_erased")
     agency_id = placement.agency_id if placement else None
     # An agency opens contact data in order to use it, whatever the reason it gives; the lender may check at night.
     if field_class in TIMED_CLASSES and (placement or reason == "contact_borrower") and not is_open(at):
@@ -174,7 +170,7 @@ def _release(
     if field_class == "related" and not is_lost(_contacts_with(work, case, agency_id)):
         raise Conflict("borrower_not_lost")
     audit.require_running(work)
-    sealed = notes_of(work, case, agency_id) if field_class == "notes" else cell_of(work, case, field_class)
+    sealed = notes_of(work, case, placement) if field_class == "notes" else cell_of(work, case, field_class, placement)
     release_id = new_id()
     assert work.actor.member_id is not None
     entry_leaf = audit.record(
@@ -190,6 +186,7 @@ def _release(
             "cell_version": sealed.version,
             "cell_digest": sealed.digest,
         },
+        at=at,  # as `released_at` below: the lender's entry and the agency's receipt tell one time
     )
     record = ReleaseRecord(
         lender_id=case.lender_id,

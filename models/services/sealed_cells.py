@@ -1,22 +1,29 @@
-"""The sealed cells and notes of a case, and the way to their keys: nothing is open here until `open` is called."""
+"""The sealed cells and notes of a case: nothing is open here until `open` is called, and some of it never is.
 
+The ways to their keys are in `key_paths`. Where the way ends in this process, `open` answers the fields; where the
+asker holds the key, a package (`consign-package/1`) that only the asker's own client opens.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import select
 
-from crypto.cells import CellName, case_key, open_cell
-from crypto.grants import WrapContext
-from crypto.secret import Secret
+from crypto import strict
+from crypto.cells import CellName, open_cell
+from crypto.fields import NOTES
+from crypto.free_text import NoteName, epoch_of, open_note
+from crypto.packages import FORMAT, NOTES_VERSION
 from crypto.vault import Vault
-from models.case import Case, CaseSalt, CaseSealing
+from models.case import Case, CaseSealing
 from models.contact import Contact
 from models.errors import Conflict
-from models.notes import NoteName, epoch_of, open_note
-from models.portfolio import ClassKey
-from models.services import tenancy
+from models.placement import Placement
+from models.services import key_paths, tenancy
+from models.services.key_paths import HandedPath, OpenPath
 from models.work import Work
 
 
@@ -27,51 +34,44 @@ class Sealed(Protocol):
     def version(self) -> int: ...
     @property
     def digest(self) -> bytes: ...
-    def open(self, vault: Vault) -> dict[str, str]: ...
+    @property
+    def packed(self) -> bool:
+        """Whether `open` answers a package instead of the fields."""
 
-
-@dataclass(frozen=True, repr=False)
-class CaseKeyPath:
-    """The way to a case's key of one field class: the wrapped class key and the case's salt. Nothing is open yet."""
-
-    lender_id: UUID
-    portfolio_id: UUID
-    field_class: str
-    epoch: int
-    wrapped: bytes
-    reference: bytes
-    salt: bytes
-
-    def derive(self, vault: Vault) -> Secret:
-        context = WrapContext(
-            "class-key", self.lender_id.bytes, self.portfolio_id.bytes, self.field_class, epoch=self.epoch
-        )
-        class_key = vault.open_key(str(self.lender_id), self.wrapped, context)
-        return case_key(class_key, self.portfolio_id.bytes, self.reference, self.salt)
+    def open(self, vault: Vault) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, repr=False)
 class SealedCell:
-    path: CaseKeyPath
-    version: int
+    """A cell whose key is to be had here."""
+
+    path: OpenPath
+    name: CellName
     cell: bytes
+    packed = False
+
+    @property
+    def version(self) -> int:
+        return self.name.version
 
     @property
     def digest(self) -> bytes:
         return sha256(self.cell).digest()
 
-    def open(self, vault: Vault) -> dict[str, str]:
-        path = self.path
-        name = CellName(path.portfolio_id.bytes, path.reference, path.field_class, self.version)
-        return {field: str(value) for field, value in open_cell(path.derive(vault), name, self.cell).items()}
+    def open(self, vault: Vault) -> dict[str, Any]:
+        key = self.path.derive(vault, self.version)
+        return {field: str(value) for field, value in open_cell(key, self.name, self.cell).items()}
 
 
 @dataclass(frozen=True, repr=False)
 class SealedNotes:
-    """The notes of a case by contact; `paths` by epoch."""
+    """The notes of a case by contact, oldest first; `paths` by epoch."""
 
-    paths: dict[int, CaseKeyPath]
-    notes: dict[UUID, bytes]
+    paths: Mapping[int, OpenPath]
+    portfolio_id: bytes
+    reference: bytes
+    notes: Mapping[UUID, bytes]
+    packed = False
 
     @property
     def version(self) -> int:
@@ -79,53 +79,62 @@ class SealedNotes:
 
     @property
     def digest(self) -> bytes:
-        """Over the digest of each note, oldest first."""
-        return sha256(b"".join(sha256(note).digest() for note in self.notes.values())).digest()
+        return digest_of_notes(self.notes)
 
-    def open(self, vault: Vault) -> dict[str, str]:
-        keys = {epoch: path.derive(vault) for epoch, path in self.paths.items()}
-        opened = {}
-        for contact_id, sealed in self.notes.items():
-            path = self.paths[epoch_of(sealed)]
-            name = NoteName(path.portfolio_id.bytes, path.reference, contact_id.bytes)
-            opened[str(contact_id)] = open_note(keys[path.epoch], name, sealed)
-        return opened
-
-
-def key_path(work: Work, case: Case, field_class: str, epoch: int | None = None) -> CaseKeyPath:
-    """The way to the case's key, of this or of the newest epoch. Only the lender's tenant has it.
-
-    Conflict `case_erased` where the salt is gone.
-    """
-    query = (
-        select(ClassKey.epoch, ClassKey.wrapped, CaseSalt.salt)
-        .join(CaseSalt, CaseSalt.lender_id == ClassKey.lender_id)
-        .where(
-            tenancy.of_lender(case.lender_id, ClassKey),
-            tenancy.of_lender(case.lender_id, CaseSalt),
-            ClassKey.portfolio_id == case.portfolio_id,
-            ClassKey.field_class == field_class,
-            CaseSalt.case_id == case.id,
-        )
-        .order_by(ClassKey.epoch.desc())
-        .limit(1)
-    )
-    found = work.session.execute(query if epoch is None else query.where(ClassKey.epoch == epoch)).one_or_none()
-    if found is None:
-        raise Conflict("case_erased")
-    return CaseKeyPath(
-        lender_id=case.lender_id,
-        portfolio_id=case.portfolio_id,
-        field_class=field_class,
-        epoch=found.epoch,
-        wrapped=found.wrapped,
-        reference=case.reference.encode(),
-        salt=found.salt,
-    )
+    def open(self, vault: Vault) -> dict[str, Any]:
+        keys = {epoch: path.derive(vault, NOTES_VERSION) for epoch, path in self.paths.items()}
+        return {
+            str(contact_id): open_note(
+                keys[epoch_of(sealed)], NoteName(self.portfolio_id, self.reference, contact_id.bytes), sealed
+            )
+            for contact_id, sealed in self.notes.items()
+        }
 
 
-def cell_of(work: Work, case: Case, field_class: str) -> SealedCell:
-    """The class's cell of its highest version."""
+@dataclass(frozen=True, repr=False)
+class Packed:
+    """A cell, or notes, for whoever holds the key: values alone, for `open` comes after the transaction."""
+
+    path: HandedPath
+    case_id: UUID
+    portfolio_id: UUID
+    placement_id: UUID | None
+    reference: str
+    field_class: str
+    epoch: int
+    version: int
+    cell: bytes | None
+    notes: Mapping[UUID, bytes]
+    packed = True
+
+    @property
+    def digest(self) -> bytes:
+        return digest_of_notes(self.notes) if self.cell is None else sha256(self.cell).digest()
+
+    def open(self, vault: Vault) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "case": str(self.case_id),
+            "reference": self.reference,
+            "portfolio": str(self.portfolio_id),
+            "placement": str(self.placement_id) if self.placement_id else None,
+            "class": self.field_class,
+            "version": self.version,
+            "epoch": self.epoch,
+            "cell": None if self.cell is None else strict.to_base64(self.cell),
+            "notes": [{"contact": str(id_), "sealed": strict.to_base64(note)} for id_, note in self.notes.items()],
+            **self.path.hand(vault, self.version, self.digest),
+        }
+
+
+def digest_of_notes(notes: Mapping[UUID, bytes]) -> bytes:
+    """Over the digest of each note, oldest first."""
+    return sha256(b"".join(sha256(note).digest() for note in notes.values())).digest()
+
+
+def cell_of(work: Work, case: Case, field_class: str, placement: Placement | None = None) -> Sealed:
+    """The class's cell of its highest version, for the lender or for the agency of `placement`."""
+    key_paths.hold(work, case, field_class)
     column = getattr(CaseSealing, field_class)
     found = work.session.execute(
         select(CaseSealing.version, CaseSealing.epoch, column)
@@ -134,21 +143,57 @@ def cell_of(work: Work, case: Case, field_class: str) -> SealedCell:
         .limit(1)
     ).one_or_none()
     if found is None:
-        raise Conflict("nothing_to_release")
+        raise Conflict("case_erased" if case.erased_at else "nothing_to_release")
     version, epoch, cell = found
-    return SealedCell(key_path(work, case, field_class, epoch), version, cell)
+    path = key_paths.find(work, case, field_class, epoch, placement)
+    if isinstance(path, HandedPath):
+        return _packed(path, case, placement, field_class, epoch, version, cell, {})
+    return SealedCell(path, CellName(case.portfolio_id.bytes, case.reference.encode(), field_class, version), cell)
 
 
-def notes_of(work: Work, case: Case, agency_id: UUID | None) -> SealedNotes:
-    """The notes of the case: an agency's own, or all for the lender."""
+def notes_of(work: Work, case: Case, placement: Placement | None = None) -> Sealed:
+    """The notes of the case: those of the placement's agency, or all for the lender."""
+    key_paths.hold(work, case, NOTES)
     query = (
         select(Contact.id, Contact.note)
         .where(tenancy.of_lender(case.lender_id, Contact), Contact.case_id == case.id, Contact.note.is_not(None))
         .order_by(Contact.id)
     )
-    rows = work.session.execute(query if agency_id is None else query.where(Contact.agency_id == agency_id))
+    rows = work.session.execute(query if placement is None else query.where(Contact.agency_id == placement.agency_id))
     notes = {contact_id: note for contact_id, note in rows if note is not None}
     if not notes:
-        raise Conflict("nothing_to_release")
+        raise Conflict("case_erased" if case.erased_at else "nothing_to_release")
     epochs = {epoch_of(note) for note in notes.values()}
-    return SealedNotes({epoch: key_path(work, case, "notes", epoch) for epoch in epochs}, notes)
+    paths = {epoch: key_paths.find(work, case, NOTES, epoch, placement) for epoch in epochs}
+    opened = {epoch: path for epoch, path in paths.items() if isinstance(path, OpenPath)}
+    if len(opened) == len(paths):
+        return SealedNotes(opened, case.portfolio_id.bytes, case.reference.encode(), notes)
+    if len(paths) > 1:
+        raise Conflict("keys_awaited")  # A re-key is under way; a package has one key.
+    ((epoch, path),) = paths.items()
+    assert isinstance(path, HandedPath)
+    return _packed(path, case, placement, NOTES, epoch, len(notes), None, notes)
+
+
+def _packed(
+    path: HandedPath,
+    case: Case,
+    placement: Placement | None,
+    field_class: str,
+    epoch: int,
+    version: int,
+    cell: bytes | None,
+    notes: Mapping[UUID, bytes],
+) -> Packed:
+    return Packed(
+        path=path,
+        case_id=case.id,
+        portfolio_id=case.portfolio_id,
+        placement_id=placement.id if placement else None,
+        reference=case.reference,
+        field_class=field_class,
+        epoch=epoch,
+        version=version,
+        cell=cell,
+        notes=notes,
+    )

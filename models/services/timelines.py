@@ -1,32 +1,37 @@
 """What has happened to a case: each side sees its own part, the lender and its auditor the whole.
 
+An agency learns of the agencies before it what the lender's setting lets it learn, and nothing without it.
 `cases.timeline` is the door: it asks first whether the actor may see the case.
 """
 
 import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid5
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 
 from models.base import Base
+from models.business_day import day_of, start_of
 from models.case import Case
 from models.claim import Claim
 from models.contact import Contact
 from models.ledger import LedgerPayment
+from models.lender_setting import HISTORY, OUTCOMES
 from models.member import Member
 from models.placement import PlacedCase, Placement
+from models.placement_freeze import PlacementFreeze
 from models.promise import Promise
 from models.release import ReleaseRecord
-from models.services import tenancy
-from models.work import LENDER, Work
+from models.services import lender_settings, tenancy
+from models.work import AGENCY, LENDER, Work
 
 ITEMS_MAX = 500  # of each kind
 
 
 class TimelineItem(NamedTuple):
-    """`kind`: placed, ended, contact, promise, claim, release, payment; `facts`: codes, figures and days.
+    """`kind`: placed, frozen, unfrozen, ended, contact, promise, claim, release, payment, and for an agency earlier,
+    a contact of one before it; `facts`: codes, figures and days.
 
     `agency_name` is None for the lender's own acts, `member_name` where the person is not known to this side.
     """
@@ -44,6 +49,8 @@ def of_case(work: Work, case: Case) -> list[TimelineItem]:
     items = [item for read in READERS for item in read(work, case)]
     if work.actor.side == LENDER:
         items += _payments(work, case)
+    if work.actor.side == AGENCY:
+        items += _earlier(work, case)
     return sorted(items, key=lambda item: (item.at, item.id), reverse=True)
 
 
@@ -54,11 +61,36 @@ def _placements(work: Work, case: Case) -> Iterator[TimelineItem]:
         .where(*_about(work, PlacedCase, case), tenancy.own(work, Placement))
     )
     for placed, placement in work.session.execute(query.limit(ITEMS_MAX)):
-        facts = {"placement_seq": placed.placement_seq, "referred_amount": placed.referred_amount}
+        # Its number would tell an agency that others had the case before.
+        seq = {} if work.actor.side == AGENCY else {"placement_seq": placed.placement_seq}
+        facts = {**seq, "referred_amount": placed.referred_amount}
         yield TimelineItem(placed.started_at, "placed", placement.id, placement.agency_name, None, facts)
         if placed.ended_at is not None:
-            ended = {"placement_seq": placed.placement_seq, "reason": placed.end_reason}
+            ended = {**seq, "reason": placed.end_reason}
             yield TimelineItem(placed.ended_at, "ended", placement.id, placement.agency_name, None, ended)
+
+
+def _freezes(work: Work, case: Case) -> Iterator[TimelineItem]:
+    """Freezes of a placement that came while the case was in it."""
+    during = or_(PlacedCase.ended_at.is_(None), PlacementFreeze.frozen_at < PlacedCase.ended_at)
+    query = (
+        select(
+            PlacementFreeze,
+            PlacedCase.ended_at,
+            Placement.agency_name,
+            _name(work, PlacementFreeze.frozen_by),
+            _name(work, PlacementFreeze.lifted_by),
+        )
+        .join(PlacedCase, _same_placement(PlacedCase.placement_id, PlacedCase.lender_id))
+        .join(Placement, _same_placement(Placement.id, Placement.lender_id))
+        .where(
+            *_about(work, PlacedCase, case), tenancy.own(work, PlacementFreeze), tenancy.own(work, Placement), during
+        )
+    )
+    for freeze, ended_at, agency, frozen_by, lifted_by in work.session.execute(query.limit(ITEMS_MAX)):
+        yield TimelineItem(freeze.frozen_at, "frozen", freeze.id, agency, frozen_by, {"reason": freeze.reason})
+        if freeze.lifted_at is not None and (ended_at is None or freeze.lifted_at < ended_at):
+            yield TimelineItem(freeze.lifted_at, "unfrozen", freeze.id, agency, lifted_by, {})
 
 
 def _contacts(work: Work, case: Case) -> Iterator[TimelineItem]:
@@ -121,8 +153,51 @@ def _payments(work: Work, case: Case) -> Iterator[TimelineItem]:
         yield TimelineItem(payment.received_at, "payment", payment.id, None, None, facts)
 
 
+def _earlier(work: Work, case: Case) -> list[TimelineItem]:
+    """What an agency may know of the contacts that others made before the case came to it.
+
+    Outcomes: each as a code, on a day. History: the channel and the time too. Never who, what was said or paid,
+    or an id: that would tell the time to a millisecond.
+    """
+    placement = work.session.scalar(
+        select(Placement)
+        .join(PlacedCase, (PlacedCase.lender_id == Placement.lender_id) & (PlacedCase.placement_id == Placement.id))
+        .where(*_about(work, PlacedCase, case), tenancy.own(work, Placement), PlacedCase.ended_at.is_(None))
+    )
+    if placement is None:
+        return []
+    with work.as_lender(placement):
+        told = lender_settings.of_lender(work, placement.lender_id).earlier_agencies
+        if told not in (OUTCOMES, HISTORY):
+            return []
+        contacts = work.session.scalars(
+            select(Contact)
+            .where(
+                tenancy.of_lender(placement.lender_id, Contact),
+                Contact.case_id == case.id,
+                Contact.agency_id != placement.agency_id,
+            )
+            .order_by(Contact.occurred_at.desc())
+            .limit(ITEMS_MAX)
+        ).all()
+    corrected = {contact.corrects_id for contact in contacts}
+    return [_told_of(contact, told) for contact in contacts if contact.id not in corrected]
+
+
+def _told_of(contact: Contact, told: str) -> TimelineItem:
+    known: dict[str, Any] = {"outcome": contact.outcome}
+    at = contact.occurred_at
+    if told == HISTORY:
+        known["channel"] = contact.channel
+    else:
+        known["occurred_on"] = day_of(at)
+        at = start_of(day_of(at))
+    return TimelineItem(at, "earlier", uuid5(contact.id, "earlier"), None, None, known)
+
+
 READERS: tuple[Callable[[Work, Case], Iterator[TimelineItem]], ...] = (
     _placements,
+    _freezes,
     _contacts,
     _promises,
     _claims,
@@ -149,6 +224,15 @@ def _about(work: Work, table: type[Base], case: Case) -> tuple[ColumnElement[boo
     return tenancy.own(work, table), columns.lender_id == case.lender_id, columns.case_id == case.id
 
 
+def _same_placement(placement_id: Any, lender_id: Any) -> ColumnElement[bool]:
+    """The columns name the placement that the freeze of the query is on."""
+    return and_(lender_id == PlacementFreeze.lender_id, placement_id == PlacementFreeze.placement_id)
+
+
 def _member(work: Work, table: Any) -> ColumnElement[str | None]:
+    return _name(work, table.member_id)
+
+
+def _name(work: Work, member_id: Any) -> ColumnElement[str | None]:
     """The name of a person of the actor's own organisation; of anyone else it is null."""
-    return select(Member.name).where(tenancy.mine(work, Member), Member.id == table.member_id).scalar_subquery()
+    return select(Member.name).where(tenancy.mine(work, Member), Member.id == member_id).scalar_subquery()

@@ -1,6 +1,6 @@
 """The API's rooms, one blueprint per group of nouns."""
 
-from portal.api import audit, conduct, directory, exchange, jobs, ledger, money, portfolios, working
+from portal.api import audit, conduct, directory, erasures, exchange, jobs, keys, ledger, money, portfolios, search, working
 
 BLUEPRINTS = (
     directory.blueprint,
@@ -8,8 +8,11 @@ BLUEPRINTS = (
     exchange.blueprint,
     ledger.blueprint,
     working.blueprint,
+    search.blueprint,
     money.blueprint,
     conduct.blueprint,
     audit.blueprint,
+    keys.blueprint,
+    erasures.blueprint,
     jobs.blueprint,
 )

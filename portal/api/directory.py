@@ -13,7 +13,8 @@ from portal.description import ONCE
 from portal.requests import once
 from portal.schemas import directory as s
 from portal.schemas.base import with_facts
-from portal.signing_in import token_for
+from portal.schemas.proof import ProofRequest, ProofView
+from portal.signing_in import prove, token_for
 
 blueprint = Blueprint("directory", __name__, description="Organisations, people, tokens, mandates, agreements")
 
@@ -29,6 +30,15 @@ def read_self() -> dict[str, Any]:
         "member": known.member,
         "lender_id": known.actor.mandate_lender_id,
     }
+
+
+@blueprint.post("/proof")
+@permit("self.prove")
+@blueprint.arguments(ProofRequest)
+@blueprint.response(200, ProofView)
+def prove_self(given: dict[str, Any]) -> dict[str, Any]:
+    """Whoever is signed in proves it anew, by password or code: some releases ask for that. No token can."""
+    return {"proved_until": prove(**given)}
 
 
 @blueprint.post("/organisations")

@@ -11,6 +11,7 @@ from portal.description import ONCE
 from portal.requests import once
 from portal.schemas import exchange as s
 from portal.schemas.base import PageQuery, page, page_of
+from portal.schemas.erasure import FreezeRequest
 
 blueprint = Blueprint("exchange-api", __name__, description="Offers, placements, assignments")
 
@@ -123,6 +124,47 @@ def recall_placement(given: dict[str, Any], placement_id: UUID) -> Any:
     """Take back the whole placement or the cases named; it bites at the next request."""
     with open_work() as work:
         return {"count": placements.recall(work, placement_id, **given)}
+
+
+@blueprint.post("/placements/<uuid:placement_id>/freeze")
+@permit("placements.freeze")
+@blueprint.arguments(FreezeRequest)
+@blueprint.response(200, s.PlacementView)
+def freeze_placement(given: dict[str, Any], placement_id: UUID) -> Any:
+    """Stop the agency's work under the placement at its next request; the term runs on."""
+    with open_work() as work:
+        return placements.freeze(work, placement_id, given["reason"])
+
+
+@blueprint.post("/placements/<uuid:placement_id>/unfreeze")
+@permit("placements.freeze")
+@blueprint.response(200, s.PlacementView)
+def unfreeze_placement(placement_id: UUID) -> Any:
+    """Let the agency go on."""
+    with open_work() as work:
+        return placements.unfreeze(work, placement_id)
+
+
+@blueprint.post("/agencies/<uuid:agency_id>/freeze")
+@permit("placements.freeze")
+@blueprint.arguments(FreezeRequest)
+@blueprint.response(200, s.CountView)
+def freeze_agency(given: dict[str, Any], agency_id: UUID) -> Any:
+    """Freeze every live placement with an agency at once; the count is of those that were not frozen before."""
+    with open_work() as work:
+        return {"count": placements.freeze_agency(work, agency_id, given["reason"])}
+
+
+@blueprint.get("/placements/<uuid:placement_id>/opened")
+@permit("placements.read")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, page_of(s.OpenedUnderView))
+def list_opened(query: dict[str, Any], placement_id: UUID) -> Any:
+    """What the agency has opened under a placement, the newest first: what it may still know after the end."""
+    with tenant_work() as work:
+        found = placements.opened(work, placement_id, **query)
+    last = found[-1].release.id if len(found) == query["limit"] else None
+    return {"items": found, "next_after": last}
 
 
 @blueprint.get("/collectors")

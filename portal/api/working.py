@@ -7,7 +7,7 @@ from flask import request
 from flask_smorest import Blueprint
 
 from models.activity_file import CLAIM_COLUMNS, contact_columns
-from models.services import activity_files, cases, claims, contacts, promises, releases
+from models.services import activity_files, cases, claims, contacts, corrections, promises, releases
 from models.work import AGENCY
 from portal.access import open_work, permit, tenant_work
 from portal.description import CSV, ONCE, XLSX, either, file_body
@@ -72,6 +72,25 @@ def read_timeline(case_id: UUID) -> Any:
 def release_fields(given: dict[str, Any], case_id: UUID) -> dict[str, Any]:
     """Open one field class of a case for a reason. A repeated request is checked again and logged again."""
     return release(case_id, **given)
+
+
+@blueprint.post("/cases/<uuid:case_id>/corrections")
+@permit("cases.correct")
+@blueprint.arguments(s.CorrectionRequest)
+@blueprint.response(201, s.CorrectionView)
+def correct_case(given: dict[str, Any], case_id: UUID) -> Any:
+    """Replace personal fields of a case; an empty text takes an optional one away. The same again changes nothing."""
+    with open_work() as work:
+        return corrections.correct(work, case_id, **given)
+
+
+@blueprint.get("/cases/<uuid:case_id>/corrections")
+@permit("cases.corrections")
+@blueprint.response(200, s.CorrectionView(many=True))
+def list_corrections(case_id: UUID) -> Any:
+    """Which fields were corrected when, newest first; never a value."""
+    with tenant_work() as work:
+        return corrections.list_of_case(work, case_id)
 
 
 @blueprint.get("/cases/<uuid:case_id>/releases")

@@ -25,18 +25,17 @@ import psycopg
 from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import HTTPError
 
-from crypto.custody import PLATFORM, LocalKeyring
-from crypto.vault import Vault
 from models import cluster
 from models.business_day import ZONE, day_of
 from models.clock import ShiftedClock, clock_of
 from models.contact_hours import is_open
 from models.csv_safe import csv_line
+from models.custody import make_vault, open_custody, open_vault
 from models.database import Database
 from models.ids import new_id
 from models.organisation import OPERATOR
 from models.sample import from_accounts, make_portfolio
-from models.services import members, organisations
+from models.services import members, organisations, platform_keys
 from models.settings import Settings
 from models.work import Actor
 from portal.demo.story import DAYS, Story, Told
@@ -145,6 +144,7 @@ def serve_what_stands(settings: Settings, port: int) -> int:
         print("nothing stands yet: run `make demo` first", file=sys.stderr)
         return 2
     cluster.set_up(cluster.start_embedded(settings))
+    set_up_keys(settings)
     with running(settings, free_port(port)) as pool:
         print(f"Serving on http://{pool.host}:{pool.port}/ (Ctrl-C ends it)", flush=True)
         signal.pause()
@@ -161,12 +161,18 @@ def start_clean(settings: Settings) -> None:
     shutil.rmtree(settings.keyring.parent, ignore_errors=True)
     (settings.home / "clock").write_text("0")
     cluster.set_up(admin)
-    LocalKeyring(settings.keyring).create(PLATFORM)
+    set_up_keys(settings)
+
+
+def set_up_keys(settings: Settings) -> None:
+    database = Database(cluster.login_url(settings), make_vault(open_custody(settings)), clock_of(settings))
+    platform_keys.set_up(database)
+    database.close()
 
 
 def bring_in_operator(settings: Settings, password: str) -> tuple[str, str]:
     """The first operator, made at set-up: its organisation's code and e-mail."""
-    database = Database(cluster.login_url(settings), Vault(LocalKeyring(settings.keyring)), clock_of(settings))
+    database = Database(cluster.login_url(settings), open_vault(settings), clock_of(settings))
     with database.work(Actor(side=OPERATOR, org_id=new_id(), name="set-up")) as work:
         made = organisations.create(work, OPERATOR, "Consign")
         members.create(work, OPERATOR, made.id, "operator@consign.example", "operator", ["operator"], password)

@@ -2,8 +2,10 @@
 
 from marshmallow import Schema, fields, validate
 
+from crypto.notes import SIZE_MAX
 from models.errors import NotFound
 from models.services.job_runs import REQUESTABLE
+from models.services.logs import DAYS_PER_PAGE_MAX
 from portal.schemas.base import BusinessDay, PageQuery
 
 STATES = ("flagged", "answered", "upheld", "dismissed", "withdrawn", "closed")
@@ -94,6 +96,37 @@ class BreachCountView(Schema):
 class LogKeyView(Schema):
     verifier_key = fields.String(metadata={"description": "NAME+HASH+KEY, for `python -m crypto verify-log --key`."})
     origin = fields.String()
+
+    receipt_key = fields.String(metadata={"description": "What signs receipts: raw Ed25519 public key, hex."})
+
+
+class ConsistencyQuery(Schema):
+    """Sizes of two checkpoints; without `new_size`, the last one."""
+
+    old_size = fields.Integer(required=True, validate=validate.Range(1, SIZE_MAX))
+    new_size = fields.Integer(load_default=None, validate=validate.Range(1, SIZE_MAX))
+
+
+class DailyRootQuery(Schema):
+    """`before` is the last day of the page before."""
+
+    before = fields.Date(load_default=None, validate=BusinessDay)
+    limit = fields.Integer(load_default=DAYS_PER_PAGE_MAX, validate=validate.Range(1, DAYS_PER_PAGE_MAX))
+
+
+class DailyRootView(Schema):
+    """The last checkpoint signed on a business day; today's may still be followed by another."""
+
+    business_date = fields.Date()
+    size = fields.Integer()
+    root = fields.Function(lambda found: found.root.hex(), metadata={"type": "string"})
+    signed_at = fields.AwareDateTime(attribute="checkpoint.signed_at")
+    checkpoint = fields.String(attribute="checkpoint.note", metadata={"description": "A C2SP signed note."})
+
+
+class DailyRootPage(Schema):
+    items = fields.List(fields.Nested(DailyRootView))
+    next_before = fields.Date(allow_none=True)
 
 
 class ReceiptView(Schema):

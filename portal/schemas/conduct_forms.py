@@ -4,7 +4,8 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 
 from models.services.breaches import BreachFilter
 from models.services.members import PASSWORD_LENGTH_MIN, SCOPES
-from portal.schemas.conduct import BreachQuery, JobRunRequest
+from portal.schemas.base import BusinessDay
+from portal.schemas.conduct import BreachQuery, ConsistencyQuery, JobRunRequest
 from portal.schemas.directory import OrganisationRequest, Text
 from portal.schemas.forms import Form, ListQuery
 
@@ -33,6 +34,16 @@ class EntryListForm(Form):
     """`cursor` is the index at which the page before ended."""
 
     cursor = fields.Integer(load_default=None, validate=validate.Range(0))
+
+
+class ConsistencyForm(Form, ConsistencyQuery):
+    pass
+
+
+class DayListForm(Form):
+    """`cursor` is the business day at which the page before ended."""
+
+    cursor = fields.Date(load_default=None, validate=BusinessDay)
 
 
 class OrganisationForm(Form, OrganisationRequest):

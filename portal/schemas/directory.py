@@ -15,6 +15,9 @@ Scope = fields.String(validate=validate.OneOf(SCOPES))
 class OrganisationRequest(Schema):
     kind = fields.String(required=True, validate=validate.OneOf(KINDS))
     name = fields.String(required=True, validate=Text)
+    self_custody = fields.Boolean(
+        load_default=False, metadata={"description": "It holds its private keys itself and publishes the public ones."}
+    )
 
 
 class OrganisationView(Schema):

@@ -17,6 +17,7 @@ class PortfolioView(Schema):
     id = fields.UUID()
     name = fields.String()
     state = fields.String()
+    sealed_by = fields.String(metadata={"description": "platform, or lender: then nothing of it opens here."})
     row_count = fields.Integer()
     case_count = fields.Integer()
     borrower_count = fields.Integer()
@@ -110,6 +111,21 @@ class PlacementView(Schema):
     acknowledged_at = fields.AwareDateTime(allow_none=True)
     ended_at = fields.AwareDateTime(allow_none=True)
     end_reason = fields.String(allow_none=True)
+    frozen_at = fields.AwareDateTime(
+        allow_none=True, metadata={"description": "While set, nothing is opened, reported or exported under it."}
+    )
+
+
+class OpenedUnderView(Schema):
+    """What an agency opened under a placement, and so may still know after its end."""
+
+    id = fields.UUID(attribute="release.id")
+    case_id = fields.UUID(attribute="release.case_id")
+    reference = fields.String(allow_none=True, metadata={"description": "Null where one no longer has the case."})
+    field_class = fields.String(attribute="release.field_class")
+    reason = fields.String(attribute="release.reason")
+    member_name = fields.String(attribute="release.member_name")
+    released_at = fields.AwareDateTime(attribute="release.released_at")
 
 
 class AcknowledgeRequest(Schema):
@@ -145,7 +161,7 @@ class PlacedCaseView(Schema):
     status = fields.String(attribute="case.status")
     balance = Money(attribute="case.balance")
     referred_amount = Money(attribute="placed.referred_amount")
-    placement_seq = fields.Integer(attribute="placed.placement_seq")
+    placement_seq = fields.Integer(allow_none=True, metadata={"description": "Null for an agency."})
     ended_at = fields.AwareDateTime(attribute="placed.ended_at", allow_none=True)
     end_reason = fields.String(attribute="placed.end_reason", allow_none=True)
     collector_id = fields.UUID(allow_none=True)

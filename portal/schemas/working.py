@@ -6,7 +6,7 @@ from uuid import UUID
 
 from marshmallow import Schema, fields, validate
 
-from crypto.fields import FIELD_CLASSES
+from crypto.fields import FIELD_CLASSES, FIELDS
 from models import activity_file
 from models.buckets import BUCKETS
 from models.business_day import ZONE
@@ -132,7 +132,7 @@ class CaseDetailView(FiguresView):
     overdue_since_on = fields.Date(attribute="case.overdue_since_on", allow_none=True)
     opened_on = fields.Date(attribute="case.opened_on", allow_none=True)
     placement_id = fields.UUID(attribute="placement.id", dump_default=None, allow_none=True)
-    placement_seq = fields.Integer(attribute="placed.placement_seq", dump_default=None, allow_none=True)
+    placement_seq = fields.Integer(allow_none=True, metadata={"description": "Null for an agency."})
     lender_name = fields.String(attribute="placement.lender_name", dump_default=None, allow_none=True)
     agency_name = fields.String(attribute="placement.agency_name", dump_default=None, allow_none=True)
     expires_at = fields.AwareDateTime(attribute="placement.expires_at", dump_default=None, allow_none=True)
@@ -167,6 +167,14 @@ OpenedView = Schema.from_dict(
         "release_id": fields.UUID(),
         "entry": fields.String(metadata={"description": "The leaf hash of what was logged before anything opened."}),
         "fields": fields.Dict(keys=fields.String(), values=fields.String()),
+        "package": fields.Dict(
+            metadata={"description": "Instead of fields, where only the asker's key opens them: consign-package/1."}
+        ),
+        "signing_keys": fields.Dict(
+            keys=fields.UUID(),
+            values=fields.String(),
+            metadata={"description": "With a package: its lender's signing key (base64), for a client that pins it."},
+        ),
     },
     name="OpenedView",
 )
@@ -183,6 +191,29 @@ class ReleaseView(Schema):
     reason = fields.String()
     released_at = fields.AwareDateTime()
     entry = fields.Function(lambda row: row.entry_leaf.hex(), metadata={"type": "string"})
+
+
+PERSONAL_FIELDS = tuple(name for names in FIELDS.values() for name in names)
+
+
+class CorrectionRequest(Schema):
+    changes = fields.Dict(
+        keys=fields.String(validate=validate.OneOf(PERSONAL_FIELDS)),
+        values=fields.String(validate=validate.Length(max=300)),
+        required=True,
+        metadata={"description": "Field -> its new text, as a case file would give it."},
+    )
+
+
+# As OpenedView, not a class body: there `fields` would name the member and no longer the module.
+CorrectionView = Schema.from_dict(
+    {
+        "version": fields.Integer(metadata={"description": "In which the classes of the fields were sealed anew."}),
+        "fields": fields.List(fields.String()),
+        "corrected_at": fields.AwareDateTime(),
+    },
+    name="CorrectionView",
+)
 
 
 class ContactRequest(Schema):
@@ -299,6 +330,13 @@ def by_placement(chosen: list[str]) -> dict[UUID, list[UUID]]:
         placement_id, case_id = (UUID(part) for part in pair.split("."))
         placements.setdefault(placement_id, []).append(case_id)
     return placements
+
+
+class CorrectionForm(Form):
+    """One field; an empty value takes it away."""
+
+    field = fields.String(required=True, validate=validate.OneOf(PERSONAL_FIELDS))
+    value = fields.String(load_default="", validate=validate.Length(max=300))
 
 
 class ReleaseForm(Form, ReleaseRequest):

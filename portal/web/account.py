@@ -4,15 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, jsonify, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 
-from models.errors import Refusal
+from crypto import totp
+from models.errors import Forbidden, Refusal
 from models.services import members
 from portal.access import PERMISSIONS, own_work, permit, require_known
+from portal.pictures import picture_of
 from portal.schemas.conduct_forms import LocaleForm, PasswordForm, TokenForm
 from portal.schemas.forms import require
-from portal.signing_in import change_password
+from portal.schemas.proof import CodeForm, PasswordProofForm, ProofForm, ProofView
+from portal.signing_in import begin_totp, change_password, confirm_totp, prove, remove_totp
 from portal.web.door import LANGUAGE_COOKIE
 from portal.web.forms import MENDABLE, Answer, Page, show
 
@@ -46,6 +49,48 @@ def choose_password() -> Answer:
     except MENDABLE as refusal:
         return _page({"days": "90"}, refusal)
     flash(_("Your password is changed. Wherever else you were signed in, you are signed out."), "good")
+    return redirect(url_for("account.index"))
+
+
+@blueprint.post("/account/proof")
+@permit("self.prove")
+def prove_self() -> Response:
+    """For the page's script: after it the release that asked for the proof is asked for again."""
+    return jsonify(ProofView().dump({"proved_until": prove(**ProofForm().load(request.form))}))
+
+
+@blueprint.post("/account/authenticator")
+@permit("self.prove")
+def begin_authenticator() -> Answer:
+    """The seed is shown on this answer and never again."""
+    known = require_known()
+    try:
+        seed = begin_totp(require(PasswordProofForm(), request.form)["password"])
+    except (*MENDABLE, Forbidden) as refusal:
+        return _page({"days": "90"}, refusal)
+    address = totp.address(seed, known.member.email, f"Consign {known.organisation.name}")
+    return render_template("account/authenticator.html", seed=totp.spelled(seed), picture=picture_of(address)), 201
+
+
+@blueprint.post("/account/authenticator/confirm")
+@permit("self.prove")
+def confirm_authenticator() -> Answer:
+    try:
+        confirm_totp(require(CodeForm(), request.form)["code"])
+    except (*MENDABLE, Forbidden) as refusal:
+        return _page({"days": "90"}, refusal)
+    flash(_("Your authenticator is set up: its codes prove who you are."), "good")
+    return redirect(url_for("account.index"))
+
+
+@blueprint.post("/account/authenticator/remove")
+@permit("self.prove")
+def remove_authenticator() -> Answer:
+    try:
+        remove_totp(require(PasswordProofForm(), request.form)["password"])
+    except (*MENDABLE, Forbidden) as refusal:
+        return _page({"days": "90"}, refusal)
+    flash(_("Your authenticator is removed."), "good")
     return redirect(url_for("account.index"))
 
 

@@ -19,7 +19,6 @@ from models.services.breaches import BreachFilter, BreachView
 from models.services.conduct import FLAGGED, WITHDRAWN
 from models.work import AGENCY, Work
 from portal.access import permit, tenant_work
-from portal.downloads import csv_download, whole
 from portal.schemas.base import page
 from portal.schemas.conduct_forms import BreachListForm
 from portal.schemas.forms import require
@@ -73,31 +72,26 @@ def index() -> str:
 
 @blueprint.get("/breaches.csv")
 @permit("breaches.read")
-def download() -> Response:
-    query = require(BreachListForm(), request.args)
-    with tenant_work() as work:
-        found = whole(lambda after: breaches.list_own(work, filter_of(query), after))
-        numbers = cases.references(work, (breach.case_id for breach in found))
-        parties, side = parties_of(work), work.actor.side
-        audit.record(work, audit.Action.EXPORT_DOWNLOAD, {"export": "breaches", "rows": len(found)})
-    known = rules()
-    rows = [
-        (
-            b.occurred_at,
-            b.rule_id,
-            known[b.rule_id].article if b.rule_id in known else "",
-            b.pack,
-            b.pack_version,
-            parties.get(b.lender_id if side == AGENCY else b.agency_id),
-            numbers.get(b.case_id),
-            b.subject_kind,
-            b.severity,
-            b.state,
-            b.business_date,
-        )
-        for b in found
-    ]
-    return csv_download("breaches.csv", tuple(COLUMNS.split()), rows)
+def download() -> AnyResponse:
+    return sheets.download(SHEET)
+
+
+def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+    chosen = filter_of(require(BreachListForm(), subject))
+    known, parties, side = rules(), parties_of(work), work.actor.side
+
+    def with_numbers(after: UUID | None) -> list[Numbered]:
+        part = breaches.list_own(work, chosen, after)
+        numbers = cases.references(work, (breach.case_id for breach in part))
+        return [Numbered(b.id, b, numbers.get(b.case_id)) for b in part]
+
+    for _id, b, number in whole(with_numbers):
+        rule = (b.rule_id, known[b.rule_id].article if b.rule_id in known else "", b.pack, b.pack_version)
+        about = (parties.get(b.lender_id if side == AGENCY else b.agency_id), number, b.subject_kind)
+        yield b.lender_id, (b.occurred_at, *rule, *about, b.severity, b.state, b.business_date)
+
+
+SHEET = Sheet("breaches", "breaches.read", tuple(COLUMNS.split()), _lines, BreachFilter._fields)
 
 
 @blueprint.get("/breaches/<uuid:breach_id>")

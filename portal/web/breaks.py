@@ -5,7 +5,6 @@ from flask import Blueprint, Response, render_template, request
 from models.reconciliation import KINDS
 from models.services import agreements, audit, cases, reconciliations
 from portal.access import permit, tenant_work
-from portal.downloads import csv_download, whole
 from portal.schemas.base import page
 from portal.schemas.exchange_forms import BreakQuery
 from portal.schemas.forms import require
@@ -43,25 +42,21 @@ def index() -> str:
 
 @blueprint.get("/breaks.csv")
 @permit("breaks.read")
-def download() -> Response:
-    with tenant_work() as work:
-        found = whole(lambda after: reconciliations.list_breaks(work, after=after))
-        numbers = cases.references(work, (item.case_id for item in found))
-        audit.record(work, audit.Action.EXPORT_DOWNLOAD, {"export": "breaks", "rows": len(found)})
-    header = ("case_number", "kind", "claimed", "booked", "currency", "owner", "state", "cause", "opened", "closed")
-    rows = [
-        (
-            numbers.get(b.case_id),
-            b.kind,
-            b.amount_claimed,
-            b.amount_booked,
-            b.currency,
-            b.owner,
-            b.state,
-            b.cause,
-            b.opened_at,
-            b.closed_at,
-        )
-        for b in found
-    ]
-    return csv_download("breaks.csv", header, rows)
+def download() -> AnyResponse:
+    return sheets.download(SHEET)
+
+
+def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+    found = list(islice(whole(lambda after: reconciliations.list_breaks(work, after=after)), exports.ROWS_MAX + 1))
+    numbers = cases.references(work, (item.case_id for item in found))
+    for b in found:
+        amounts = (b.amount_claimed, b.amount_booked, b.currency)
+        yield b.lender_id, (numbers.get(b.case_id), b.kind, *amounts, b.owner, b.state, b.cause, b.opened_at, b.closed_at)
+
+
+SHEET = Sheet(
+    "breaks",
+    "breaks.read",
+    ("case_number", "kind", "claimed", "booked", "currency", "owner", "state", "cause", "opened", "closed"),
+    _lines,
+)

@@ -13,15 +13,14 @@ from models.buckets import BUCKETS
 from models.business_day import ZONE
 from models.case import STATUSES
 from models.contact_hours import hours
-from models.errors import CaseClosedToWork, Refusal
+from models.errors import CaseClosedToWork, Invalid, Refusal, RowError
 from models.release import REASONS
-from models.services import assignments, cases, claims, contacts, promises, releases
+from models.services import assignments, cases, claims, contacts, corrections, promises, releases
 from models.services.cases import WorklistItem
 from models.services.pages import LIMIT_MAX
 from models.services.timelines import TimelineItem
 from models.work import AGENCY, Work
 from portal.access import open_work, permit, tenant_work
-from portal.downloads import csv_download
 from portal.errors import status_of
 from portal.formats import moment
 from portal.messages import sentences
@@ -81,11 +80,8 @@ def worklist() -> str:
 
 @blueprint.get("/worklist.csv")
 @permit("worklist.read")
-def download_worklist() -> Response:
-    query = s.CaseListForm().load(request.args)
-    with open_work() as work:
-        rows = [_worklist_row(item) for item in _whole_worklist(work, s.worklist_filter(query))]
-    return csv_download("worklist.csv", tuple(WORKLIST_COLUMNS.split()), rows)
+def download_worklist() -> AnyResponse:
+    return sheets.download(WORKLIST)
 
 
 @blueprint.post("/worklist/assign")
@@ -121,11 +117,8 @@ def index() -> str:
 
 @blueprint.get("/cases.csv")
 @permit("cases.list")
-def download() -> Response:
-    query = s.CaseListForm().load(request.args)
-    with tenant_work() as work:
-        rows = [_case_row(line) for line in _all_cases(work, s.case_filter(query))]
-    return csv_download("cases.csv", tuple(CASE_COLUMNS.split()), rows)
+def download() -> AnyResponse:
+    return sheets.download(SHEET)
 
 
 @blueprint.post("/cases/find")
@@ -187,6 +180,18 @@ def record_claim(case_id: UUID) -> Any:
     return _record(case_id, "claim", s.ClaimForm(), act, _("Payment claimed. The lender's ledger will confirm it."))
 
 
+@blueprint.post("/cases/<uuid:case_id>/corrections")
+@permit("cases.correct")
+def correct(case_id: UUID) -> Any:
+    def act(work: Work, given: dict[str, Any]) -> None:
+        try:
+            corrections.correct(work, case_id, {given["field"]: given["value"]})
+        except Invalid as refusal:  # All of it is about the one value: the form has no inputs of other names.
+            raise Invalid(errors=[RowError(0, "value", error.code) for error in refusal.errors]) from None
+
+    return _record(case_id, "correction", s.CorrectionForm(), act, _("Corrected: the new value is sealed."))
+
+
 def _record(case_id: UUID, noun: str, form: Form, act: Callable[[Work, dict[str, Any]], None], done: str) -> Any:
     """Back to the case with the report on its timeline, or the form again with what is wrong beside its input."""
     try:
@@ -208,6 +213,7 @@ def _page(case_id: UUID, noun: str = "", refusal: Refusal | None = None) -> str:
         items = cases.timeline(work, case_id)
         opened = releases.list_of_case(work, case_id) if may("releases.read") else None
         collectors = assignments.collectors(work) if may("cases.assign") else []
+        corrected = corrections.list_of_case(work, case_id) if may("cases.corrections") else []
     lines = lines_of(items, view.case.currency, with_agency=may("cases.list"))
     today = moment(work.at, ZONE)[:10]
     blank = {
@@ -224,6 +230,9 @@ def _page(case_id: UUID, noun: str = "", refusal: Refusal | None = None) -> str:
         groups=groups_of(lines),
         opened=opened,
         collectors=collectors,
+        corrected=corrected,
+        # What somebody typed of a person is not repeated on a page.
+        correctable=[(field, label(field, "field")) for field in s.PERSONAL_FIELDS],
         hours=hours(work.at),
         today=today,
         options={
@@ -255,20 +264,21 @@ def _is_view(sent: dict[str, str]) -> bool:
     return request.args.to_dict() == sent
 
 
-def _whole_worklist(work: Work, filters: cases.WorklistFilter) -> Iterator[WorklistItem]:
-    after = None
+def _worklist(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+    after, filters = None, s.worklist_filter(s.CaseListForm().load(subject))
     while True:
         page = cases.worklist(work, filters, after, LIMIT_MAX)
-        yield from page.items
+        yield from ((item.case.lender_id, _worklist_row(item)) for item in page.items)
         if page.after is None:
             return
         after = page.after
 
 
-def _all_cases(work: Work, filters: cases.CaseFilter) -> Iterator[cases.CaseLine]:
+def _cases(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+    filters = s.case_filter(s.CaseListForm().load(subject))
     lines = cases.list_own(work, filters, None, LIMIT_MAX)
     while lines:
-        yield from lines
+        yield from ((line.case.lender_id, _case_row(line)) for line in lines)
         lines = cases.list_own(work, filters, lines[-1].case.id, LIMIT_MAX)
 
 
@@ -277,7 +287,7 @@ def _worklist_row(item: WorklistItem) -> tuple[object, ...]:
     return (
         case.reference,
         item.lender_name,
-        case.masks["name"],
+        case.masks.get("name", ""),
         case.bucket,
         case.dpd,
         case.balance,
@@ -294,4 +304,8 @@ def _worklist_row(item: WorklistItem) -> tuple[object, ...]:
 def _case_row(line: cases.CaseLine) -> tuple[object, ...]:
     case = line.case
     figures = (case.bucket, case.dpd, case.balance, case.currency, case.status)
-    return (case.reference, case.masks["name"], case.product, *figures, line.agency_name or "")
+    return (case.reference, case.masks.get("name", ""), case.product, *figures, line.agency_name or "")
+
+
+WORKLIST = Sheet("worklist", "worklist.read", tuple(WORKLIST_COLUMNS.split()), _worklist, cases.WorklistFilter._fields)
+SHEET = Sheet("cases", "cases.list", tuple(CASE_COLUMNS.split()), _cases, cases.CaseFilter._fields)

@@ -7,7 +7,7 @@ from flask import render_template
 from werkzeug.wrappers import Response
 
 from models.errors import Conflict, Invalid, NotFound, Refusal
-from portal.errors import status_of
+from portal.errors import keep, status_of
 from portal.messages import sentences
 
 MENDABLE = (Invalid, Conflict)  # what the person at the form can mend there; the rest is a page of its own
@@ -26,4 +26,7 @@ def show(template: str, form: Mapping[str, Any], refusal: Refusal | None = None,
         facts=refusal.facts if refusal else {},
         **more,
     )
-    return (page, status_of(refusal).value) if refusal else page
+    if refusal is None:
+        return page
+    keep(refusal)
+    return page, status_of(refusal).value

@@ -27,12 +27,16 @@ NAVIGATION = (
     Item("placements.index", _("Placements"), "link", "placements.read"),
     Item("cases.worklist", _("Worklist"), "list", "worklist.read"),
     Item("cases.index", _("Cases"), "list", "cases.list"),
+    Item("search.index", _("Search"), "search", "cases.search"),
     Item("activity.show", _("Activity files"), "upload", "activity.upload"),
     Item("ledger.index", _("Ledger"), "money", "ledger.read"),
     Item("breaks.index", _("Breaks"), "warning", "breaks.read"),
     Item("statements.index", _("Statements"), "chart", "statements.read"),
     Item("breaches.index", _("Conduct"), "shield", "breaches.read"),
+    Item("releases.index", _("Releases"), "key", "releases.read"),
     Item("audit.index", _("Audit log"), "lock", "audit.read"),
+    Item("erasures.index", _("Retention"), "box", "erasures.read"),
+    Item("keys.index", _("Keys"), "lock", "keys.read"),
     Item("parties.index", _("Parties"), "people", "agreements.read"),
     Item("organisations.index", _("Organisations"), "people", "organisations.read"),
     Item("jobs.index", _("Jobs"), "clock", "jobs.read"),
@@ -51,6 +55,7 @@ def frame() -> dict[str, Any]:
     }
     if known:
         shown |= {
+            "org_id": known.organisation.id,
             "org_name": known.organisation.name,
             "org_code": known.organisation.code,
             "org_custody": known.organisation.custody,

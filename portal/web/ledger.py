@@ -12,7 +12,6 @@ from models.ledger_file import BALANCE_COLUMNS, PAYMENT_COLUMNS, STATUSES
 from models.services import audit, ledgers
 from models.services.ledgers import BALANCES, PAYMENTS
 from portal.access import open_work, permit
-from portal.downloads import csv_download, whole
 from portal.formats import state
 from portal.schemas.base import page
 from portal.schemas.forms import ListQuery, require
@@ -77,8 +76,19 @@ def list_suspense() -> str:
 
 @blueprint.get("/ledger/suspense.csv")
 @permit("ledger.read")
-def download_suspense() -> Response:
-    columns = (
+def download_suspense() -> AnyResponse:
+    return sheets.download(SUSPENSE)
+
+
+def _suspense(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+    for payment in whole(lambda after: ledgers.list_suspense(work, after)):
+        yield payment.lender_id, [getattr(payment, name) for name in SUSPENSE.header]
+
+
+SUSPENSE = Sheet(
+    "suspense",
+    "ledger.read",
+    (
         "reference",
         "suspense_reference",
         "amount",
@@ -87,8 +97,6 @@ def download_suspense() -> Response:
         "posted_on",
         "paid_to",
         "reversal_of",
-    )
-    with open_work() as work:
-        found = whole(lambda after: ledgers.list_suspense(work, after))
-        audit.record(work, audit.Action.EXPORT_DOWNLOAD, {"export": "suspense", "rows": len(found)})
-    return csv_download("suspense.csv", columns, [[getattr(p, name) for name in columns] for p in found])
+    ),
+    _suspense,
+)

@@ -13,7 +13,6 @@ from models.offer import ACCEPTED, DECLINE_REASONS, OFFERED, TRANSITIONS
 from models.services import agreements, offers, placements, portfolios
 from models.work import LENDER
 from portal.access import open_work, permit
-from portal.downloads import csv_download, whole
 from portal.schemas.base import page
 from portal.schemas.exchange_forms import DeclineForm, StateQuery
 from portal.schemas.forms import require
@@ -45,27 +44,24 @@ def index() -> str:
 
 @blueprint.get("/offers.csv")
 @permit("offers.read")
-def download() -> Response:
-    with open_work() as work:
-        found = whole(lambda after: offers.list_own(work, after))
-        parties = {agreement.id: agreement for agreement in agreements.list_own(work)}
-    header = ("agreement", "lender", "agency", "state", "cases", "borrowers", "currency", "balance", "made", "ends")
-    rows = [
-        (
-            parties[o.agreement_id].number,
-            parties[o.agreement_id].lender_name,
-            parties[o.agreement_id].agency_name,
-            o.state,
-            o.case_count,
-            o.borrower_count,
-            o.currency,
-            o.balance,
-            o.created_at,
-            o.expires_at,
-        )
-        for o in found
-    ]
-    return csv_download("offers.csv", header, rows)
+def download() -> AnyResponse:
+    return sheets.download(SHEET)
+
+
+def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+    parties = {agreement.id: agreement for agreement in agreements.list_own(work)}
+    for o in whole(lambda after: offers.list_own(work, after)):
+        party = parties[o.agreement_id]
+        names = (party.number, party.lender_name, party.agency_name, o.state)
+        yield o.lender_id, (*names, o.case_count, o.borrower_count, o.currency, o.balance, o.created_at, o.expires_at)
+
+
+SHEET = Sheet(
+    "offers",
+    "offers.read",
+    ("agreement", "lender", "agency", "state", "cases", "borrowers", "currency", "balance", "made", "ends"),
+    _lines,
+)
 
 
 @blueprint.get("/offers/<uuid:offer_id>")

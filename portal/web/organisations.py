@@ -53,7 +53,7 @@ def create() -> Answer:
     try:
         given = require(OrganisationForm(), request.form.to_dict() | {"roles": request.form.getlist("roles")})
         with open_work() as work:
-            made = organisations.create(work, given["kind"], given["name"])
+            made = organisations.create(work, given["kind"], given["name"], given["self_custody"])
             person = members.create(
                 work, made.kind, made.id, given["email"], given["person"], given["roles"], password, given["locale"]
             )

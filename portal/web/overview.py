@@ -19,7 +19,6 @@ from models.services.overviews import Vintage
 from models.work import AGENCY, AUDITOR, LENDER, OPERATOR, Work
 from portal.access import open_work, own_work, permit, require_known, tenant_work
 from portal.charts import lines
-from portal.downloads import csv_download
 from portal.formats import count, percent
 from portal.schemas.conduct_forms import MandateChoiceForm
 from portal.web.frame import may
@@ -65,6 +64,12 @@ TASKS = {
         "money",
         "ledger.read",
         lambda n: ngettext("%(num)s payment is in suspense", "%(num)s payments are in suspense", n),
+    ),
+    "orders_waiting": Task(
+        "keys.orders",
+        "key",
+        "keys.order",
+        lambda n: ngettext("%(num)s order waits for your tool", "%(num)s orders wait for your tool", n),
     ),
     "portfolios_unoffered": Task(
         "portfolios.index",
@@ -151,12 +156,21 @@ def list_mandates() -> str:
 
 @blueprint.get("/overview/liquidation.csv")
 @permit("portfolios.read")
-def download_liquidation() -> Response:
+def download_liquidation() -> AnyResponse:
     """The curves as figures: vintage, day, share of the referred amount that had come back by its end."""
-    with open_work() as work:
-        found = [vintage for currency in figures_of.currencies(work) for vintage in figures_of.vintages(work, currency)]
-    rows = [(v.name, v.referred_amount, day, f"{rate:.6f}") for v in found for day, rate in v.curve()]
-    return csv_download("liquidation.csv", ("vintage", "referred_amount", "day", "liquidation"), rows)
+    return sheets.download(LIQUIDATION)
+
+
+def _liquidation(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+    for currency in figures_of.currencies(work):
+        for vintage in figures_of.vintages(work, currency):
+            for day, rate in vintage.curve():
+                yield work.tenant_id, (vintage.name, vintage.referred_amount, day, f"{rate:.6f}")
+
+
+LIQUIDATION = Sheet(
+    "liquidation", "portfolios.read", ("vintage", "referred_amount", "day", "liquidation"), _liquidation
+)
 
 
 def _lender() -> str:

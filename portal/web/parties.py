@@ -11,7 +11,6 @@ from models.errors import Refusal
 from models.member import ROLES
 from models.services import agreements, mandates, members
 from portal.access import open_work, own_work, permit, require_known
-from portal.downloads import csv_download
 from portal.schemas.exchange_forms import AgreementForm, ColleagueForm, MandateForm
 from portal.schemas.forms import require
 from portal.web.forms import NAMING, Answer, Page, show
@@ -29,25 +28,22 @@ def index() -> str:
 
 @blueprint.get("/agreements.csv")
 @permit("agreements.read")
-def download_agreements() -> Response:
-    with open_work() as work:
-        found = agreements.list_own(work)
-    header = ("number", "lender", "agency", "currency", "contingency_rate", "term_days", "tail_days", "from", "to")
-    rows = [
-        (
-            a.number,
-            a.lender_name,
-            a.agency_name,
-            a.currency,
-            a.contingency_rate,
-            a.term_days,
-            a.tail_days,
-            a.starts_on,
-            a.ends_on,
-        )
-        for a in found
-    ]
-    return csv_download("agreements.csv", header, rows)
+def download_agreements() -> AnyResponse:
+    return sheets.download(AGREEMENTS)
+
+
+def _agreements(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+    for a in agreements.list_own(work):
+        names, terms = (a.number, a.lender_name, a.agency_name), (a.currency, a.contingency_rate)
+        yield a.lender_id, (*names, *terms, a.term_days, a.tail_days, a.starts_on, a.ends_on)
+
+
+AGREEMENTS = Sheet(
+    "agreements",
+    "agreements.read",
+    ("number", "lender", "agency", "currency", "contingency_rate", "term_days", "tail_days", "from", "to"),
+    _agreements,
+)
 
 
 @blueprint.get("/agreements/new")

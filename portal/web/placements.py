@@ -9,12 +9,13 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from models.errors import Refusal
-from models.placement import ACTIVE, AWAITING_ACK, EXPIRED, LIVE, RECALL_REASONS, RECALLED
+from models.placement import ACTIVE, AWAITING_ACK, AWAITING_KEYS, EXPIRED, LIVE, RECALL_REASONS, RECALLED
+from models.placement_freeze import FREEZE_REASONS
 from models.services import assignments, placements
 from models.work import AGENCY
 from portal.access import open_work, permit, tenant_work
-from portal.downloads import csv_download, whole
 from portal.schemas.base import page
+from portal.schemas.erasure import FreezeForm
 from portal.schemas.exchange_forms import AcknowledgeForm, AssignForm, DealForm, RecallForm, StateQuery
 from portal.schemas.forms import ListQuery, require
 from portal.web.forms import MENDABLE, Answer, Page, show
@@ -24,7 +25,9 @@ blueprint = Blueprint("placements", __name__)
 
 LIST_ROWS = 50
 CASE_ROWS = 100
-STATES = (AWAITING_ACK, ACTIVE, RECALLED, EXPIRED)
+OPENED_ROWS = 100
+OPENED_SHOWN = 8
+STATES = (AWAITING_KEYS, AWAITING_ACK, ACTIVE, RECALLED, EXPIRED)
 
 
 @blueprint.get("/placements")
@@ -41,10 +44,19 @@ def index() -> str:
 
 @blueprint.get("/placements.csv")
 @permit("placements.read")
-def download() -> Response:
-    with tenant_work() as work:
-        found = whole(lambda after: placements.list_own(work, after))
-    columns = (
+def download() -> AnyResponse:
+    return sheets.download(SHEET)
+
+
+def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+    for placement in whole(lambda after: placements.list_own(work, after)):
+        yield placement.lender_id, [getattr(placement, name) for name in SHEET.header]
+
+
+SHEET = Sheet(
+    "placements",
+    "placements.read",
+    (
         "id",
         "agreement_number",
         "lender_name",
@@ -58,8 +70,9 @@ def download() -> Response:
         "expires_at",
         "ended_at",
         "end_reason",
-    )
-    return csv_download("placements.csv", columns, [[getattr(p, name) for name in columns] for p in found])
+    ),
+    _lines,
+)
 
 
 @blueprint.get("/placements/<uuid:placement_id>")
@@ -70,25 +83,23 @@ def show_one(placement_id: UUID) -> Page:
 
 @blueprint.get("/placements/<uuid:placement_id>/cases.csv")
 @permit("placements.read")
-def download_cases(placement_id: UUID) -> Response:
-    with tenant_work() as work:
-        found = placements.export_cases(work, placement_id)
-    header = ("case_number", "product", "bucket", "dpd", "currency", "balance", "referred_amount", "status", "ended_at")
-    rows = [
-        (
-            case.reference,
-            case.product,
-            case.bucket,
-            case.dpd,
-            case.currency,
-            case.balance,
-            placed.referred_amount,
-            case.status,
-            placed.ended_at,
-        )
-        for case, placed, _collector_id in found
-    ]
-    return csv_download("cases.csv", header, rows)
+def download_cases(placement_id: UUID) -> AnyResponse:
+    return sheets.download(CASES, placement_id=placement_id)
+
+
+def _cases(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+    for case, placed, *_rest in placements.export_cases(work, UUID(subject["placement_id"])):
+        figures = (case.bucket, case.dpd, case.currency, case.balance, placed.referred_amount)
+        yield case.lender_id, (case.reference, case.product, *figures, case.status, placed.ended_at)
+
+
+CASES = Sheet(
+    "placement_cases",
+    "placements.read",
+    ("case_number", "product", "bucket", "dpd", "currency", "balance", "referred_amount", "status", "ended_at"),
+    _cases,
+    ("placement_id",),
+)
 
 
 @blueprint.post("/placements/<uuid:placement_id>/acknowledge")
@@ -154,6 +165,82 @@ def recall(placement_id: UUID) -> Answer:
     return redirect(url_for("placements.show_one", placement_id=placement_id))
 
 
+@blueprint.post("/placements/<uuid:placement_id>/freeze")
+@permit("placements.freeze")
+def freeze(placement_id: UUID) -> Answer:
+    try:
+        given = require(FreezeForm(), request.form)
+        with open_work() as work:
+            placements.freeze(work, placement_id, given["reason"])
+    except MENDABLE as refusal:
+        return _placement(placement_id, request.form, refusal)
+    flash(_("Frozen. The agency can open, report and take away nothing."), "good")
+    return redirect(url_for("placements.show_one", placement_id=placement_id))
+
+
+@blueprint.post("/placements/<uuid:placement_id>/unfreeze")
+@permit("placements.freeze")
+def unfreeze(placement_id: UUID) -> Answer:
+    try:
+        with open_work() as work:
+            placements.unfreeze(work, placement_id)
+    except MENDABLE as refusal:
+        return _placement(placement_id, {}, refusal)
+    flash(_("The freeze is lifted. The agency may go on."), "good")
+    return redirect(url_for("placements.show_one", placement_id=placement_id))
+
+
+@blueprint.post("/agencies/<uuid:agency_id>/freeze")
+@permit("placements.freeze")
+def freeze_agency(agency_id: UUID) -> Answer:
+    """Every live placement with the agency."""
+    given = require(FreezeForm(), request.form)
+    with open_work() as work:
+        count = placements.freeze_agency(work, agency_id, given["reason"])
+    flash(ngettext("%(num)d placement frozen.", "%(num)d placements frozen.", count), "good")
+    return redirect(url_for("placements.index"))
+
+
+@blueprint.get("/placements/<uuid:placement_id>/opened")
+@permit("placements.read")
+def list_opened(placement_id: UUID) -> str:
+    query = require(ListQuery(), request.args)
+    with tenant_work() as work:
+        placement = placements.get(work, placement_id)
+        counted = placements.count_opened(work, placement_id)
+        found = placements.opened(work, placement_id, query["cursor"], OPENED_ROWS)
+        agency_looks = work.actor.side == AGENCY
+    return render_template(
+        "placements/opened.html",
+        placement=placement,
+        counted=counted,
+        opened=found,
+        agency_looks=agency_looks,
+        next_after=found[-1].release.id if len(found) == OPENED_ROWS else None,
+    )
+
+
+@blueprint.get("/placements/<uuid:placement_id>/opened.csv")
+@permit("placements.read")
+def download_opened(placement_id: UUID) -> AnyResponse:
+    return sheets.download(OPENED, placement_id=placement_id)
+
+
+def _opened(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+    for row, number in placements.export_opened(work, UUID(subject["placement_id"])):
+        who = (row.field_class, row.reason, row.member_name)
+        yield row.lender_id, (row.released_at, number or "", row.case_id, *who)
+
+
+OPENED = Sheet(
+    "placement_opened",
+    "placements.read",
+    ("released_at", "case_number", "case_id", "field_class", "reason", "member"),
+    _opened,
+    ("placement_id",),
+)
+
+
 def _placement(placement_id: UUID, form: Mapping[str, Any], refusal: Refusal | None = None) -> Page:
     query = require(ListQuery(), request.args)
     with tenant_work() as work:
@@ -161,11 +248,14 @@ def _placement(placement_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
         figures = placements.figures(work, placement_id)
         owed = placements.figures_owed(work, placement_id)
         found = placements.list_cases(work, placement_id, query["cursor"], CASE_ROWS)
-        assigning = may("cases.assign") and placement.state == ACTIVE
+        assigning = may("cases.assign") and placement.state == ACTIVE and placement.frozen_at is None
         collectors = assignments.collectors(work) if may("cases.assign") else []
         unassigned = assignments.count_unassigned(work, placement_id) if assigning else 0
         over = placement.state in LIVE and placement.expires_at <= work.at
         agency_looks = work.actor.side == AGENCY
+        frozen = placements.find_freeze(work, placement)
+        counted = placements.count_opened(work, placement_id)
+        opened = placements.opened(work, placement_id, limit=OPENED_SHOWN)
     return show(
         "placements/show.html",
         form,
@@ -181,5 +271,9 @@ def _placement(placement_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
         live=placement.state in LIVE and not over,
         over=over,
         reasons=RECALL_REASONS,
+        frozen=frozen if placement.state in LIVE else None,
+        freeze_reasons=FREEZE_REASONS,
+        counted=counted,
+        opened=opened,
         agency_looks=agency_looks,
     )

@@ -15,7 +15,6 @@ from models.services import agreements, offers, portfolios
 from models.services.portfolios import GridCell, Progress
 from models.strata import BALANCE_BAND_ABOVE, BALANCE_BANDS, K
 from portal.access import open_work, permit
-from portal.downloads import csv_download, whole
 from portal.schemas.base import page
 from portal.schemas.exchange_forms import OfferForm
 from portal.schemas.forms import ListQuery, require
@@ -40,16 +39,23 @@ def index() -> str:
 
 @blueprint.get("/portfolios.csv")
 @permit("portfolios.read")
-def download() -> Response:
-    with open_work() as work:
-        found = whole(lambda after: portfolios.list_own(work, after))
-    header = ("name", "state", "rows", "cases", "borrowers", "refused", "currency", "balance", "created_at")
-    rows = [
-        (p.name, p.state, p.row_count, p.case_count, p.borrower_count, p.refused_count, currency, total, p.created_at)
-        for p in found
-        for currency, total in p.balances.items()
-    ]
-    return csv_download("portfolios.csv", header, rows)
+def download() -> AnyResponse:
+    return sheets.download(SHEET)
+
+
+def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+    for p in whole(lambda after: portfolios.list_own(work, after)):
+        counts = (p.row_count, p.case_count, p.borrower_count, p.refused_count)
+        for currency, total in p.balances.items():
+            yield p.lender_id, (p.name, p.state, *counts, currency, total, p.created_at)
+
+
+SHEET = Sheet(
+    "portfolios",
+    "portfolios.read",
+    ("name", "state", "rows", "cases", "borrowers", "refused", "currency", "balance", "created_at"),
+    _lines,
+)
 
 
 @blueprint.get("/portfolios/new")

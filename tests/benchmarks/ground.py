@@ -9,8 +9,8 @@ import psycopg
 from sqlalchemy.engine import URL
 
 from crypto.custody import PLATFORM, LocalKeyring
-from crypto.vault import Vault
 from models import cluster
+from models.custody import make_vault
 from models.database import Database
 from models.settings import Settings
 
@@ -42,7 +42,7 @@ def own_database(folder: Path) -> Iterator[Ground]:
     custody = LocalKeyring(settings.keyring)
     custody.create(PLATFORM)
     url = admin.set(drivername="postgresql+psycopg", username=cluster.LOGIN, database=name).render_as_string(False)
-    database = Database(url, Vault(custody))
+    database = Database(url, make_vault(custody))
     try:
         yield Ground(
             database,

@@ -19,8 +19,8 @@ from sqlalchemy_utils import StringEncryptedType
 from sqlalchemy_utils.types.encrypted.encrypted_type import AesEngine
 
 from crypto.custody import LocalKeyring
-from crypto.vault import Vault
 from models import case_file
+from models.custody import make_vault
 from models.database import Database, utc_now
 from models.sample import make_portfolio
 from models.services import portfolios
@@ -82,7 +82,7 @@ def run(cases: int = 100_000) -> Iterator[dict[str, Any]]:
 
 def upload(login: URL, file: Path) -> Run:
     custody = LocalKeyring(file.with_name("keyring.json"))
-    database = Database(login.render_as_string(False), Vault(custody))
+    database = Database(login.render_as_string(False), make_vault(custody))
     lender = World(database, utc_now).lender()
     with file.open("rb") as source:
         start = time.perf_counter()

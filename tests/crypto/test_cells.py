@@ -80,6 +80,13 @@ def test_no_single_bit_of_a_cell_can_change(key: Secret) -> None:
             open_cell(key, NAME, bytes(altered))
 
 
+def test_no_truncated_cell_opens(key: Secret) -> None:
+    sealed = seal_cell(key, NAME, FIELDS)
+    for size in range(len(sealed)):
+        with pytest.raises(SealBroken):
+            open_cell(key, NAME, sealed[:size])
+
+
 @pytest.mark.parametrize("size", range(0, 140, 7))
 def test_a_cells_length_tells_no_more_than_64_byte_steps(key: Secret, size: int) -> None:
     sealed = seal_cell(key, NAME, {"n": "x" * size})
@@ -97,6 +104,7 @@ def test_a_cells_length_tells_no_more_than_64_byte_steps(key: Secret, size: int)
         (b'{"a":"b","a":"c"}\x80').ljust(64, b"\x00"),
         (b'["a"]\x80').ljust(64, b"\x00"),
         (b'{"a":1.5}\x80').ljust(64, b"\x00"),
+        (b'{"a":null}\x80').ljust(64, b"\x00"),
         (b"\xff\x80").ljust(64, b"\x00"),
     ],
 )
@@ -107,9 +115,10 @@ def test_what_no_sealer_writes_does_not_open(key: Secret, padded: bytes) -> None
     assert caught.value.__context__ is None
 
 
-def test_a_lone_surrogate_is_refused(key: Secret) -> None:
+@pytest.mark.parametrize("value", ["\ud83d", None, [None], {"part": ["a", None]}])
+def test_what_a_cell_cannot_hold_is_refused(key: Secret, value: Any) -> None:
     with pytest.raises(ValueRefused):
-        seal_cell(key, NAME, {"name": "\ud83d"})
+        seal_cell(key, NAME, {"name": value})
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto.errors import LogRefused
-from crypto.logfile import LINE_BYTES_MAX, entry_leaf_hash, verify_log, write_log
+from crypto.lines import LINE_BYTES_MAX
+from crypto.logfile import entry_leaf_hash, verify_log, write_log
 from crypto.merkle import Frontier
 from crypto.notes import Checkpoint, sign_note, verifier_key
 

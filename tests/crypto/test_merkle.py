@@ -12,7 +12,9 @@ from crypto.errors import ProofRefused
 from crypto.merkle import (
     EMPTY_ROOT,
     Frontier,
+    consistency_parts,
     consistency_proof,
+    inclusion_parts,
     inclusion_proof,
     leaf_hash,
     node_hash,
@@ -42,6 +44,7 @@ def decoded(text: str | None) -> bytes:
 
 def test_the_published_tree_comes_out_as_published(published) -> None:
     tree = published("rfc6962_reference_tree.json")
+    assert (len(tree["leaf_inputs_hex"]), len(tree["root_hash_by_size_hex"])) == (8, 9)
     leaves = [leaf_hash(bytes.fromhex(text)) for text in tree["leaf_inputs_hex"]]
     levels = [leaves]
     while len(levels[-1]) > 1:
@@ -64,12 +67,16 @@ def verify(test: dict[str, Any]) -> None:
 
 
 def test_every_published_proof_is_taken_or_refused_as_published(published) -> None:
-    for test in published("merkle_proofs.jsonl"):
+    refused = 0
+    tests = published("merkle_proofs.jsonl")
+    for test in tests:
         if test["wantErr"]:
             with pytest.raises(ProofRefused):
                 verify(test)
+            refused += 1
         else:
             verify(test)
+    assert (len(tests), refused) == (98, 91)
 
 
 @given(st.integers(0, 40))
@@ -121,6 +128,15 @@ def test_a_leaf_outside_the_tree_has_no_proof(index: int) -> None:
 def test_a_tree_that_is_no_beginning_has_no_proof(old_size: int) -> None:
     with pytest.raises(ProofRefused):
         consistency_proof(LEAVES[:3], old_size)
+
+
+@given(st.integers(1, 40), st.data())
+def test_the_parts_of_a_proof_are_complete_subtrees_or_the_ragged_end(size: int, data: st.DataObject) -> None:
+    index, old = data.draw(st.integers(0, size - 1)), data.draw(st.integers(1, size))
+    for part in [*inclusion_parts(index, size), *consistency_parts(old, size)]:
+        span = 1 << (len(part) - 1).bit_length()
+        assert part.start % span == 0
+        assert len(part) == span or part.stop == size
 
 
 @given(st.integers(0, 40), st.integers(0, 40))

@@ -29,7 +29,9 @@ NOTE = sign_note(TEXT, NAME, PRIVATE)
 
 
 def test_every_published_note_opens_or_not_as_published(published) -> None:
-    for test in published("signed_notes.json")["open"]:
+    tests = published("signed_notes.json")["open"]
+    assert len(tests) == 16
+    for test in tests:
         note = test["msg"] if "msg" in test else base64.b64decode(test["msg_b64"])
         if test["want"] == "ok":
             opened = open_note(note, test["vkeys"])
@@ -41,12 +43,15 @@ def test_every_published_note_opens_or_not_as_published(published) -> None:
 
 def test_every_published_verifier_key_is_read_or_not_as_published(published) -> None:
     vectors = published("signed_notes.json")
+    assert (len(vectors["vkeys"]), len(vectors["cosignature_v1_vkeys"])) == (9, 2)
     for test in vectors["vkeys"]:
         if test.get("ok"):
             assert VerifierKey.parse(test["vkey"]).text() == test["vkey"]
         elif "vkey" in test:
             with pytest.raises(NoteRefused):
                 VerifierKey.parse(test["vkey"])
+        else:
+            _refuse_mangled(vectors["vkeys"][0]["vkey"])  # as it says
     for test in vectors["cosignature_v1_vkeys"]:
         assert VerifierKey.parse(test["vkey"]).algorithm == test["alg"]
 
@@ -59,7 +64,9 @@ def test_the_published_signing_key_signs_as_published(published) -> None:
 
 
 def test_the_published_cosignature_times_are_read(published) -> None:
-    for test in published("signed_notes.json")["cosignature_v1_timestamp"]:
+    tests = published("signed_notes.json")["cosignature_v1_timestamp"]
+    assert len(tests) == 2
+    for test in tests:
         signature = base64.b64decode(test["sig_b64"])
         if test.get("want") == "error":
             with pytest.raises(NoteRefused):
@@ -90,12 +97,16 @@ def test_no_truncated_or_extended_note_opens() -> None:
 
 
 def test_no_mangled_verifier_key_is_read() -> None:
-    for size in range(len(KEY)):
+    _refuse_mangled(KEY)
+
+
+def _refuse_mangled(key: str) -> None:
+    """Every proper beginning and end of it, and every single character one further."""
+    mangled = [key[:size] for size in range(len(key))] + [key[start:] for start in range(1, len(key))]
+    mangled += [key[:place] + chr(ord(key[place]) + 1) + key[place + 1 :] for place in range(len(key))]
+    for text in mangled:
         with pytest.raises(NoteRefused):
-            VerifierKey.parse(KEY[:size])
-    for place in range(len(KEY)):
-        with pytest.raises(NoteRefused):
-            VerifierKey.parse(KEY[:place] + chr(ord(KEY[place]) + 1) + KEY[place + 1 :])
+            VerifierKey.parse(text)
 
 
 def test_the_right_key_under_another_name_does_not_open() -> None:

@@ -16,10 +16,10 @@ from sqlalchemy import func, select
 from sqlalchemy.engine import URL
 
 from crypto.custody import PLATFORM, LocalKeyring
-from crypto.vault import Vault
 from models.breach import Breach
 from models.break_item import Break, Match
 from models.commission_line import CommissionLine
+from models.custody import make_vault
 from models.database import Database
 from models.services import job_runs
 from tests.conftest import Clock, login_url, plain
@@ -31,11 +31,11 @@ ROOT = Path(__file__).parents[2]
 WORKER = """
 import asyncio, sys
 from crypto.custody import LocalKeyring
-from crypto.vault import Vault
 from jobs import worker
+from models.custody import make_vault
 from models.database import Database
 url, keyring = sys.argv[1:]
-database = Database(url, Vault(LocalKeyring(keyring)))
+database = Database(url, make_vault(LocalKeyring(keyring)))
 asyncio.run(worker.serve(worker.make_app(database, url), database, heartbeat_seconds=0.3, stalled_seconds=2))
 """
 # Each job, a table it writes after others, and what it leaves behind: the run is killed while it waits to write there.
@@ -51,7 +51,7 @@ def own(admin: URL, fresh_database: str, tmp_path: Path, clock: Clock) -> Iterat
     """A database of the test's own: a worker takes whatever the queue holds."""
     custody = LocalKeyring(tmp_path / "keyring.json")
     custody.create(PLATFORM)
-    database = Database(login_url(admin, fresh_database), Vault(custody), clock)
+    database = Database(login_url(admin, fresh_database), make_vault(custody), clock)
     yield World(database, clock)
     database.close()
 

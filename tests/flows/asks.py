@@ -42,13 +42,14 @@ AGREEMENT = {
     "ends_on": "2026-12-31",
 }
 MANDATE = {"starts_on": "2026-03-13", "ends_on": "2026-12-31"}
-DECLINE, RECALL = {"reason": "rate"}, {"reason": "complaint"}
+DECLINE, RECALL, FREEZE = {"reason": "rate"}, {"reason": "complaint"}, {"reason": "conduct"}
 ACKNOWLEDGE = {"case_count": 3, "balance": "1.00"}
 Body = dict[str, Any]
 # Everything that changes something and has an id in its path, with a body of the right shape. A noun in braces stands
 # for an id of the reader's own.
 CHANGES: Final[Mapping[str, Body]] = {
     "account.revoke_token": {},
+    "cases.correct": {"field": "email", "value": "new@example.com"},
     "cases.record_claim": CLAIM,
     "cases.record_contact": CONTACT,
     "cases.record_promise": PROMISE,
@@ -58,16 +59,31 @@ CHANGES: Final[Mapping[str, Body]] = {
     "exchange-api.acknowledge_placement": ACKNOWLEDGE,
     "exchange-api.assign_cases": {"collector_ids": ["{collector_id}"], "case_ids": ["{case_id}"]},
     "exchange-api.decline_offer": DECLINE,
+    "erasures-api.lift_hold": {},
+    "erasures.lift_hold": {},
+    "exchange-api.freeze_agency": FREEZE,
+    "exchange-api.freeze_placement": FREEZE,
     "exchange-api.recall_placement": RECALL,
+    "exchange-api.unfreeze_placement": {},
     "exchange-api.withdraw_offer": {},
+    "keys-api.answer_order": {},
+    "keys-api.cancel_order": {},
+    "keys-api.confirm_key": {"fingerprint": "00" * 32},
+    "keys-api.rekey_portfolio": {},
+    "keys.cancel": {},
+    "keys.confirm": {"fingerprint": "00" * 32},
     "offers.accept": {},
     "offers.decline": DECLINE,
     "offers.withdraw": {},
     "placements.acknowledge": ACKNOWLEDGE,
     "placements.assign": {"collector_id": "{collector_id}", "case_ids": ["{case_id}"]},
     "placements.deal": {"collector_ids": ["{collector_id}"]},
+    "placements.freeze": FREEZE,
+    "placements.freeze_agency": FREEZE,
     "placements.recall": RECALL,
+    "placements.unfreeze": {},
     "portfolios.offer": {"agreement_id": "{agreement_id}"},
+    "working-api.correct_case": {"changes": {"email": "new@example.com"}},
     "working-api.record_claim": CLAIM,
     "working-api.record_contact": CONTACT,
     "working-api.record_promise": PROMISE,
@@ -101,6 +117,17 @@ NAMING: Final = (
     Naming("overview.choose_mandate", "lender_id", {"lender_id": HOLE}),
     Naming("directory.create_agreement", "organisation_code", AGREEMENT | {"agency_code": HOLE}),
     Naming("directory.grant_mandate", "organisation_code", MANDATE | {"auditor_code": HOLE}),
+    *(
+        Naming(endpoint, noun, {"subject_kind": kind, "subject_id": HOLE} | more)
+        for kind, noun in (("case", "case_id"), ("portfolio", "portfolio_id"))
+        for endpoint, more in (
+            ("erasures-api.erase", {}),
+            ("erasures-api.place_hold", {"reason": "audit"}),
+            ("erasures.erase", {}),
+            ("erasures.place_hold", {"reason": "audit"}),
+        )
+    ),
+    Naming("keys.rekey", "portfolio_id", {"portfolio_id": HOLE}),
     Naming("working-api.find_cases", "case_number", {"case_number": HOLE}),
     Naming("cases.find", "case_number", {"case_number": HOLE}),
 )
@@ -112,6 +139,8 @@ FILTERS: Final = (
     ("/cases?agency_id=", "agency_id"),
     ("/worklist?collector_id=", "collector_id"),
     ("/api/v1/breaches?case_id=", "case_id"),
+    ("/api/v1/erasures/prospect?subject_kind=case&subject_id=", "case_id"),
+    ("/erasures/new?subject_kind=portfolio&subject_id=", "portfolio_id"),
     ("/api/v1/breaches?member_id=", "collector_id"),
     ("/breaches?agency_id=", "agency_id"),
 )

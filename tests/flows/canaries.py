@@ -21,6 +21,7 @@ from jobs.integration import Integrator
 from jobs.timetable import JOBS
 from models.agreement import Agreement
 from models.database import Database
+from models.erasure import PORTFOLIO
 from models.member import ROLES
 from models.objects import ObjectStore
 from models.offer import Offer
@@ -33,6 +34,8 @@ from models.services import (
     cases,
     claims,
     contacts,
+    erasures,
+    holds,
     mandates,
     members,
     offers,
@@ -326,12 +329,16 @@ class Exchange:
                     placements.recall(work, placement.id, "complaint")
 
     def _keep(self, lender: str) -> None:
-        """Cases that stay the lender's: never offered, or offered and declined."""
+        """Cases that stay the lender's: never offered, offered and declined, held, or erased."""
         mark = f"{lender}house"
         self.upload(lender, mark, (5, 6))
         declined = self.offer(lender, "west", self.upload(lender, mark, (9, 10)))
         with self.database.work(self.people["west"].actor) as work:
             offers.decline(work, declined.id, "capacity")
+        gone = self.upload(lender, mark, (16,))
+        with self.database.work(self.people[lender].actor) as work:
+            holds.place(work, PORTFOLIO, declined.portfolio_id, "audit")
+            erasures.erase(work, PORTFOLIO, gone.id)
 
     def call_everywhere(self, name: str, lenders: Iterable[str] = LENDERS, agencies: Iterable[str] = AGENCIES) -> None:
         """Each agency calls the first case of each lender once more, now."""
@@ -394,7 +401,14 @@ SHARED: Final = {
     "breach": "breach_id",
     "contact": "contact_id",
 }
-KEPT: Final = {"portfolio": "portfolio_id", "ledger_feed": "feed_id", "api_token": "token_id", "member": "collector_id"}
+KEPT: Final = {
+    "portfolio": "portfolio_id",
+    "ledger_feed": "feed_id",
+    "api_token": "token_id",
+    "member": "collector_id",
+    "erasure": "erasure_id",
+    "legal_hold": "hold_id",
+}
 
 
 def names_in(table: str, row: dict[str, Any], keys: Mapping[str, str]) -> Iterator[Named]:
@@ -419,6 +433,10 @@ def names_in(table: str, row: dict[str, Any], keys: Mapping[str, str]) -> Iterat
         yield Named("organisation_code", f"{key('id')}name", row["code"])
     elif table == "organisation" and row["kind"] == "agency":
         yield Named("agency_id", f"{key('id')}face" if key("id") in AGENCIES else "idleown", row["id"])
+
+
+# What may be written by a request that changes nothing: that it was refused, or that something was looked at.
+LOGGED_ALONE: Final = {"public.audit_outbox", "public.access_refusal"}
 
 
 def digest_of(backup: psycopg.Connection) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """The leak oracle: nobody reads, hears of or moves what is another organisation's (`canaries.READERS` says whose)."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -9,7 +11,15 @@ import pytest
 from models.member import ROLES
 from tests.flows.acts import NAMED_BY_NUMBER, Act, perform
 from tests.flows.asks import Answer, Ask, Asker, Pair
-from tests.flows.canaries import AGENCIES, LENDERS, OPERATOR, digest_of, marks_in, organisation_of
+from tests.flows.canaries import (
+    AGENCIES,
+    LENDERS,
+    LOGGED_ALONE,
+    OPERATOR,
+    digest_of,
+    marks_in,
+    organisation_of,
+)
 
 PEOPLE = (
     *LENDERS,
@@ -79,9 +89,19 @@ def test_nobody_changes_what_is_anothers(asker: Asker, backup: psycopg.Connectio
     pairs = list(asker.strange_changes(reader))
     for by_program in (True, False):
         asker.client(reader, by_program)  # signed in before anything is compared
-    before = digest_of(backup)
+    before, logged_before = digest_of(backup), logged(backup)
     assert told_apart(asker, pairs) == []
-    assert digest_of(backup) == before
+    after = digest_of(backup)
+    assert {table for table in after if after[table] != before[table]} <= LOGGED_ALONE
+    # That it was refused is told at home and, of a case that an agency has, to the lender whose it is.
+    people = asker.exchange.people
+    told = [reader, *(LENDERS if organisation_of(reader) in AGENCIES else ())]
+    assert set(logged(backup) - logged_before) <= {people[name].actor.tenant_id for name in told}
+
+
+def logged(backup: psycopg.Connection) -> Counter[UUID]:
+    """How many entries wait, by whose log they are for."""
+    return Counter(dict(backup.execute("select org_id, count(*) from audit_outbox group by org_id").fetchall()))
 
 
 @pytest.mark.parametrize("name", NAMED_BY_NUMBER)

@@ -7,16 +7,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from crypto.errors import SealBroken
-from crypto.secret import Secret
-from models import notes
+from crypto import free_text
 from models.contact import Contact
 from models.errors import CaseClosedToWork, Conflict, Forbidden, Invalid, NotFound
-from models.notes import NoteName
 from models.placement import Placement
 from models.promise import Promise
 from models.services import assignments, contacts, ledgers, placements, promises
@@ -205,33 +200,7 @@ def test_a_note_is_sealed_where_it_lies(world: World, agency: Someone, case_id: 
     sealed = record(world, agency, case_id, CALL._replace(note="本人称下周还款")).note
     assert sealed is not None
     assert "本人".encode() not in sealed
-    assert notes.epoch_of(sealed) == 1
-
-
-KEY, OTHER_KEY = Secret(bytes(32)), Secret(bytes([1]) * 32)
-NAME = NoteName(b"portfolio", b"K-1", b"contact")
-
-
-@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=300))
-def test_a_note_opens_as_it_was_written(text: str) -> None:
-    sealed = notes.seal_note(KEY, 1, NAME, text)
-    assert notes.open_note(KEY, NAME, sealed) == text
-    assert (len(sealed) - 2 - 56 - 16) % 64 == 0
-
-
-@pytest.mark.parametrize(
-    ("key", "name"),
-    [
-        (OTHER_KEY, NAME),
-        (KEY, NAME._replace(portfolio_id=b"other")),
-        (KEY, NAME._replace(case_reference=b"K-2")),
-        (KEY, NAME._replace(contact_id=b"other")),
-    ],
-)
-def test_a_note_moved_to_another_contact_does_not_open(key: Secret, name: NoteName) -> None:
-    sealed = notes.seal_note(KEY, 1, NAME, "hello")
-    with pytest.raises(SealBroken):
-        notes.open_note(key, name, sealed)
+    assert free_text.epoch_of(sealed) == 1
 
 
 def promise(world: World, someone: Someone, case_id: UUID, amount: str, days: int, currency: str = "CNY") -> Promise:

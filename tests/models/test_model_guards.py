@@ -24,10 +24,17 @@ CROSSINGS = {
     "placements.acknowledge",
     "promises.record",
     "reconciliations._booked",
+    "refusals.record",
     "releases.authorise",
+    "searches._in_every_placement",
+    "timelines._earlier",
 }
 # The one door to opening what is sealed.
-OPENINGS = {"open_cell": {"sealed_cells.open"}, "open_note": {"sealed_cells.open"}}
+# The one door to showing what is sealed; the others seal or index it anew.
+OPENINGS = {
+    "open_cell": {"sealed_cells.open", "class_keys.open"},
+    "open_note": {"sealed_cells.open", "portfolio_keys._note_anew"},
+}
 
 
 def calls(name: str) -> Iterator[str]:

@@ -1,5 +1,8 @@
 """The object store keeps whole objects, once written where that is asked, in a folder and in S3."""
 
+import base64
+import datetime as dt
+import hashlib
 import os
 import signal
 import socket
@@ -10,11 +13,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
@@ -234,6 +238,92 @@ def test_prefixes_of_one_bucket_do_not_meet() -> None:
     one.put("object", b"1")
     with pytest.raises(NotFound):
         other.get("object")
+
+
+class Strict:
+    """Amazon's own refusals where the stand-in takes what Amazon does not."""
+
+    def __init__(self, client: "S3Client") -> None:
+        self.locked: dict[str, dict[str, Any]] = {}
+        client.meta.events.register("before-parameter-build.s3.PutObject", self.see)
+
+    def see(self, params: dict[str, Any], **_: object) -> None:
+        assert params.get("IfNoneMatch", "*") == "*", "NotImplemented"
+        if "ObjectLockMode" in params or "ObjectLockRetainUntilDate" in params:
+            body = hashlib.md5(params["Body"], usedforsecurity=False).digest()
+            assert params.get("ContentMD5") == base64.b64encode(body).decode(), "InvalidRequest"
+            assert params["ObjectLockMode"] in ("COMPLIANCE", "GOVERNANCE"), "MalformedXML"
+            assert params["ObjectLockRetainUntilDate"] > dt.datetime.now(dt.UTC), "InvalidArgument"
+            self.locked[params["Key"]] = params
+
+
+@pytest.fixture
+def locking(moto_endpoint: str) -> "S3Client":
+    """A bucket with Object Lock, which brings versions with it."""
+    client = _client(moto_endpoint)
+    client.create_bucket(Bucket="locking", ObjectLockEnabledForBucket=True)
+    return client
+
+
+def test_where_the_bucket_has_object_lock_what_is_written_once_cannot_be_deleted(
+    locking: "S3Client", tmp_path: Path
+) -> None:
+    strict = Strict(locking)
+    store = S3Store(locking, "locking", tmp_path.name, lock_days=30)
+    store.put_once("log/tile", b"tile")
+    store.put("log/checkpoint", b"checkpoint")
+    assert list(strict.locked) == [f"{tmp_path.name}/log/tile"]
+    kept = locking.head_object(Bucket="locking", Key=f"{tmp_path.name}/log/tile")
+    days = (kept["ObjectLockRetainUntilDate"] - dt.datetime.now(dt.UTC)).total_seconds() / 86400
+    assert kept["ObjectLockMode"] == "COMPLIANCE"
+    assert 29.9 < days <= 30
+    with pytest.raises(ClientError, match="AccessDenied"):
+        locking.delete_object(Bucket="locking", Key=f"{tmp_path.name}/log/tile", VersionId=kept["VersionId"])
+
+
+def test_what_is_locked_is_still_written_once(locking: "S3Client", tmp_path: Path) -> None:
+    store = S3Store(locking, "locking", tmp_path.name, lock_days=30)
+    store.put_once("log/tile", b"first")
+    with pytest.raises(Conflict):
+        store.put_once("log/tile", b"second")
+    assert store.get("log/tile") == b"first"
+
+
+def test_without_object_lock_or_without_days_nothing_is_locked(
+    locking: "S3Client", moto_endpoint: str, tmp_path: Path
+) -> None:
+    strict = Strict(locking)
+    assert S3Store(_client(moto_endpoint), BUCKET, tmp_path.name, lock_days=30).lock_days == 0
+    store = S3Store(locking, "locking", tmp_path.name)
+    store.put_once("object", b"")
+    assert (store.lock_days, strict.locked) == (0, {})
+
+
+@pytest.mark.usefixtures("rclone")
+def test_a_store_that_has_never_heard_of_object_lock_has_none(tmp_path: Path) -> None:
+    store = open_store(f"s3://{BUCKET}/{tmp_path.name}", require_write_once=False, lock_days=30)
+    assert isinstance(store, S3Store)
+    assert store.lock_days == 0
+
+
+def test_a_right_that_is_missing_is_not_taken_for_a_bucket_without_lock(locking: "S3Client", tmp_path: Path) -> None:
+    stub = Stubber(locking)
+    stub.add_client_error("put_object", "PreconditionFailed", http_status_code=412)
+    stub.add_client_error("get_object_lock_configuration", "AccessDenied", http_status_code=403)
+    with stub, pytest.raises(Unavailable) as refused:
+        S3Store(locking, "locking", tmp_path.name, lock_days=30)
+    assert refused.value.code == "object_store_unavailable"
+
+
+def test_a_write_that_met_another_at_the_same_moment_is_neither_done_nor_taken_for_done(
+    locking: "S3Client", tmp_path: Path
+) -> None:
+    store = S3Store(locking, "locking", tmp_path.name)
+    stub = Stubber(locking)
+    stub.add_client_error("put_object", "ConditionalRequestConflict", http_status_code=409)
+    with stub, pytest.raises(Unavailable) as refused:
+        store.put_once("object", b"mine")
+    assert refused.value.facts == {"retry_seconds": 10}
 
 
 @pytest.mark.usefixtures("moto")

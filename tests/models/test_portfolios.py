@@ -122,12 +122,13 @@ def test_the_lender_s_keys_open_every_cell_to_exactly_the_fields(world: World) -
         case = work.session.scalars(select(Case)).one()
         salt = work.session.scalars(select(CaseSalt.salt)).one()
         sealing = work.session.scalars(select(CaseSealing)).one()
-        wrapped = {key.field_class: key.wrapped for key in work.session.scalars(select(ClassKey))}
-    assert wrapped.keys() == set(FIELD_CLASSES)
+        keys = {key.field_class: key for key in work.session.scalars(select(ClassKey))}
+    assert keys.keys() == set(FIELD_CLASSES)
     assert (sealing.version, sealing.epoch) == (1, 1)
     for field_class, fields in FIELDS.items():
-        context = WrapContext("class-key", lender.organisation.id.bytes, portfolio.id.bytes, field_class)
-        class_key = world.database.vault.open_key(str(lender.organisation.id), wrapped[field_class], context)
+        context = WrapContext.of_class(lender.organisation.id.bytes, portfolio.id.bytes, field_class)
+        principal, wrap = str(lender.organisation.id), keys[field_class]
+        class_key = world.database.vault.open_key(principal, wrap.wrapped, wrap.signature, context)
         name = CellName(portfolio.id.bytes, case.reference.encode(), field_class, 1)
         key = case_key(class_key, name.portfolio_id, name.case_reference, salt)
         assert open_cell(key, name, getattr(sealing, field_class)) == {field: given[field] for field in fields}

@@ -27,6 +27,7 @@ UPLOADS = {
     "record_claims": CLAIM_COLUMNS,
 }
 ONCE = {"create_agreement", "create_offer", "accept_offer", "record_contact", "record_promise", "record_claim"}
+ONCE |= {"erase", "place_hold"}
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,14 @@
-"""Placements on their pages: acknowledged, assigned, recalled."""
+"""Placements on their pages: acknowledged, assigned, frozen, recalled."""
 
 from collections.abc import Callable
+from uuid import uuid4
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
-from models.placement import Placement
-from models.services import assignments, placements
+from models.placement import AWAITING_KEYS, Placement
+from models.services import assignments, placements, releases
 from tests.world import Debt, Someone, World
 
 Client = Callable[[Someone], FlaskClient]
@@ -158,3 +160,64 @@ def test_a_collector_sees_no_placement_and_a_settlement_officer_recalls_none(wor
     officer = signed_in(world.person(lender, "settlement_officer"))
     assert officer.get(f"/placements/{placement.id}").status_code == 200
     assert officer.post(f"/placements/{placement.id}/recall", data={"reason": "complaint"}).status_code == 403
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_freeze_shows_on_both_sides_and_is_lifted_by_the_lender(
+    world: World, signed_in: Client, language: str
+) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency, 2)
+    ours, theirs = signed_in(lender), signed_in(agency)
+    for client in (ours, theirs):
+        client.set_cookie("language", language)
+    assert ours.post(f"/placements/{placement.id}/freeze", data={"reason": "licence"}).status_code == 302
+    for client in (ours, theirs):
+        assert "notice-title" in client.get(f"/placements/{placement.id}").text
+    assert f"/placements/{placement.id}/cases.csv" not in theirs.get(f"/placements/{placement.id}").text
+    assert theirs.get(f"/placements/{placement.id}/cases.csv").status_code == 409
+    assert ours.post(f"/placements/{placement.id}/freeze", data={"reason": "licence"}).status_code == 409
+    assert ours.post(f"/placements/{placement.id}/unfreeze").status_code == 302
+    assert "notice-title" not in theirs.get(f"/placements/{placement.id}").text
+
+
+def test_every_placement_with_an_agency_is_frozen_from_one_of_them(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender("compliance_officer"), world.agency()
+    for borrower in (1, 2):
+        world.placement(lender, agency, [Debt(borrower)])
+    client = signed_in(lender)
+    assert client.post(f"/agencies/{agency.organisation.id}/freeze", data={"reason": "conduct"}).status_code == 302
+    assert client.get("/placements").text.count("state-bad") == 2
+    assert client.post(f"/agencies/{uuid4()}/freeze", data={"reason": "conduct"}).status_code == 404
+
+
+def test_what_the_agency_had_opened_is_on_the_page_after_the_recall_and_taken_away_as_csv(
+    world: World, signed_in: Client
+) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency, 2)
+    case_id = world.case_ids(placement, lender)[0]
+    with world.database.work(agency.actor) as work:
+        releases.authorise(work, case_id, "identity", "verify_identity")
+    with world.database.work(lender.actor) as work:
+        placements.recall(work, placement.id, "conduct")
+    client = signed_in(lender)
+    assert agency.member.name in client.get(f"/placements/{placement.id}").text
+    assert agency.member.name in client.get(f"/placements/{placement.id}/opened").text
+    taken = client.get(f"/placements/{placement.id}/opened.csv").text
+    assert taken.count(str(case_id)) == 1
+    assert signed_in(world.agency()).get(f"/placements/{placement.id}/opened").status_code == 404
+
+
+def test_a_placement_that_waits_for_keys_says_so(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency, 1, acknowledged=False)
+    with world.database.work(lender.actor) as work:
+        work.session.execute(update(Placement).where(Placement.id == placement.id).values(state=AWAITING_KEYS))
+    for someone in (lender, agency):
+        client = signed_in(someone)
+        client.set_cookie("language", "en")
+        page = client.get(f"/placements/{placement.id}").text
+        assert "Awaiting keys" in page
+        assert f"/placements/{placement.id}/acknowledge" not in page
+        assert str(placement.id) in client.get("/placements?state=awaiting_keys").text

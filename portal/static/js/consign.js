@@ -9,15 +9,18 @@
 //   data-filter-kind="…"                shows and hides [data-kind] items
 //   data-poll="URL"                     a fragment fetched again until it holds [data-poll-done]
 //   data-release                        opens sealed fields in place, then closes them
+//   data-proof                          a dialog that asks who it is, where a release wants to know again
 //   data-upload-url, data-upload-next   sends a file as the raw body of one request
 //
-// The server answers releases with {"fields": {name: value}, "entry": "…"}, uploads with {"id": "…"} or with
+// The server answers releases with {"fields": {name: value}, "entry": "…"}, or to whoever holds their own key with a
+// "package" instead of the fields, which opener/page.js opens; uploads with {"id": "…"} or with
 // {"accepted", "repeated", "refused", "errors"}, refusals with problem details
 // ({"title", "errors": [{"row", "field", "code", "title"}]}).
 "use strict";
 
 const texts = document.getElementById("texts").dataset;
 const announcer = document.getElementById("announcer");
+const ownKeys = document.getElementById("own-keys"); // there for people whose organisation holds its own keys
 const csrf = document.querySelector('meta[name="csrf-token"]').content;
 
 const fill = (text, facts) => text.replace(/\{(\w+)\}/g, (_, name) => facts[name]);
@@ -176,8 +179,19 @@ async function problemOf(answer) {
 async function openSealed(section, form) {
   const trace = section.querySelector(".release-trace");
   const button = form.querySelector("button");
+  const refuse = (...why) => {
+    trace.classList.add("bad");
+    trace.replaceChildren(...why);
+    button.disabled = false;
+  };
   button.disabled = true;
   trace.classList.remove("bad");
+  const own = ownKeys && await import("./opener/page.js").catch(() => null);
+  if (ownKeys) {
+    const why = own ? await own.whyNot() : ownKeys.dataset.browserTooOld;
+    const link = element("a", { href: ownKeys.dataset.keysUrl, textContent: ownKeys.dataset.unlock });
+    if (why) return refuse(why, " ", link); // Before the server logs a release that shows nothing.
+  }
   try {
     const answer = await fetch(form.action, {
       method: "POST",
@@ -187,18 +201,52 @@ async function openSealed(section, form) {
     });
     if (!answer.ok) {
       const problem = await problemOf(answer);
-      trace.classList.add("bad");
-      trace.textContent = problem.title;
       button.disabled = false;
-      return;
+      if (problem.code === "step_up_required" && await proved(problem.proofs)) return openSealed(section, form);
+      return refuse(problem.title);
     }
-    showOpened(section, await answer.json(), () => { button.disabled = false; form.reset(); });
+    const released = await answer.json();
+    if (released.package) {
+      const wanted = { case: form.action.split("/").at(-2), fieldClass: form.elements.field_class.value };
+      Object.assign(released, await own.openAnswer(released, wanted));
+      if (released.refused) return refuse(released.refused);
+    }
+    showOpened(section, released, () => { button.disabled = false; form.reset(); });
   } catch (error) {
     if (!(error instanceof TypeError)) throw error; // TypeError is how fetch says that the network failed.
-    trace.classList.add("bad");
-    trace.textContent = texts.unreachable;
-    button.disabled = false;
+    refuse(texts.unreachable);
   }
+}
+
+// Asks for the password or, where one is set up, a code; answers whether one of them proved right.
+function proved(proofs) {
+  const dialog = document.querySelector("dialog[data-proof]");
+  const [form, wrong] = [dialog.querySelector("form"), dialog.querySelector(".field-error")];
+  const prove = async (event) => {
+    event.preventDefault();
+    const answer = await fetch(form.dataset.url, {
+      method: "POST",
+      body: new URLSearchParams(new FormData(form)),
+      headers: { Accept: "application/json", "X-CSRF-Token": csrf },
+      cache: "no-store",
+    }).catch(() => null);
+    if (answer?.ok) return dialog.close("proved");
+    wrong.textContent = answer ? (await problemOf(answer)).title : texts.unreachable;
+    form.reset();
+  };
+  for (const place of dialog.querySelectorAll("[data-proof-by]")) place.hidden = !proofs.includes(place.dataset.proofBy);
+  wrong.textContent = "";
+  dialog.returnValue = "";
+  dialog.querySelector("[data-cancel]").onclick = () => dialog.close();
+  form.addEventListener("submit", prove);
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      form.removeEventListener("submit", prove);
+      form.reset(); // What was typed does not stay in the page.
+      resolve(dialog.returnValue === "proved");
+    }, { once: true });
+  });
 }
 
 // The masks stay in memory and come back; the values live only as long as the countdown or the page.

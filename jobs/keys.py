@@ -1,0 +1,82 @@
+"""Carrying on what was begun about keys: wraps made anew, portfolios re-keyed, indexes rebuilt, old keys dropped.
+
+Each batch is a transaction of its own, and what is left is read from the database: a killed process is carried on by
+any other. Two at once do no harm.
+"""
+
+import logging
+from uuid import UUID
+
+from jobs import nightly
+from models.database import Database
+from models.errors import Unavailable
+from models.organisation import AGENCY
+from models.services import index_keys, job_runs, keys, organisations, portfolio_keys
+from models.work import AGENCY as AGENCY_SIDE
+from models.work import JOBS, OPERATOR, Actor
+
+logger = logging.getLogger(__name__)
+
+
+def carry_on(database: Database) -> None:
+    """For every organisation. One's trouble is not another's; what another holds just now waits for the next time."""
+    with database.work(nightly.actor_of("clock", nightly.NOBODY, OPERATOR)) as work:
+        tenants = job_runs.list_tenants(work)
+    for org_id in tenants:
+        try:
+            carry_on_one(database, org_id)
+        except Unavailable:
+            continue
+        except Exception as failure:  # noqa: BLE001 (it runs for everybody, like the worker)
+            logger.error("the keys of %s wait: %s", org_id, type(failure).__name__)
+
+
+def carry_on_one(database: Database, org_id: UUID) -> None:
+    """All that one organisation has begun, to its end or to where it has to wait."""
+    with database.work(nightly.actor_of("keys", org_id)) as work:
+        kind = organisations.get_own(work).kind
+    actor = nightly.actor_of("keys", org_id, AGENCY_SIDE if kind == AGENCY else JOBS)
+    _rotate(database, actor)
+    if kind != AGENCY:
+        _rekey(database, actor)
+        _reindex(database, actor)
+
+
+def _rotate(database: Database, actor: Actor) -> None:
+    with database.work(actor) as work:
+        running = keys.find(work)
+    if running is None:
+        return
+    count = 1
+    while count:
+        with database.work(actor) as work:
+            count = keys.rewrap(work)
+    with database.work(actor) as work:
+        keys.retire(work)
+
+
+def _rekey(database: Database, actor: Actor) -> None:
+    with database.work(actor) as work:
+        running = portfolio_keys.list_running(work)
+    for rekey in running:
+        after, more = None, rekey.left > 0
+        while more:
+            with database.work(actor) as work:
+                after = portfolio_keys.reseal(work, rekey.portfolio_id, after)
+            more = after is not None
+        with database.work(actor) as work:
+            portfolio_keys.finish(work, rekey.portfolio_id)
+
+
+def _reindex(database: Database, actor: Actor) -> None:
+    with database.work(actor) as work:
+        running = index_keys.find(work)
+    if running is None:
+        return
+    after, more = None, running.left > 0
+    while more:
+        with database.work(actor) as work:
+            after = index_keys.fill(work, after)
+        more = after is not None
+    with database.work(actor) as work:
+        index_keys.activate(work)
