@@ -7,38 +7,40 @@ any other. Two at once do no harm.
 import logging
 from uuid import UUID
 
+from crypto.errors import SealBroken
 from jobs import nightly
 from models.database import Database
-from models.errors import Unavailable
+from models.errors import NotFound, Unavailable
+from models.objects import ObjectStore
 from models.organisation import AGENCY
-from models.services import index_keys, job_runs, keys, organisations, portfolio_keys
+from models.services import document_keys, index_keys, job_runs, keys, organisations, portfolio_keys
 from models.work import AGENCY as AGENCY_SIDE
 from models.work import JOBS, OPERATOR, Actor
 
 logger = logging.getLogger(__name__)
 
 
-def carry_on(database: Database) -> None:
+def carry_on(database: Database, objects: ObjectStore) -> None:
     """For every organisation. One's trouble is not another's; what another holds just now waits for the next time."""
     with database.work(nightly.actor_of("clock", nightly.NOBODY, OPERATOR)) as work:
         tenants = job_runs.list_tenants(work)
     for org_id in tenants:
         try:
-            carry_on_one(database, org_id)
+            carry_on_one(database, objects, org_id)
         except Unavailable:
             continue
         except Exception as failure:  # noqa: BLE001 (it runs for everybody, like the worker)
             logger.error("the keys of %s wait: %s", org_id, type(failure).__name__)
 
 
-def carry_on_one(database: Database, org_id: UUID) -> None:
+def carry_on_one(database: Database, objects: ObjectStore, org_id: UUID) -> None:
     """All that one organisation has begun, to its end or to where it has to wait."""
     with database.work(nightly.actor_of("keys", org_id)) as work:
         kind = organisations.get_own(work).kind
     actor = nightly.actor_of("keys", org_id, AGENCY_SIDE if kind == AGENCY else JOBS)
     _rotate(database, actor)
     if kind != AGENCY:
-        _rekey(database, actor)
+        _rekey(database, objects, actor)
         _reindex(database, actor)
 
 
@@ -55,7 +57,7 @@ def _rotate(database: Database, actor: Actor) -> None:
         keys.retire(work)
 
 
-def _rekey(database: Database, actor: Actor) -> None:
+def _rekey(database: Database, objects: ObjectStore, actor: Actor) -> None:
     with database.work(actor) as work:
         running = portfolio_keys.list_running(work)
     for rekey in running:
@@ -64,8 +66,27 @@ def _rekey(database: Database, actor: Actor) -> None:
             with database.work(actor) as work:
                 after = portfolio_keys.reseal(work, rekey.portfolio_id, after)
             more = after is not None
+        _move_documents(database, objects, actor, rekey.portfolio_id)
         with database.work(actor) as work:
             portfolio_keys.finish(work, rekey.portfolio_id)
+
+
+def _move_documents(database: Database, objects: ObjectStore, actor: Actor, portfolio_id: UUID) -> None:
+    """One that cannot be read keeps the old key of its class, and holds up no other."""
+    after = None
+    while True:
+        with database.work(actor) as work:
+            move = document_keys.begin(work, portfolio_id, after)
+        if move is None:
+            return
+        after = move.opened.document.id
+        try:
+            digest = document_keys.copy(move, objects)
+        except (SealBroken, NotFound) as failure:
+            logger.error("the document %s cannot be sealed anew: %s", after, type(failure).__name__)
+            continue
+        with database.work(actor) as work:
+            document_keys.finish(work, move, digest)
 
 
 def _reindex(database: Database, actor: Actor) -> None:

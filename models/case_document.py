@@ -29,8 +29,10 @@ class CaseDocument(Base):
     kind: Mapped[str]
     media_type: Mapped[str]
     byte_count: Mapped[int] = mapped_column(BigInteger)  # in the clear
+    object_id: Mapped[UUID]  # names the object; another one when the file is sealed anew
     sealed_digest: Mapped[bytes]  # SHA-256 of the object
     epoch: Mapped[int]
     added_by: Mapped[UUID]
+    member_name: Mapped[str]
     added_at: Mapped[dt.datetime]
     erased_at: Mapped[dt.datetime | None]

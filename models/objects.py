@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 S3_SCHEME = "s3://"
+PART_BYTES = 8 << 20
 PROBE_KEY, PROBE = "write-once-probe", b"probe"
 S3_CONFIG: Final = Config(
     connect_timeout=5,
@@ -48,11 +49,20 @@ class ObjectStore(Protocol):
     def put(self, key: str, data: bytes) -> None:
         """Store under the key, replacing what stood there, whole or not at all."""
 
+    def put_stream(self, key: str, chunks: Iterable[bytes]) -> None:
+        """As `put`, of an object too large to be held; where `chunks` raises, nothing is stored."""
+
     def put_once(self, key: str, data: bytes) -> None:
         """Store where nothing stands, or Conflict `object_exists`."""
 
     def get(self, key: str) -> bytes:
         """What stands under the key, or NotFound."""
+
+    def size(self, key: str) -> int:
+        """How many bytes stand under the key, or NotFound."""
+
+    def read(self, key: str, offset: int, length: int) -> bytes:
+        """So many of them from `offset`, fewer where the object ends before; or NotFound."""
 
     def delete(self, key: str) -> None:
         """Take away what stands under the key, if anything does."""
@@ -88,14 +98,17 @@ class FolderStore:
         return f"FolderStore({str(self.root)!r})"
 
     def put(self, key: str, data: bytes) -> None:
+        self.put_stream(key, [data])
+
+    def put_stream(self, key: str, chunks: Iterable[bytes]) -> None:
         place = self._place(key)
-        with _fresh(place, data) as fresh:
+        with _fresh(place, chunks) as fresh:
             fresh.replace(place)
         _sync(place.parent)
 
     def put_once(self, key: str, data: bytes) -> None:
         place = self._place(key)
-        with _fresh(place, data) as fresh:
+        with _fresh(place, [data]) as fresh:
             try:
                 os.link(fresh, place)  # Unlike a rename, it fails where something stands.
             except FileExistsError:
@@ -103,10 +116,17 @@ class FolderStore:
         _sync(place.parent)
 
     def get(self, key: str) -> bytes:
-        try:
+        with _there():
             return self._place(key).read_bytes()
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-            raise NotFound("unknown_object") from None
+
+    def size(self, key: str) -> int:
+        with _there(), self._place(key).open("rb") as file:
+            return os.fstat(file.fileno()).st_size
+
+    def read(self, key: str, offset: int, length: int) -> bytes:
+        with _there(), self._place(key).open("rb") as file:
+            file.seek(offset)
+            return file.read(length)
 
     def delete(self, key: str) -> None:
         place = self._place(key)
@@ -145,6 +165,21 @@ class S3Store:
         with _answered():
             self.client.put_object(Bucket=self.bucket, Key=self._name(key), Body=data, ContentMD5=_md5(data))
 
+    def put_stream(self, key: str, chunks: Iterable[bytes]) -> None:
+        upload: dict[str, Any] = {"Bucket": self.bucket, "Key": self._name(key)}
+        with _answered():
+            upload["UploadId"] = self.client.create_multipart_upload(**upload)["UploadId"]
+        complete = False
+        try:
+            parts = [self._put_part(upload, number, part) for number, part in enumerate(_parts(chunks), 1)]
+            with _answered():
+                self.client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+            complete = True
+        finally:
+            if not complete:
+                with _answered():
+                    self.client.abort_multipart_upload(**upload)
+
     def put_once(self, key: str, data: bytes) -> None:
         if not self.write_once and self._stands(key):
             raise Conflict("object_exists")
@@ -162,6 +197,15 @@ class S3Store:
         with _answered():
             return self.client.get_object(Bucket=self.bucket, Key=self._name(key))["Body"].read()
 
+    def size(self, key: str) -> int:
+        with _answered():
+            return self.client.head_object(Bucket=self.bucket, Key=self._name(key))["ContentLength"]
+
+    def read(self, key: str, offset: int, length: int) -> bytes:
+        of = f"bytes={offset}-{offset + length - 1}"
+        with _answered():
+            return self.client.get_object(Bucket=self.bucket, Key=self._name(key), Range=of)["Body"].read()
+
     def delete(self, key: str) -> None:
         with _answered():
             self.client.delete_object(Bucket=self.bucket, Key=self._name(key))
@@ -173,6 +217,11 @@ class S3Store:
             for page in pages:
                 for found in page.get("Contents", []):
                     yield found["Key"].removeprefix(self.prefix)
+
+    def _put_part(self, upload: dict[str, Any], number: int, data: bytes) -> Any:
+        with _answered():
+            answer = self.client.upload_part(**upload, PartNumber=number, Body=data, ContentMD5=_md5(data))
+        return {"ETag": answer["ETag"], "PartNumber": number}
 
     def _name(self, key: str) -> str:
         return self.prefix + _checked(key)
@@ -230,19 +279,40 @@ def _answered() -> Iterator[None]:
         raise Unavailable("object_store_unavailable", retry_seconds=10) from error
 
 
+@contextmanager
+def _there() -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise NotFound("unknown_object") from None
+
+
+def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The chunks joined to what S3 takes as parts; the last may be shorter."""
+    buffer = bytearray()
+    for chunk in chunks:
+        buffer += chunk
+        if len(buffer) >= PART_BYTES:
+            yield bytes(buffer)
+            buffer.clear()
+    if buffer:
+        yield bytes(buffer)
+
+
 def _md5(data: bytes) -> str:
     """What S3 asks for with every object that is to be locked, against damage on the way."""
     return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
 
 
 @contextmanager
-def _fresh(place: Path, data: bytes) -> Iterator[Path]:
+def _fresh(place: Path, chunks: Iterable[bytes]) -> Iterator[Path]:
     """The data in a durable file of a temporary name beside `place`; the name is gone afterwards."""
     _make_folder(place.parent)
     fresh = place.with_name(f".{secrets.token_hex(16)}")
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(data)
+            for chunk in chunks:
+                file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
         yield fresh

@@ -6,14 +6,14 @@ The last column, `export`, names the export on every row, so that rows cut out o
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 from flask import Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from models.csv_safe import csv_lines
-from models.errors import Conflict
+from models.errors import Conflict, NotFound
 from models.services import exports
 from models.work import Work
 from portal.access import tenant_work
@@ -51,6 +51,11 @@ def whole(page_after: Callable[[UUID | None], list[Row]]) -> Iterator[Row]:
         part = page_after(part[-1].id)
 
 
+def bounded(page_after: Callable[[UUID | None], list[Row]]) -> list[Row]:
+    """The same at once, and at most one more than a file may hold."""
+    return list(islice(whole(page_after), exports.ROWS_MAX + 1))
+
+
 def download(sheet: Sheet, **ids: UUID) -> AnyResponse:
     """The sheet as this request filters it; a person is shown how to ask for one that needs a second person."""
     subject = {name: str(id_) for name, id_ in ids.items()} | asked(sheet, request.args)
@@ -59,7 +64,8 @@ def download(sheet: Sheet, **ids: UUID) -> AnyResponse:
     except Conflict as refusal:
         if refusal.code != "export_needs_second_person" or wants_problem():
             raise
-    return redirect(url_for("exports.new", kind=sheet.kind, **subject))
+    address: dict[str, Any] = {"kind": sheet.kind} | subject
+    return redirect(url_for("exports.new", **address))
 
 
 def send(sheet: Sheet, subject: Mapping[str, str], export_id: UUID | None = None) -> Response:
@@ -85,6 +91,14 @@ def read(work: Work, sheet: Sheet, subject: Mapping[str, str]) -> list[Line]:
 def count(lines: Iterable[Line]) -> Counter[UUID]:
     """How many are whose."""
     return Counter(lender_id for lender_id, _ in lines)
+
+
+def id_of(subject: Mapping[str, str], name: str) -> UUID:
+    """The id that a sheet is about. NotFound for none."""
+    try:
+        return UUID(subject[name])
+    except (KeyError, ValueError):
+        raise NotFound from None
 
 
 def asked(sheet: Sheet, given: Mapping[str, str]) -> dict[str, str]:

@@ -32,6 +32,8 @@ STATES = {
     "withdrawn": State("neutral", "cross", N_("Withdrawn")),
     # placement
     "placed": State("good", "check", N_("Placed")),
+    "awaiting_approval": State("watch", "clock", N_("Awaiting approval")),
+    "taken": State("neutral", "download", N_("Taken")),
     "awaiting_keys": State("watch", "key", N_("Awaiting keys")),
     "awaiting_acknowledgement": State("watch", "clock", N_("To be acknowledged")),
     "acknowledged": State("good", "check", N_("Acknowledged")),
@@ -363,6 +365,21 @@ ORDER_KINDS = {
     "rewrap": N_("Class keys to your new key"),
     "erase": N_("Record of an erasure"),
 }
+EXPORT_KINDS = {
+    "worklist": N_("Worklist"),
+    "cases": N_("Cases"),
+    "offers": N_("Offers"),
+    "placements": N_("Placements"),
+    "placement_cases": N_("Cases of a placement"),
+    "placement_opened": N_("What was opened under a placement"),
+    "portfolios": N_("Portfolios"),
+    "agreements": N_("Agreements"),
+    "suspense": N_("Suspense"),
+    "breaks": N_("Breaks"),
+    "breaches": N_("Breaches"),
+    "liquidation": N_("Liquidation"),
+}
+DOCUMENT_KINDS = {"recording": N_("Recording"), "letter": N_("Letter"), "proof": N_("Proof")}
 ORDER_STATES = {"open": N_("Waiting"), "done": N_("Done"), "cancelled": N_("Cancelled")}
 ORDER_SUBJECTS = {
     "placement": N_("a placement"),
@@ -496,7 +513,12 @@ AUDITED = {
     "commission.book": N_("Commission booked"),
     "breach.flag": N_("Breaches flagged"),
     "breach.view": N_("Breach viewed"),
+    "export.request": N_("Large download asked for"),
+    "export.approve": N_("Download approved"),
+    "export.refuse": N_("Download refused"),
     "export.download": N_("Download"),
+    "document.add": N_("Document added"),
+    "document.reseal": N_("Document sealed anew"),
     "erasure.carry_out": N_("Personal data erased"),
     "erasure.repeat": N_("Erased again after a restore"),
     "hold.place": N_("Legal hold placed"),
@@ -641,6 +663,8 @@ TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "custody": CUSTODIES,
     "key_purpose": KEY_PURPOSES,
     "order_kind": ORDER_KINDS,
+    "export_kind": EXPORT_KINDS,
+    "document_kind": DOCUMENT_KINDS,
     "order_state": ORDER_STATES,
     "order_subject": ORDER_SUBJECTS,
     "order_lede": ORDER_LEDES,

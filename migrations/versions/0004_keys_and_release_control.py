@@ -306,9 +306,11 @@ def _tables() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("media_type", sa.Text(), nullable=False),
         sa.Column("byte_count", sa.BigInteger(), nullable=False),
+        sa.Column("object_id", sa.Uuid(), nullable=False),
         sa.Column("sealed_digest", sa.LargeBinary(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("added_by", sa.Uuid(), nullable=False),
+        sa.Column("member_name", sa.Text(), nullable=False),
         sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(

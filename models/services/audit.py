@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Uuid, cast, func, insert, select
+from sqlalchemy import Uuid, bindparam, cast, func, insert, select
 
 from crypto.canonical import canonical
 from crypto.merkle import leaf_hash
@@ -19,6 +19,14 @@ FORMAT = "consign/entry/1"
 OUTBOX_AGE_SECONDS_MAX = 30  # older than this, the log counts as down and nothing is released
 # The tenant the transaction stands in: the lender's while crossing, else the actor's own.
 CURRENT_TENANT = cast(func.nullif(func.current_setting("app.org_id"), ""), Uuid)
+
+
+# On the table, not the class, and made once: every act runs it.
+_OUTBOX: Any = OutboxEntry.__table__
+APPEND = insert(_OUTBOX).values(
+    org_id=func.coalesce(bindparam("org_id", type_=Uuid), CURRENT_TENANT),
+    **{name: bindparam(name) for name in ("entry", "salt", "recorded_at")},
+)
 
 
 class Action(StrEnum):
@@ -79,6 +87,7 @@ class Action(StrEnum):
     EXPORT_REFUSE = "export.refuse"
     EXPORT_DOWNLOAD = "export.download"
     DOCUMENT_ADD = "document.add"
+    DOCUMENT_RESEAL = "document.reseal"
     ERASURE_CARRY_OUT = "erasure.carry_out"
     ERASURE_REPEAT = "erasure.repeat"
     HOLD_PLACE = "hold.place"
@@ -105,15 +114,9 @@ def record(
         }
     )
     salt = os.urandom(32)
-    work.session.execute(
-        insert(OutboxEntry).values(
-            org_id=org_id or CURRENT_TENANT,
-            entry=entry,
-            salt=salt,
-            # Not `work.at`: how long an entry waits is counted from here, however long the act took before.
-            recorded_at=work.now(),
-        )
-    )
+    # Not `work.at`: how long an entry waits is counted from here, however long the act took before.
+    row = {"org_id": org_id, "entry": entry, "salt": salt, "recorded_at": work.now()}
+    work.session.execute(APPEND, row)
     return leaf_hash(sha256(salt + entry).digest())
 
 

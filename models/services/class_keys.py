@@ -1,16 +1,21 @@
-"""Class keys in our custody, opened for work on many cases: what they open is sealed or indexed, never shown."""
+"""Class keys, for work on many cases: those in our custody opened, and those that seal nothing any more deleted.
+
+What is opened through here is sealed or indexed anew, never shown.
+"""
 
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 
 from crypto.cells import CellName, case_key, open_cell
-from crypto.fields import FIELDS
+from crypto.fields import FIELDS, NOTES
 from crypto.secret import Secret
 from models.case import Case, CaseSalt, CaseSealing
+from models.case_document import CaseDocument
+from models.contact import Contact
 from models.portfolio import ClassKey
 from models.services import bulk, class_grants, tenancy
 from models.work import Work
@@ -96,3 +101,59 @@ def newest_cells(work: Work, case_ids: Sequence[UUID]) -> dict[UUID, dict[str, S
         stored = partial(StoredCell, row.version, row.epoch)
         found[row.case_id].update({name: stored(cell) for name, cell in sealed.items() if cell is not None})
     return found
+
+
+def lock_older(work: Work, portfolio_id: UUID) -> list[ClassKey]:
+    """The portfolio's keys of epochs before the newest; whoever still reads or writes under them has ended."""
+    keys = work.session.scalars(
+        select(ClassKey)
+        .where(tenancy.own(work, ClassKey), ClassKey.portfolio_id == portfolio_id)
+        .order_by(ClassKey.field_class, ClassKey.epoch)
+        .with_for_update()
+    ).all()
+    newest = max((key.epoch for key in keys), default=0)
+    return [key for key in keys if key.epoch < newest]
+
+
+def delete_unused(work: Work, older: Sequence[ClassKey]) -> int:
+    """Delete those of these locked keys under which nothing is sealed that can still be opened; answers how many."""
+    unused = [key for key in older if not _is_used(work, key)]
+    for key in unused:
+        work.session.delete(key)
+    work.session.flush()
+    return len(unused)
+
+
+def of_other_epoch(epoch: int) -> ColumnElement[bool]:
+    """Of a `Contact`: its note is sealed under another epoch's key. A note begins with its epoch."""
+    return func.substr(Contact.note, 1, 2) != epoch.to_bytes(2)
+
+
+def _is_used(work: Work, key: ClassKey) -> bool:
+    sealed = _notes_under(work, key.epoch) if key.field_class == NOTES else _cells_under(work, key)
+    found = select(Case.id).where(tenancy.own(work, Case), Case.portfolio_id == key.portfolio_id, sealed)
+    return work.session.scalar(found.where(Case.erased_at.is_(None)).limit(1)) is not None
+
+
+def _cells_under(work: Work, key: ClassKey) -> ColumnElement[bool]:
+    cell = getattr(CaseSealing, key.field_class)
+    return exists().where(
+        tenancy.own(work, CaseSealing),
+        CaseSealing.case_id == Case.id,
+        CaseSealing.epoch == key.epoch,
+        cell.is_not(None),
+    )
+
+
+def _notes_under(work: Work, epoch: int) -> ColumnElement[bool]:
+    """Files are sealed in this class too."""
+    note = exists().where(
+        tenancy.own(work, Contact), Contact.case_id == Case.id, Contact.note.is_not(None), ~of_other_epoch(epoch)
+    )
+    document = exists().where(
+        tenancy.own(work, CaseDocument),
+        CaseDocument.case_id == Case.id,
+        CaseDocument.epoch == epoch,
+        CaseDocument.erased_at.is_(None),
+    )
+    return or_(note, document)

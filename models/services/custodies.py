@@ -71,8 +71,8 @@ def confirm_key(work: Work, agency_id: UUID, fingerprint: str) -> PartyKeys:
 def order(work: Work, kind: str, subject_id: UUID, subject_kind: str | None = None) -> KeyOrder:
     """Ask the lender's tool for the leases of a placement, new keys of a portfolio, or the record of an erasure.
 
-    Forbidden for an erasure by whoever may not erase. Conflict `not_sealed_by_you` where the platform has the keys and does it without being asked; for an erasure
-    whatever stands in its way.
+    Forbidden for an erasure by whoever may not erase. Conflict `not_sealed_by_you` where the platform has the keys
+    and does it without being asked; for an erasure whatever stands in its way.
     """
     if kind == LEASE:
         return _order_leases(work, subject_id)
@@ -103,6 +103,9 @@ def answer(work: Work, order_id: UUID, data: bytes) -> KeyOrder:
     Raises Conflict for an order that is done or cancelled; Invalid `answer_refused` for an answer that is malformed,
     of another order, not signed by the lender's newest key, not complete, or not of the keys and terms ordered.
     """
+    order = key_orders.get(work, order_id)
+    if order.kind == LEASE:
+        leases.lock(work, order)  # The placement before its orders, as whoever recalls it does.
     order = key_orders.hold(work, order_id)
     keys = key_directory.find_own(work)
     if keys is None:

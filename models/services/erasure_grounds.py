@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from models.errors import Conflict, Invalid, NotFound, RowError
 from models.ledger import LedgerPayment
 from models.offer import OfferedCase
 from models.placement import PlacedCase
+from models.portfolio import Portfolio
 from models.services import lender_settings, tenancy, turns
 from models.work import Work
 
@@ -51,6 +52,16 @@ def prospect(work: Work, subject_kind: str, subject_id: UUID) -> Prospect:
     left, erased = _counted(work, subject_kind, subject_id)
     obstacles, until = _obstacles(work, _standings(work, subject_kind, subject_id))
     return Prospect(left, erased, obstacles, until)
+
+
+def names(work: Work, subject_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """What people call those of the subjects that have a name: cases by their number, portfolios by their name."""
+    wanted = set(subject_ids)
+    queries = (
+        select(Case.id, Case.reference).where(tenancy.own(work, Case), Case.id.in_(wanted)),
+        select(Portfolio.id, Portfolio.name).where(tenancy.own(work, Portfolio), Portfolio.id.in_(wanted)),
+    )
+    return {id_: name for query in queries for id_, name in work.session.execute(query)}
 
 
 def take_turn(work: Work) -> None:

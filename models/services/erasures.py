@@ -28,7 +28,7 @@ from models.ids import new_id
 from models.lease import LeasedCase
 from models.member import Member
 from models.objects import ObjectStore
-from models.services import audit, bulk, erasure_grounds, erasure_records, pages, tenancy
+from models.services import audit, bulk, documents, erasure_grounds, erasure_records, pages, tenancy
 from models.services.erasure_records import SignedRecord, Stored, StoredName
 from models.work import JOBS, LENDER, Work
 
@@ -211,6 +211,6 @@ def _carry_out(work: Work, change: Delete | Update) -> int:
 
 def _delete_files(work: Work, objects: ObjectStore, erased_at: dt.datetime) -> None:
     """The objects of the documents erased at that moment. Each was unreadable from then on."""
-    erased = select(CaseDocument.id).where(tenancy.own(work, CaseDocument), CaseDocument.erased_at == erased_at)
-    for document_id in work.session.scalars(erased):
-        objects.delete(f"document/{work.tenant_id}/{document_id}")
+    erased = select(CaseDocument.object_id).where(tenancy.own(work, CaseDocument), CaseDocument.erased_at == erased_at)
+    for object_id in work.session.scalars(erased):
+        objects.delete(documents.object_key(work.tenant_id, object_id))

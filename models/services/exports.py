@@ -62,8 +62,9 @@ def take(
     content = write(export.id)
     export.row_count, export.file_digest = row_count, sha256(content).digest()
     export.state, export.taken_at = TAKEN, work.at
-    facts = {"export": kind, "export_id": export.id, "file_digest": export.file_digest, "approved_by": export.decided_by}
-    audit.record(work, audit.Action.EXPORT_DOWNLOAD, facts | {"rows": row_count, **_ids_of(subject)})
+    facts = {"export": kind, "export_id": export.id, "file_digest": export.file_digest}
+    facts |= {"approved_by": export.decided_by}
+    audit.record(work, audit.Action.EXPORT_DOWNLOAD, facts | {"rows": row_count} | _ids_of(subject))
     for lender_id, agreement in _agreements(work, rows_of).items():
         with work.as_lender(agreement):
             audit.record(work, audit.Action.EXPORT_DOWNLOAD, facts | {"rows": rows_of[lender_id]})
@@ -72,18 +73,29 @@ def take(
 
 def require_allowed(work: Work, rows_of: Counter[UUID]) -> None:
     """Refuse what is too large for one file, or for one person: of the lenders concerned, the strictest decides."""
-    rows, limit = rows_of.total(), _limit(work, rows_of)
+    rows, allowed = rows_of.total(), limit(work, rows_of)
     if rows > ROWS_MAX:
         raise Conflict("export_too_large", rows_max=ROWS_MAX)
-    if rows > limit:
-        raise Conflict("export_needs_second_person", rows=rows, rows_max=limit)
+    if rows > allowed:
+        raise Conflict("export_needs_second_person", rows=rows, rows_max=allowed)
+
+
+def limit(work: Work, rows_of: Counter[UUID]) -> int:
+    """How many rows one person may take of a file in which these lenders have rows."""
+    if work.actor.side != AGENCY:
+        return lender_settings.get(work).export_rows
+    limits = []
+    for lender_id, agreement in _agreements(work, rows_of).items():
+        with work.as_lender(agreement):
+            limits.append(lender_settings.of_lender(work, lender_id).export_rows)
+    return min(limits, default=0)
 
 
 def request(work: Work, kind: str, subject: Mapping[str, str], rows_of: Counter[UUID]) -> Export:
     """Ask for a file that needs a second person. Conflict `export_not_large` for one that does not."""
     if rows_of.total() > ROWS_MAX:
         raise Conflict("export_too_large", rows_max=ROWS_MAX)
-    if rows_of.total() <= _limit(work, rows_of):
+    if rows_of.total() <= limit(work, rows_of):
         raise Conflict("export_not_large")
     export = _add(work, kind, subject, rows_of.total(), AWAITING)
     facts = {"export": kind, "export_id": export.id, "rows": export.row_count}
@@ -190,16 +202,6 @@ def _visible(work: Work) -> ColumnElement[bool]:
 
 def _of_organisation(work: Work) -> ColumnElement[bool]:
     return and_(tenancy.equals(Export.tenant_id, work.tenant_id), tenancy.mine(work, Export))
-
-
-def _limit(work: Work, rows_of: Counter[UUID]) -> int:
-    if work.actor.side != AGENCY:
-        return lender_settings.get(work).export_rows
-    limits = [lender_settings.Settings().export_rows]
-    for lender_id, agreement in _agreements(work, rows_of).items():
-        with work.as_lender(agreement):
-            limits.append(lender_settings.of_lender(work, lender_id).export_rows)
-    return min(limits) if len(limits) == 1 else min(limits[1:])
 
 
 def _agreements(work: Work, rows_of: Counter[UUID]) -> dict[UUID, Agreement]:

@@ -172,17 +172,17 @@ def find(
     return way(work, Place(case, placement, field_class, key.epoch), key, salt)
 
 
-def find_to_write(work: Work, case: Case, placement: Placement) -> tuple[OpenPath, int]:
-    """The way to the newest key of class `notes`, and its epoch, for sealing what the placement's agency writes.
+def find_to_write(work: Work, case: Case, placement: Placement | None) -> tuple[OpenPath, int]:
+    """The way to the newest key of class `notes`, and its epoch: for what the placement's agency adds, or the lender.
 
-    Conflict `note_needs_own_key` where both sides hold their own keys: then nobody here can seal it.
+    Conflict `note_needs_own_key` where whoever could open it holds their own keys: then nobody here can seal it.
     """
     hold(work, case, NOTES)
     key, salt = _class_key(work, case, NOTES, None)
     place = Place(case, placement, NOTES, key.epoch)
     if _sealed_by(work, case) == PLATFORM:
         return _case_key_path(work, place, key, salt), key.epoch
-    if _asking(work, placement) == ASKING_SELF:
+    if _asking(work, placement) != ASKING_AGENCY:
         raise Conflict("note_needs_own_key")
     return _lease_path(work, place, key, salt), key.epoch
 

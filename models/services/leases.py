@@ -78,8 +78,7 @@ def document(work: Work, order: KeyOrder) -> dict[str, Any]:
 
 def settle(work: Work, order: KeyOrder, answer: Mapping[str, Any]) -> None:
     """Store leases for every placed case and class, wrapped to the confirmed key on exactly the placement's terms."""
-    placement = _placement(work, order)
-    work.session.refresh(placement, with_for_update=True)
+    placement = lock(work, order)
     if placement.state not in LIVE:
         raise Conflict("order_cancelled")
     lender = key_directory.of_lender(work, order.lender_id)
@@ -90,6 +89,13 @@ def settle(work: Work, order: KeyOrder, answer: Mapping[str, Any]) -> None:
     _store(work, placement, grants, sealed)
     if placement.state == AWAITING_KEYS:
         placement.state = step(TRANSITIONS, placement.state, "lease")
+
+
+def lock(work: Work, order: KeyOrder) -> Placement:
+    """The order's placement, as whoever acted on it last has left it."""
+    placement = _placement(work, order)
+    work.session.refresh(placement, with_for_update=True)
+    return placement
 
 
 def take_back(work: Work, placement: Placement, case_ids: Sequence[UUID] | None = None) -> None:

@@ -85,7 +85,7 @@ def list_running(work: Work) -> list[Rekey]:
 def reseal(work: Work, portfolio_id: UUID, after: UUID | None = None, limit: int = CASES_PER_BATCH) -> UUID | None:
     """Seal the next cases after `after` anew under the newest keys; answers the last of them, None at the end."""
     epoch = _epochs(work, portfolio_id)[-1]
-    query = select(Case.id).where(tenancy.own(work, Case), Case.portfolio_id == portfolio_id)
+    query = _left(work, portfolio_id, epoch)
     if after is not None:
         query = query.where(Case.id > after)
     case_ids = work.session.scalars(query.order_by(Case.id).limit(limit)).all()
@@ -98,7 +98,7 @@ def finish(work: Work, portfolio_id: UUID, limit: int = CASES_PER_BATCH) -> bool
 
     The keys are locked, so that whoever still reads or writes under them ends before.
     """
-    older = _older_keys(work, portfolio_id)
+    older = class_keys.lock_older(work, portfolio_id)
     if not older:
         return False
     epoch = _epochs(work, portfolio_id)[-1]
@@ -106,48 +106,17 @@ def finish(work: Work, portfolio_id: UUID, limit: int = CASES_PER_BATCH) -> bool
     if len(left) > limit:
         return False
     _reseal(work, left, epoch)
-    going = [key for key in older if not _has_documents(work, key)]
-    if not going:
-        return False
-    for key in going:
-        work.session.delete(key)
-    work.session.flush()
-    subject = {"portfolio": portfolio_id, "epoch": epoch, "cases": _count_cases(work, portfolio_id, epoch)[1]}
-    audit.record(work, audit.Action.PORTFOLIO_REKEYED, subject | {"class_keys": len(going)})
-    return True
+    deleted = class_keys.delete_unused(work, older)
+    if deleted:
+        subject = {"portfolio": portfolio_id, "epoch": epoch, "cases": _count_cases(work, portfolio_id, epoch)[1]}
+        audit.record(work, audit.Action.PORTFOLIO_REKEYED, subject | {"class_keys": deleted})
+    return deleted > 0
 
 
 def _epochs(work: Work, portfolio_id: UUID) -> Sequence[int]:
     """In ascending order."""
     mine = (tenancy.own(work, ClassKey), ClassKey.portfolio_id == portfolio_id)
     return work.session.scalars(select(ClassKey.epoch).where(*mine).distinct().order_by(ClassKey.epoch)).all()
-
-
-def _older_keys(work: Work, portfolio_id: UUID) -> Sequence[ClassKey]:
-    """Those of epochs before the newest, locked."""
-    keys = work.session.scalars(
-        select(ClassKey)
-        .where(tenancy.own(work, ClassKey), ClassKey.portfolio_id == portfolio_id)
-        .order_by(ClassKey.field_class, ClassKey.epoch)
-        .with_for_update()
-    ).all()
-    newest = max((key.epoch for key in keys), default=0)
-    return [key for key in keys if key.epoch < newest]
-
-
-def _has_documents(work: Work, key: ClassKey) -> bool:
-    """Files of the portfolio's cases are sealed under it, and would be lost with it."""
-    if key.field_class != NOTES:
-        return False
-    document = exists().where(
-        tenancy.own(work, CaseDocument),
-        CaseDocument.lender_id == Case.lender_id,
-        CaseDocument.case_id == Case.id,
-        CaseDocument.epoch == key.epoch,
-        CaseDocument.erased_at.is_(None),
-    )
-    found = select(Case.id).where(tenancy.own(work, Case), Case.portfolio_id == key.portfolio_id, document)
-    return work.session.scalar(found.limit(1)) is not None
 
 
 def _left(work: Work, portfolio_id: UUID, epoch: int) -> Any:
@@ -157,13 +126,14 @@ def _left(work: Work, portfolio_id: UUID, epoch: int) -> Any:
 
 def _is_left(work: Work, epoch: int) -> ColumnElement[bool]:
     cell = exists().where(tenancy.own(work, CaseSealing), CaseSealing.case_id == Case.id, CaseSealing.epoch != epoch)
-    note = exists().where(tenancy.own(work, Contact), Contact.case_id == Case.id, _of_older(epoch))
-    return or_(cell, note)
-
-
-def _of_older(epoch: int) -> ColumnElement[bool]:
-    """A note begins with its epoch."""
-    return func.substr(Contact.note, 1, 2) != epoch.to_bytes(2)
+    note = exists().where(tenancy.own(work, Contact), Contact.case_id == Case.id, class_keys.of_other_epoch(epoch))
+    document = exists().where(
+        tenancy.own(work, CaseDocument),
+        CaseDocument.case_id == Case.id,
+        CaseDocument.epoch != epoch,
+        CaseDocument.erased_at.is_(None),
+    )
+    return or_(cell, note, document)
 
 
 def _count_cases(work: Work, portfolio_id: UUID, epoch: int) -> tuple[int, int]:
@@ -228,7 +198,7 @@ def _cells_anew(case: SaltedCase, row: CaseSealing, keys: ClassKeys, epoch: int)
 def _reseal_notes(work: Work, cases: Mapping[UUID, SaltedCase], keys: ClassKeys, epoch: int) -> None:
     stored = work.session.execute(
         select(Contact.id, Contact.case_id, Contact.note).where(
-            tenancy.own(work, Contact), bulk.among(Contact.case_id, list(cases)), _of_older(epoch)
+            tenancy.own(work, Contact), bulk.among(Contact.case_id, list(cases)), class_keys.of_other_epoch(epoch)
         )
     ).all()
     if not stored:
@@ -241,7 +211,7 @@ def _reseal_notes(work: Work, cases: Mapping[UUID, SaltedCase], keys: ClassKeys,
     fresh = bulk.stage(work, Contact, frame.select("id", bulk.bytes_text(pl.col("note"))))
     work.session.execute(
         update(Contact)
-        .where(tenancy.own(work, Contact), Contact.id == fresh.c.id, _of_older(epoch))
+        .where(tenancy.own(work, Contact), Contact.id == fresh.c.id, class_keys.of_other_epoch(epoch))
         .values(note=fresh.c.note)
         .execution_options(synchronize_session=False)
     )

@@ -24,7 +24,18 @@ from models.key_order import REKEY, REWRAP, KeyOrder
 from models.placement import Placement
 from models.portfolio import LENDER, ClassKey, Portfolio
 from models.sealed_portfolio import is_cell_sized
-from models.services import bulk, class_grants, key_directory, key_orders, leases, portfolios, tenancy, turns
+from models.services import (
+    audit,
+    bulk,
+    class_grants,
+    class_keys,
+    key_directory,
+    key_orders,
+    leases,
+    portfolios,
+    tenancy,
+    turns,
+)
 from models.services.key_directory import Keys
 from models.work import Work
 
@@ -69,6 +80,7 @@ def rekey_document(work: Work, order: KeyOrder) -> dict[str, Any]:
 def settle_rekey(work: Work, order: KeyOrder, answer: Mapping[str, Any]) -> None:
     """Replace every cell and note at its version, and order new leases: the old ones open nothing any more.
 
+    The old keys go, but for that of files, which are not in the answer.
     The portfolio's live placements are locked, so that no note is written meanwhile under the old keys.
     """
     live = (Placement.portfolio_id == order.subject_id,)
@@ -95,6 +107,9 @@ def settle_rekey(work: Work, order: KeyOrder, answer: Mapping[str, Any]) -> None
     work.session.flush()
     _replace_cells(work, after, epoch)
     _replace_notes(work, after)
+    deleted = class_keys.delete_unused(work, class_keys.lock_older(work, order.subject_id))
+    subject = {"portfolio": order.subject_id, "epoch": epoch, "cases": len(after), "class_keys": deleted}
+    audit.record(work, audit.Action.PORTFOLIO_REKEYED, subject)
 
 
 def rewrap_document(work: Work, order: KeyOrder) -> dict[str, Any]:

@@ -7,7 +7,7 @@ The ground is in `placed_cases`, the cells in `sealed_cells`, how much one perso
 """
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -86,8 +86,12 @@ class Release:
         return f"<Release {self.record.id}>"
 
 
-def authorise(work: Work, case_id: UUID, field_class: str, reason: str) -> Release:
+def authorise(
+    work: Work, case_id: UUID, field_class: str, reason: str, find: Callable[..., Sealed] | None = None
+) -> Release:
     """Log the release of one field class, for an agency's member on a case placed with it, or for the lender's own.
+
+    `find(work, case, placement)` answers what is opened where that is not all of the class: one document.
 
     Raises NotFound for a case that is not theirs; Forbidden where role or assignment do not allow it, or a proof
     of who asks is missing; CaseClosedToWork where the case may not be worked; Conflict where class or hour do not
@@ -102,7 +106,7 @@ def authorise(work: Work, case_id: UUID, field_class: str, reason: str) -> Relea
             held = placed_cases.hold(work, placed)
             held.require("release")
             release_limits.require_of_lender(work, opened, held.case, placed.placement, held.at)
-            return _release(work, held.case, placed.placement, held.at, field_class, reason)
+            return _release(work, held.case, placed.placement, held.at, field_class, reason, find)
     if work.actor.side != LENDER or not LENDER_ROLES & work.actor.roles:
         raise Forbidden
     own_case = select(Case).where(tenancy.own(work, Case), Case.id == case_id)
@@ -111,7 +115,7 @@ def authorise(work: Work, case_id: UUID, field_class: str, reason: str) -> Relea
         raise NotFound
     opened, at = release_limits.require_person(work, case_id, field_class), work.now()
     release_limits.require_of_lender(work, opened, case, None, at)
-    return _release(work, case, None, at, field_class, reason)
+    return _release(work, case, None, at, field_class, reason, find)
 
 
 def list_of_case(work: Work, case_id: UUID) -> list[ReleaseRecord]:
@@ -158,7 +162,13 @@ def _refuse_impossible(work: Work, field_class: str, reason: str) -> None:
 
 
 def _release(
-    work: Work, case: Case, placement: Placement | None, at: dt.datetime, field_class: str, reason: str
+    work: Work,
+    case: Case,
+    placement: Placement | None,
+    at: dt.datetime,
+    field_class: str,
+    reason: str,
+    find: Callable[..., Sealed] | None,
 ) -> Release:
     """Stands in the lender's tenant, whoever asks."""
     if case.erased_at is not None:
@@ -170,7 +180,7 @@ def _release(
     if field_class == "related" and not is_lost(_contacts_with(work, case, agency_id)):
         raise Conflict("borrower_not_lost")
     audit.require_running(work)
-    sealed = notes_of(work, case, placement) if field_class == "notes" else cell_of(work, case, field_class, placement)
+    sealed = find(work, case, placement) if find else _of_class(work, case, placement, field_class)
     release_id = new_id()
     assert work.actor.member_id is not None
     entry_leaf = audit.record(
@@ -208,6 +218,10 @@ def _release(
     work.session.add(record)
     work.session.flush()
     return Release(work.session, record, sealed)
+
+
+def _of_class(work: Work, case: Case, placement: Placement | None, field_class: str) -> Sealed:
+    return notes_of(work, case, placement) if field_class == "notes" else cell_of(work, case, field_class, placement)
 
 
 def _contacts_with(work: Work, case: Case, agency_id: UUID | None) -> list[Contact]:

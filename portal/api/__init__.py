@@ -1,6 +1,21 @@
 """The API's rooms, one blueprint per group of nouns."""
 
-from portal.api import audit, conduct, directory, erasures, exchange, jobs, keys, ledger, money, portfolios, search, working
+from portal.api import (
+    audit,
+    conduct,
+    directory,
+    documents,
+    erasures,
+    exchange,
+    exports,
+    jobs,
+    keys,
+    ledger,
+    money,
+    portfolios,
+    search,
+    working,
+)
 
 BLUEPRINTS = (
     directory.blueprint,
@@ -14,5 +29,7 @@ BLUEPRINTS = (
     audit.blueprint,
     keys.blueprint,
     erasures.blueprint,
+    exports.blueprint,
+    documents.blueprint,
     jobs.blueprint,
 )

@@ -1,27 +1,30 @@
 """Breaches of conduct: which rules were broken by whom, and what one verdict rests on."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, render_template, request
 from flask_babel import get_locale
 from flask_babel import gettext as _
+from werkzeug.wrappers import Response as AnyResponse
 
 from models.breach import Breach
 from models.compliance.rule import Rule
 from models.contact import Contact
 from models.release import ReleaseRecord
-from models.services import agreements, audit, breaches, cases, conduct
+from models.services import agreements, breaches, cases, conduct
 from models.services.breaches import BreachFilter, BreachView
 from models.services.conduct import FLAGGED, WITHDRAWN
 from models.work import AGENCY, Work
+from portal import sheets
 from portal.access import permit, tenant_work
 from portal.schemas.base import page
 from portal.schemas.conduct_forms import BreachListForm
 from portal.schemas.forms import require
+from portal.sheets import Line, Sheet, bounded
 from portal.timelines import CHANNEL_ICONS
 from portal.words import label
 
@@ -79,15 +82,11 @@ def download() -> AnyResponse:
 def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
     chosen = filter_of(require(BreachListForm(), subject))
     known, parties, side = rules(), parties_of(work), work.actor.side
-
-    def with_numbers(after: UUID | None) -> list[Numbered]:
-        part = breaches.list_own(work, chosen, after)
-        numbers = cases.references(work, (breach.case_id for breach in part))
-        return [Numbered(b.id, b, numbers.get(b.case_id)) for b in part]
-
-    for _id, b, number in whole(with_numbers):
+    found = bounded(lambda after: breaches.list_own(work, chosen, after))
+    numbers = cases.references(work, (breach.case_id for breach in found))
+    for b in found:
         rule = (b.rule_id, known[b.rule_id].article if b.rule_id in known else "", b.pack, b.pack_version)
-        about = (parties.get(b.lender_id if side == AGENCY else b.agency_id), number, b.subject_kind)
+        about = (parties.get(b.lender_id if side == AGENCY else b.agency_id), numbers.get(b.case_id), b.subject_kind)
         yield b.lender_id, (b.occurred_at, *rule, *about, b.severity, b.state, b.business_date)
 
 

@@ -1,13 +1,19 @@
 """Breaks: where the agency's claims and the lender's ledger differ, whose turn it is and since when."""
 
-from flask import Blueprint, Response, render_template, request
+from collections.abc import Iterator, Mapping
+
+from flask import Blueprint, render_template, request
+from werkzeug.wrappers import Response as AnyResponse
 
 from models.reconciliation import KINDS
-from models.services import agreements, audit, cases, reconciliations
+from models.services import agreements, cases, reconciliations
+from models.work import Work
+from portal import sheets
 from portal.access import permit, tenant_work
 from portal.schemas.base import page
 from portal.schemas.exchange_forms import BreakQuery
 from portal.schemas.forms import require
+from portal.sheets import Line, Sheet, bounded
 
 blueprint = Blueprint("breaks", __name__)
 
@@ -47,11 +53,14 @@ def download() -> AnyResponse:
 
 
 def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
-    found = list(islice(whole(lambda after: reconciliations.list_breaks(work, after=after)), exports.ROWS_MAX + 1))
+    found = bounded(lambda after: reconciliations.list_breaks(work, after=after))
     numbers = cases.references(work, (item.case_id for item in found))
     for b in found:
         amounts = (b.amount_claimed, b.amount_booked, b.currency)
-        yield b.lender_id, (numbers.get(b.case_id), b.kind, *amounts, b.owner, b.state, b.cause, b.opened_at, b.closed_at)
+        yield (
+            b.lender_id,
+            (numbers.get(b.case_id), b.kind, *amounts, b.owner, b.state, b.cause, b.opened_at, b.closed_at),
+        )
 
 
 SHEET = Sheet(

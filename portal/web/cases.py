@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 from flask import Blueprint, Response, flash, jsonify, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext, ngettext
+from werkzeug.wrappers import Response as AnyResponse
 
 from crypto.fields import FIELDS
 from models.buckets import BUCKETS
@@ -15,11 +16,12 @@ from models.case import STATUSES
 from models.contact_hours import hours
 from models.errors import CaseClosedToWork, Invalid, Refusal, RowError
 from models.release import REASONS
-from models.services import assignments, cases, claims, contacts, corrections, promises, releases
+from models.services import assignments, cases, claims, contacts, corrections, documents, promises, releases
 from models.services.cases import WorklistItem
 from models.services.pages import LIMIT_MAX
 from models.services.timelines import TimelineItem
 from models.work import AGENCY, Work
+from portal import sheets
 from portal.access import open_work, permit, tenant_work
 from portal.errors import status_of
 from portal.formats import moment
@@ -28,6 +30,7 @@ from portal.releasing import release
 from portal.requests import once
 from portal.schemas import working as s
 from portal.schemas.forms import Form, require
+from portal.sheets import Line, Sheet
 from portal.timelines import groups_of, lines_of
 from portal.web.door import local_path
 from portal.web.forms import MENDABLE
@@ -50,6 +53,8 @@ WORKLIST_COLUMNS = (
     "case_number lender name bucket dpd balance currency status reasons last_contact_at last_outcome promise_due_on"
     " collector"
 )
+WORKLIST_FILTERS = ("bucket", "status", "product", "unassigned", "collector_id", "reason")
+CASE_FILTERS = ("portfolio_id", "bucket", "status", "product", "agency_id", "placed")
 CASE_COLUMNS = "case_number name product bucket dpd balance currency status agency"
 
 
@@ -213,6 +218,7 @@ def _page(case_id: UUID, noun: str = "", refusal: Refusal | None = None) -> str:
         items = cases.timeline(work, case_id)
         opened = releases.list_of_case(work, case_id) if may("releases.read") else None
         collectors = assignments.collectors(work) if may("cases.assign") else []
+        papers = documents.list_of_case(work, case_id)
         corrected = corrections.list_of_case(work, case_id) if may("cases.corrections") else []
     lines = lines_of(items, view.case.currency, with_agency=may("cases.list"))
     today = moment(work.at, ZONE)[:10]
@@ -231,6 +237,8 @@ def _page(case_id: UUID, noun: str = "", refusal: Refusal | None = None) -> str:
         opened=opened,
         collectors=collectors,
         corrected=corrected,
+        papers=papers,
+        paper_kinds=list(labels("document_kind").items()),
         # What somebody typed of a person is not repeated on a page.
         correctable=[(field, label(field, "field")) for field in s.PERSONAL_FIELDS],
         hours=hours(work.at),
@@ -307,5 +315,5 @@ def _case_row(line: cases.CaseLine) -> tuple[object, ...]:
     return (case.reference, case.masks.get("name", ""), case.product, *figures, line.agency_name or "")
 
 
-WORKLIST = Sheet("worklist", "worklist.read", tuple(WORKLIST_COLUMNS.split()), _worklist, cases.WorklistFilter._fields)
-SHEET = Sheet("cases", "cases.list", tuple(CASE_COLUMNS.split()), _cases, cases.CaseFilter._fields)
+WORKLIST = Sheet("worklist", "worklist.read", tuple(WORKLIST_COLUMNS.split()), _worklist, WORKLIST_FILTERS)
+SHEET = Sheet("cases", "cases.list", tuple(CASE_COLUMNS.split()), _cases, CASE_FILTERS)

@@ -12,7 +12,7 @@ from models.erasure import CASE, HOLD_REASONS, PORTFOLIO
 from models.errors import Refusal
 from models.lender_setting import EARLIER_AGENCIES
 from models.organisation import SELF
-from models.services import cases, erasure_grounds, erasure_records, erasures, holds, lender_settings
+from models.services import erasure_grounds, erasure_records, erasures, holds, lender_settings
 from portal.access import open_work, permit, require_known, tenant_work
 from portal.downloads import text_download
 from portal.requests import once
@@ -33,14 +33,14 @@ def index() -> Page:
         lines = erasures.list_own(work, query["cursor"], LIST_ROWS)
         standing = holds.list_own(work, standing=True)
         settings = lender_settings.get(work)
-        numbers = cases.references(work, (line.erasure.subject_id for line in lines))
+        names = erasure_grounds.names(work, (line.erasure.subject_id for line in lines))
     return show(
         "erasures/index.html",
         {},
         lines=lines,
         holds_standing=len(standing),
         settings=settings,
-        numbers=numbers,
+        names=names,
         next_cursor=lines[-1].erasure.id if len(lines) == LIST_ROWS else None,
     )
 
@@ -77,8 +77,8 @@ def erase() -> Answer:
 def show_one(erasure_id: UUID) -> Page:
     with tenant_work() as work:
         erasure = erasures.get(work, erasure_id)
-        numbers = cases.references(work, [erasure.subject_id])
-    return show("erasures/show.html", {}, erasure=erasure, number=numbers.get(erasure.subject_id))
+        names = erasure_grounds.names(work, [erasure.subject_id])
+    return show("erasures/show.html", {}, erasure=erasure, name=names.get(erasure.subject_id))
 
 
 @blueprint.get("/erasures/<uuid:erasure_id>/record")
@@ -95,9 +95,9 @@ def list_holds() -> Page:
     query = require(ListQuery(), request.args)
     with tenant_work() as work:
         lines = holds.list_own(work, query["cursor"], LIST_ROWS)
-        numbers = cases.references(work, (line.hold.subject_id for line in lines))
+        names = erasure_grounds.names(work, (line.hold.subject_id for line in lines))
     next_cursor = lines[-1].hold.id if len(lines) == LIST_ROWS else None
-    return show("erasures/holds.html", {}, lines=lines, numbers=numbers, next_cursor=next_cursor)
+    return show("erasures/holds.html", {}, lines=lines, names=names, next_cursor=next_cursor)
 
 
 @blueprint.post("/holds")
@@ -145,14 +145,14 @@ def _prospect(subject: Mapping[str, Any], form: Mapping[str, Any], refusal: Refu
     kind, subject_id = subject["subject_kind"], subject["subject_id"]
     with open_work() as work:
         prospect = erasure_grounds.prospect(work, kind, subject_id)
-        numbers = cases.references(work, [subject_id])
+        names = erasure_grounds.names(work, [subject_id])
     return show(
         "erasures/new.html",
         form,
         refusal,
         kind=kind,
         subject_id=subject_id,
-        number=numbers.get(subject_id),
+        name=names.get(subject_id),
         prospect=prospect,
         own_keys=require_known().organisation.custody == SELF,
         reasons=HOLD_REASONS,

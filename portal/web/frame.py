@@ -7,6 +7,7 @@ from flask_babel import lazy_gettext as _
 
 from models.work import AUDITOR
 from portal import access
+from portal.formats import moment
 from portal.requests import nearest_page
 from portal.words import label
 
@@ -34,6 +35,7 @@ NAVIGATION = (
     Item("statements.index", _("Statements"), "chart", "statements.read"),
     Item("breaches.index", _("Conduct"), "shield", "breaches.read"),
     Item("releases.index", _("Releases"), "key", "releases.read"),
+    Item("exports.index", _("Exports"), "download", "exports.read"),
     Item("audit.index", _("Audit log"), "lock", "audit.read"),
     Item("erasures.index", _("Retention"), "box", "erasures.read"),
     Item("keys.index", _("Keys"), "lock", "keys.read"),
@@ -61,6 +63,7 @@ def frame() -> dict[str, Any]:
             "org_custody": known.organisation.custody,
             "org_kind": known.actor.side,
             "member_name": known.member.name,
+            "watermark_at": moment(access.database().clock()),
             "member_role": ", ".join(label(role, "role") for role in known.member.roles),
             "working_for": known.actor.mandate_lender_id,
             "sign_out_url": url_for("door.sign_out"),

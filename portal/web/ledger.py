@@ -1,20 +1,25 @@
 """The lender's ledger: what came in each day, what was refused, and what waits for its case."""
 
+from collections.abc import Iterator, Mapping
 from uuid import UUID
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, render_template, request
 from flask_babel import gettext
+from werkzeug.wrappers import Response as AnyResponse
 
 from models.activity_file import PAID_TO
 from models.business_day import day_of
 from models.errors import NotFound
 from models.ledger_file import BALANCE_COLUMNS, PAYMENT_COLUMNS, STATUSES
-from models.services import audit, ledgers
+from models.services import ledgers
 from models.services.ledgers import BALANCES, PAYMENTS
+from models.work import Work
+from portal import sheets
 from portal.access import open_work, permit
 from portal.formats import state
 from portal.schemas.base import page
 from portal.schemas.forms import ListQuery, require
+from portal.sheets import Line, Sheet, whole
 from portal.words import label
 
 blueprint = Blueprint("ledger", __name__)

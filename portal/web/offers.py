@@ -1,21 +1,24 @@
 """Offers: what a lender shows an agency, and what the agency answers. Neither page shows a case."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
+from werkzeug.wrappers import Response as AnyResponse
 
 from models.errors import Refusal
 from models.offer import ACCEPTED, DECLINE_REASONS, OFFERED, TRANSITIONS
 from models.services import agreements, offers, placements, portfolios
-from models.work import LENDER
+from models.work import LENDER, Work
+from portal import sheets
 from portal.access import open_work, permit
 from portal.schemas.base import page
 from portal.schemas.exchange_forms import DeclineForm, StateQuery
 from portal.schemas.forms import require
+from portal.sheets import Line, Sheet, whole
 from portal.web.forms import MENDABLE, Answer, Page, show
 
 blueprint = Blueprint("offers", __name__)

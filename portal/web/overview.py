@@ -1,15 +1,16 @@
 """The first page after signing in: for each persona, what needs them now and how things stand."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import polars as pl
-from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from markupsafe import Markup
+from werkzeug.wrappers import Response as AnyResponse
 
 from models.business_day import day_of
 from models.services import agreements, breaches, conduct, job_runs, logs, mandates, members, needs, organisations
@@ -17,10 +18,12 @@ from models.services import overviews as figures_of
 from models.services.needs import Need
 from models.services.overviews import Vintage
 from models.work import AGENCY, AUDITOR, LENDER, OPERATOR, Work
+from portal import sheets
 from portal.access import open_work, own_work, permit, require_known, tenant_work
 from portal.charts import lines
 from portal.formats import count, percent
 from portal.schemas.conduct_forms import MandateChoiceForm
+from portal.sheets import Line, Sheet
 from portal.web.frame import may
 
 blueprint = Blueprint("overview", __name__)
@@ -161,16 +164,14 @@ def download_liquidation() -> AnyResponse:
     return sheets.download(LIQUIDATION)
 
 
-def _liquidation(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+def _curves(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
     for currency in figures_of.currencies(work):
         for vintage in figures_of.vintages(work, currency):
             for day, rate in vintage.curve():
                 yield work.tenant_id, (vintage.name, vintage.referred_amount, day, f"{rate:.6f}")
 
 
-LIQUIDATION = Sheet(
-    "liquidation", "portfolios.read", ("vintage", "referred_amount", "day", "liquidation"), _liquidation
-)
+LIQUIDATION = Sheet("liquidation", "portfolios.read", ("vintage", "referred_amount", "day", "liquidation"), _curves)
 
 
 def _lender() -> str:

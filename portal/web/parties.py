@@ -1,18 +1,22 @@
 """With whom one works: agreements with agencies, mandates of auditors, and one's own colleagues."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
+from werkzeug.wrappers import Response as AnyResponse
 
 from models.business_day import day_of
 from models.errors import Refusal
 from models.member import ROLES
 from models.services import agreements, mandates, members
+from models.work import Work
+from portal import sheets
 from portal.access import open_work, own_work, permit, require_known
 from portal.schemas.exchange_forms import AgreementForm, ColleagueForm, MandateForm
 from portal.schemas.forms import require
+from portal.sheets import Line, Sheet
 from portal.web.forms import NAMING, Answer, Page, show
 
 blueprint = Blueprint("parties", __name__)

@@ -1,23 +1,26 @@
 """Placements from both sides: acknowledged and assigned by the agency, recalled by the lender."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
+from werkzeug.wrappers import Response as AnyResponse
 
 from models.errors import Refusal
 from models.placement import ACTIVE, AWAITING_ACK, AWAITING_KEYS, EXPIRED, LIVE, RECALL_REASONS, RECALLED
 from models.placement_freeze import FREEZE_REASONS
 from models.services import assignments, placements
-from models.work import AGENCY
+from models.work import AGENCY, Work
+from portal import sheets
 from portal.access import open_work, permit, tenant_work
 from portal.schemas.base import page
 from portal.schemas.erasure import FreezeForm
 from portal.schemas.exchange_forms import AcknowledgeForm, AssignForm, DealForm, RecallForm, StateQuery
 from portal.schemas.forms import ListQuery, require
+from portal.sheets import Line, Sheet, id_of, whole
 from portal.web.forms import MENDABLE, Answer, Page, show
 from portal.web.frame import may
 
@@ -88,7 +91,7 @@ def download_cases(placement_id: UUID) -> AnyResponse:
 
 
 def _cases(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
-    for case, placed, *_rest in placements.export_cases(work, UUID(subject["placement_id"])):
+    for case, placed, *_rest in placements.export_cases(work, id_of(subject, "placement_id")):
         figures = (case.bucket, case.dpd, case.currency, case.balance, placed.referred_amount)
         yield case.lender_id, (case.reference, case.product, *figures, case.status, placed.ended_at)
 
@@ -227,7 +230,7 @@ def download_opened(placement_id: UUID) -> AnyResponse:
 
 
 def _opened(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
-    for row, number in placements.export_opened(work, UUID(subject["placement_id"])):
+    for row, number in placements.export_opened(work, id_of(subject, "placement_id")):
         who = (row.field_class, row.reason, row.member_name)
         yield row.lender_id, (row.released_at, number or "", row.case_id, *who)
 

@@ -1,11 +1,12 @@
 """Portfolios as the lender sees them: uploaded, what stands and what was refused, and where the cases are."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
+from werkzeug.wrappers import Response as AnyResponse
 
 from models.buckets import BUCKETS
 from models.business_day import day_of
@@ -14,10 +15,13 @@ from models.portfolio import REFUSED, Portfolio
 from models.services import agreements, offers, portfolios
 from models.services.portfolios import GridCell, Progress
 from models.strata import BALANCE_BAND_ABOVE, BALANCE_BANDS, K
+from models.work import Work
+from portal import sheets
 from portal.access import open_work, permit
 from portal.schemas.base import page
 from portal.schemas.exchange_forms import OfferForm
 from portal.schemas.forms import ListQuery, require
+from portal.sheets import Line, Sheet, whole
 from portal.web.forms import MENDABLE, Answer, Page, show
 
 blueprint = Blueprint("portfolios", __name__)

@@ -4,9 +4,9 @@ import argparse
 import json
 import sys
 
-from tests.benchmarks import intake, log, nightly, release
+from tests.benchmarks import intake, log, nightly, release, sealing
 
-SUITES = {"intake": intake.run, "release": release.run, "nightly": nightly.run, "log": log.run}
+SUITES = {"sealing": sealing.run, "intake": intake.run, "release": release.run, "nightly": nightly.run, "log": log.run}
 
 
 def main() -> int:

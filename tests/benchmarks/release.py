@@ -1,42 +1,37 @@
 """A release over HTTP, logged before it leaves, beside a route that does nothing, on the same server."""
 
-import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import cycle, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from urllib3 import HTTPConnectionPool, Retry
+from urllib3 import HTTPConnectionPool
 
 from models.database import Database
 from models.services import members, placements
 from models.work import DOOR, Actor
 from tests.benchmarks.ground import own_database
+from tests.benchmarks.server import empty_app, process, serving, timed
 from tests.world import World
 
 RELEASES, CASES = 190, 25  # below a member's daily quota, and below the pace of different cases
 P95_MS_MAX = 100  # half way to the 50 ms of the design
 BODY = {"field_class": "identity", "reason": "verify_identity"}  # also at night
-EMPTY_APP = "import flask; app = flask.Flask('empty'); app.add_url_rule('/', view_func=lambda: '')"
 
 
 def run() -> Iterator[dict[str, Any]]:
     with TemporaryDirectory() as home, own_database(Path(home)) as ground:
         token, cases = _placed(ground.database)
         # The jobs run beside, as in production: they take the entries into the log.
-        with _process(["-m", "jobs"], ground.environment), _serving("wsgi:app", 8731, ground.environment) as pool:
+        with process(["-m", "jobs"], ground.environment), serving("wsgi:app", ground.environment, 8731) as pool:
             _wait_for_the_log(pool, f"/api/v1/cases/{cases[0]}/releases", token)
             asked = list(islice(cycle(cases), RELEASES))
-            released = [_timed(pool, f"/api/v1/cases/{case}/releases", token) for case in asked]
-        (Path(home) / "empty_app.py").write_text(EMPTY_APP.replace("; ", "\n"))
-        with _serving("empty_app:app", 8732, {"PYTHONPATH": home}) as pool:
-            empty = [_timed(pool, "/", None) for _ in asked]
+            released = [timed(pool, "POST", f"/api/v1/cases/{case}/releases", token, json=BODY) for case in asked]
+        with serving(*empty_app(Path(home)), 8732) as pool:
+            empty = [timed(pool, "GET", "/") for _ in asked]
     p95, empty_p95 = _p95(released), _p95(empty)
     yield {
         "name": "release over HTTP, p95",
@@ -61,25 +56,6 @@ def _placed(database: Database) -> tuple[str, list[str]]:
     return token, cases
 
 
-@contextmanager
-def _serving(app: str, port: int, environment: dict[str, str]) -> Iterator[HTTPConnectionPool]:
-    bind = ["--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4", "--worker-class", "gthread"]
-    with _process(["-m", "gunicorn", *bind, "--log-level", "warning", app], environment):
-        pool = HTTPConnectionPool("127.0.0.1", port, timeout=60)
-        pool.request("GET", "/api/openapi.json", retries=Retry(connect=9, backoff_factor=0.1))
-        yield pool
-
-
-@contextmanager
-def _process(arguments: list[str], environment: dict[str, str]) -> Iterator[None]:
-    process = subprocess.Popen([sys.executable, *arguments], env=os.environ | environment, stderr=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
 def _wait_for_the_log(pool: HTTPConnectionPool, path: str, token: str) -> None:
     """Until the entries of setting up are in the log; while they wait too long, releases are refused."""
     for _ in range(200):
@@ -88,17 +64,6 @@ def _wait_for_the_log(pool: HTTPConnectionPool, path: str, token: str) -> None:
             return
         time.sleep(0.1)
     raise AssertionError(answer.data)
-
-
-def _timed(pool: HTTPConnectionPool, path: str, token: str | None) -> float:
-    """Milliseconds of one request."""
-    started = time.perf_counter()
-    if token:
-        answer = pool.request("POST", path, json=BODY, headers={"Authorization": f"Bearer {token}"}, retries=False)
-        assert answer.status == 201, answer.data
-    else:
-        assert pool.request("GET", path, retries=False).status == 200
-    return (time.perf_counter() - started) * 1000
 
 
 def _p95(times: list[float]) -> float:

@@ -12,7 +12,7 @@ from models.services import assignments
 from tests.browser.visitor import Visitor
 from tests.conftest import Clock
 from tests.facts import Placed, balance, placed, receive_balances
-from tests.world import Debt, Someone, World
+from tests.world import PASSWORD, Debt, Someone, World
 
 MOBILE = "13800000001"
 
@@ -70,6 +70,35 @@ def test_a_number_appears_for_a_reason_leaves_a_trace_and_closes(
     expect(section.locator(".release-trace")).to_have_text(visitor.say("Closed again. The release stays in the log."))
     assert MOBILE not in page.content()
     visitor.check("case closed again")
+
+
+def test_a_second_class_opens_once_the_password_was_given_again(
+    desk: Desk, visit: Callable[[Someone], Visitor]
+) -> None:
+    visitor = visit(desk.collector)
+    page = visitor.page
+    visitor.go(f"/cases/{desk.placed.case.id}")
+    identity, contact = (
+        page.locator("[data-release]", has=page.locator(f"[data-field={field}]")) for field in ("name", "mobile")
+    )
+    for section in (identity, contact):
+        section.locator("select").select_option("contact_borrower")
+    identity.locator("button").click()
+    expect(identity.locator("[data-field=name]")).to_have_text("张三")
+    contact.locator("button").click()
+    dialog = page.locator("dialog[data-proof]")
+    expect(dialog).to_be_visible()
+    assert all("403" in complaint for complaint in visitor.complaints)
+    visitor.complaints.clear()  # that it was refused is what is tried here
+    visitor.look("case-proof")
+    dialog.locator("[name=password]").fill("a wrong password")
+    page.keyboard.press("Enter")
+    expect(dialog.locator(".field-error")).not_to_be_empty()
+    dialog.locator("[name=password]").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(contact.locator("[data-field=mobile]")).to_have_text(MOBILE)
+    expect(dialog).to_be_hidden()
+    assert PASSWORD not in page.content()
 
 
 def test_a_contact_a_promise_and_a_claim_stand_on_the_timeline(desk: Desk, visit: Callable[[Someone], Visitor]) -> None:

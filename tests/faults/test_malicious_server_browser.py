@@ -106,6 +106,16 @@ def test_every_attack_is_refused_with_the_sentence_of_its_code(scene: Scene) -> 
     scene.visitor.check("attacked")
 
 
+def test_fields_that_come_in_the_clear_are_not_shown(scene: Scene) -> None:
+    """Nobody signed them: the server may have made them up."""
+    scene.visitor.page.unroute("**/releases")
+    answer = {"release_id": str(UUID(int=1)), "entry": "00" * 32, "fields": FIELDS}
+    scene.visitor.page.route("**/releases", lambda route: route.fulfill(json=answer))
+    scene.release()
+    expect(scene.section.locator(".release-trace.bad")).to_have_text(scene.said_of("seal_broken"))
+    assert FIELDS["name"] not in scene.visitor.page.content()
+
+
 def test_the_honest_server_passes(scene: Scene) -> None:
     scene.open_honestly()
     for field, value in FIELDS.items():

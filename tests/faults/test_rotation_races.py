@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,11 +11,13 @@ import pytest
 
 from jobs import keys as job
 from models.errors import Unavailable
+from models.objects import FolderStore
 from models.services import contacts, index_keys, keys, portfolio_keys, releases
 from models.work import Work
 from tests.world import Someone, World
 
 THREADS = 8
+NO_FILES = FolderStore(Path("no-such-folder"))
 MOBILE = {"mobile": "13800000001"}
 
 # What is begun again and again, and carried to its end, while everybody opens a case and writes notes.
@@ -66,7 +69,7 @@ def _change(world: World, lender: Someone, portfolio_id: UUID, change: str) -> N
     running: Any = True
     while running:
         try:
-            job.carry_on_one(world.database, lender.organisation.id)
+            job.carry_on_one(world.database, NO_FILES, lender.organisation.id)
         except Unavailable:
             continue  # Somebody was in the way for longer than the lock's timeout.
         with world.database.work(lender.actor) as work:

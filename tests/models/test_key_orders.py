@@ -1,6 +1,7 @@
 """Orders to a lender's tool: carried out whole, or refused whole, and nothing opens that should not."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,14 +12,18 @@ from sqlalchemy import func, select
 from crypto.canonical import canonical
 from crypto.cobblestone import seal
 from crypto.errors import Distrusted, SealBroken
+from crypto.fields import FIELD_CLASSES, NOTES
 from crypto.grants import WrapContext, make_grant
 from crypto.secret import Secret
 from crypto.strict import to_base64
 from crypto.terms import lease_terms
+from models.case_document import CaseDocument
 from models.errors import Conflict, Forbidden, Invalid, NotFound
+from models.ids import new_id
 from models.key_order import KeyOrder
 from models.lease import Lease, LeasedCase
 from models.placement import ACTIVE, AWAITING_KEYS, Placement
+from models.portfolio import ClassKey
 from models.services import (
     cases,
     contacts,
@@ -388,6 +393,45 @@ def test_a_cell_under_the_new_key_does_not_open_with_the_old_one(world: World) -
         lender.open(before | {"cell": after["cell"]})
 
 
+def test_the_old_keys_go_with_the_answer(world: World) -> None:
+    lender = own_lender(world)
+    placement = placed(world, lender, world.agency())
+    lender.carry_out(rekeyed(world, lender, placement))
+    assert class_keys_of(world, lender) == {(name, 2) for name in FIELD_CLASSES}
+
+
+def test_the_old_key_under_which_a_file_is_sealed_stays(world: World) -> None:
+    lender = own_lender(world)
+    placement = placed(world, lender, world.agency())
+    (case_id, _) = world.case_ids(placement, lender.someone)
+    with world.database.work(lender.someone.actor) as work:
+        work.session.add(file_of(world, lender.someone, case_id))
+    lender.carry_out(rekeyed(world, lender, placement))
+    assert class_keys_of(world, lender) == {*((name, 2) for name in FIELD_CLASSES), (NOTES, 1)}
+
+
+def class_keys_of(world: World, lender: OwnKeys) -> set[tuple[str, int]]:
+    with world.database.work(lender.someone.actor) as work:
+        return {(row.field_class, row.epoch) for row in work.session.scalars(select(ClassKey))}
+
+
+def file_of(world: World, lender: Someone, case_id: UUID) -> CaseDocument:
+    return CaseDocument(
+        lender_id=lender.organisation.id,
+        id=new_id(),
+        object_id=new_id(),
+        case_id=case_id,
+        kind="letter",
+        media_type="application/pdf",
+        byte_count=1,
+        sealed_digest=bytes(32),
+        epoch=1,
+        added_by=lender.member.id,
+        member_name=lender.member.name,
+        added_at=world.clock(),
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
@@ -478,3 +522,19 @@ def test_a_lease_of_another_case_does_not_open_this_one(world: World) -> None:
     garbage = to_base64(seal(bytes(32), b"", bytes(36)))
     with pytest.raises(SealBroken):
         agency.open(first | {"lease": garbage}, (lender.someone, lender.keys.public.signing))
+
+
+def test_a_recall_that_came_first_cancels_the_order_under_its_answer(world: World) -> None:
+    lender, agency = own_lender(world), world.agency()
+    placement = place(world, lender, agency)
+    order_id = waiting(world, lender)
+    data = lender.answer(document(world, lender, order_id))
+    with ThreadPoolExecutor(1) as thread, world.database.work(lender.someone.actor) as work:
+        placements.recall(work, placement.id, "complaint")
+        answering = thread.submit(answer, world, lender, order_id, data)
+        with pytest.raises(TimeoutError):
+            answering.result(0.3)  # It waits for the placement, which the recall has locked.
+        work.session.commit()
+        with pytest.raises(Conflict, match="order_cancelled"):
+            answering.result(10)
+    assert left(world, lender) == (0, 0)

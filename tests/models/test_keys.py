@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,13 +15,17 @@ from crypto.vault import Vault
 from jobs import keys as job
 from models.audit import OutboxEntry
 from models.case import CaseSealing
+from models.case_document import LETTER, CaseDocument
 from models.errors import Conflict, NotFound
+from models.objects import FolderStore, ObjectStore
 from models.organisation import KEM
 from models.portfolio import ClassKey, LenderKey
 from models.services import (
     cases,
     class_grants,
     contacts,
+    document_keys,
+    documents,
     index_keys,
     key_directory,
     key_orders,
@@ -36,6 +41,8 @@ from tests.own_keys import OwnKeys, confirm, own_lender
 from tests.world import Debt, Someone, World
 
 MOBILE = "13800000001"
+NO_FILES = FolderStore(Path("no-such-folder"))
+PDF = b"%PDF-1.7\n" + b"page" * 40_000
 
 
 def by_jobs(someone: Someone) -> Actor:
@@ -70,8 +77,8 @@ def noted(world: World, agency: Someone, case_id: UUID, text: str) -> UUID:
         return contacts.record(work, case_id, report).id
 
 
-def carry_on(world: World, someone: Someone) -> None:
-    job.carry_on_one(world.database, someone.organisation.id)
+def carry_on(world: World, someone: Someone, objects: ObjectStore = NO_FILES) -> None:
+    job.carry_on_one(world.database, objects, someone.organisation.id)
 
 
 def rows(world: World, lender: Someone, table: Any) -> list[Any]:
@@ -304,6 +311,109 @@ def test_what_a_lender_sealed_itself_is_re_keyed_by_its_own_tool(world: World) -
     portfolio = lender.upload(1)
     with world.database.work(lender.someone.actor) as work, pytest.raises(Conflict, match="needs_own_key"):
         portfolio_keys.rekey(work, portfolio.id)
+
+
+# Files
+
+
+def filed(world: World, agency: Someone, case_id: UUID, objects: ObjectStore) -> UUID:
+    with world.database.work(agency.actor) as work:
+        upload = documents.begin(work, case_id, LETTER)
+    stored = documents.store(upload, [PDF], objects)
+    with world.database.work(agency.actor) as work:
+        return documents.add(work, upload, stored).id
+
+
+def ticket(world: World, agency: Someone, document_id: UUID) -> UUID:
+    with world.database.work(replace(agency.actor, proved_at=world.clock())) as work:
+        return documents.authorise(work, document_id, "verify_identity").id
+
+
+def read(world: World, agency: Someone, document_id: UUID, objects: ObjectStore) -> bytes:
+    release_id = ticket(world, agency, document_id)
+    with world.database.work(agency.actor) as work:
+        content = documents.content(work, document_id, release_id)
+    return b"".join(documents.read(content, objects, 0, len(PDF)))
+
+
+@pytest.fixture
+def placed_case(world: World) -> tuple[Someone, Someone, UUID]:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency, 1)
+    return lender, agency, world.case_ids(placement, lender)[0]
+
+
+def rekeyed(world: World, lender: Someone) -> UUID:
+    with world.database.work(lender.actor) as work:
+        portfolio_id = cases.list_own(work)[0].case.portfolio_id
+        portfolio_keys.rekey(work, portfolio_id)
+    return portfolio_id
+
+
+def test_a_file_is_sealed_anew_with_its_portfolio(
+    world: World, placed_case: tuple[Someone, Someone, UUID], tmp_path: Path
+) -> None:
+    (lender, agency, case_id), objects = placed_case, FolderStore(tmp_path)
+    document_id = filed(world, agency, case_id, objects)
+    (before,) = rows(world, lender, CaseDocument)
+    rekeyed(world, lender)
+    assert read(world, agency, document_id, objects) == PDF
+    carry_on(world, lender, objects)
+    assert read(world, agency, document_id, objects) == PDF
+    (after,) = rows(world, lender, CaseDocument)
+    assert (before.epoch, after.epoch) == (1, 2)
+    assert before.sealed_digest != after.sealed_digest
+    assert {row.epoch for row in rows(world, lender, ClassKey)} == {2}
+    (entry,) = log(world, lender, "document.reseal")
+    assert entry["subject"]["sealed_digest"] == after.sealed_digest.hex()
+
+
+def test_the_older_object_is_swept_and_the_newer_one_stays(
+    world: World, placed_case: tuple[Someone, Someone, UUID], tmp_path: Path
+) -> None:
+    (lender, agency, case_id), objects = placed_case, FolderStore(tmp_path)
+    document_id = filed(world, agency, case_id, objects)
+    rekeyed(world, lender)
+    carry_on(world, lender, objects)
+    assert len(list(objects.list())) == 2
+    with world.database.work(by_jobs(lender)) as work:
+        work.at += 2 * documents.ORPHAN_AFTER
+        assert documents.sweep(work, objects) == 1
+    assert read(world, agency, document_id, objects) == PDF
+
+
+def test_a_file_that_was_altered_keeps_the_key_of_its_class_and_holds_up_no_other(
+    world: World, placed_case: tuple[Someone, Someone, UUID], tmp_path: Path
+) -> None:
+    (lender, agency, case_id), objects = placed_case, FolderStore(tmp_path)
+    filed(world, agency, case_id, objects)
+    (broken,) = objects.list()
+    objects.put(broken, objects.get(broken)[:-1] + b"x")
+    whole = filed(world, agency, case_id, objects)
+    rekeyed(world, lender)
+    carry_on(world, lender, objects)
+    assert read(world, agency, whole, objects) == PDF
+    assert {(row.field_class, row.epoch) for row in rows(world, lender, ClassKey) if row.epoch == 1} == {("notes", 1)}
+    with world.database.work(lender.actor) as work:
+        (running,) = portfolio_keys.list_running(work)
+    assert (running.left, running.total) == (1, 1)
+
+
+def test_a_file_erased_while_it_is_sealed_anew_stays_erased(
+    world: World, placed_case: tuple[Someone, Someone, UUID], tmp_path: Path
+) -> None:
+    (lender, agency, case_id), objects = placed_case, FolderStore(tmp_path)
+    filed(world, agency, case_id, objects)
+    portfolio_id = rekeyed(world, lender)
+    with world.database.work(by_jobs(lender)) as work:
+        move = document_keys.begin(work, portfolio_id)
+    assert move is not None
+    digest = document_keys.copy(move, objects)
+    with world.database.work(by_jobs(lender)) as work:
+        work.session.scalars(select(CaseDocument)).one().erased_at = work.at
+    with world.database.work(by_jobs(lender)) as work:
+        assert not document_keys.finish(work, move, digest)
+        assert document_keys.begin(work, portfolio_id) is None
 
 
 # The index key

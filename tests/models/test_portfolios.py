@@ -352,6 +352,7 @@ def test_the_upload_is_logged_with_its_digest_and_counts(world: World, admin: UR
     subject = next(entry["subject"] for entry in logged if entry["action"] == "portfolio.upload")
     assert subject == {
         "portfolio": str(portfolio.id),
+        "sealed_by": "platform",
         "file_digest": portfolio.file_digest.hex(),
         "cases": 1,
         "borrowers": 1,

@@ -1,12 +1,14 @@
 """Replacing keys and correcting cases, on pages and over the API: who may, what is shown, what is refused in place."""
 
 from collections.abc import Callable
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
 
 from jobs import keys as job
+from models.objects import FolderStore
 from models.services import cases
 from tests.own_keys import own_lender
 from tests.world import Someone, World
@@ -24,7 +26,9 @@ def case_of(world: World, lender: Someone) -> UUID:
         return cases.list_own(work)[0].case.id
 
 
-def test_an_administrator_replaces_the_key_and_sees_how_far_it_is(world: World, signed_in: Client) -> None:
+def test_an_administrator_replaces_the_key_and_sees_how_far_it_is(
+    world: World, signed_in: Client, tmp_path: Path
+) -> None:
     lender = world.lender("administrator")
     world.portfolio(world.person(lender, "portfolio_manager"))
     client = english(signed_in(lender))
@@ -32,7 +36,7 @@ def test_an_administrator_replaces_the_key_and_sees_how_far_it_is(world: World, 
     assert "0 of 5 keys are wrapped to it" in client.get("/keys").text
     again = client.post("/keys/rotation")
     assert (again.status_code, "has not ended yet" in again.text) == (409, True)
-    job.carry_on_one(world.database, lender.organisation.id)
+    job.carry_on_one(world.database, FolderStore(tmp_path), lender.organisation.id)
     page = client.get("/keys").text
     assert "keys are wrapped to it" not in page
     assert "number 2" in page

@@ -18,7 +18,7 @@ Client = Callable[[Someone], FlaskClient]
 RELEASE = {"field_class": "identity", "reason": "verify_identity"}
 PAGES = {
     "agency": ("/", "/worklist", "/cases/{case}", "/placements", "/statements", "/breaches", "/audit-log"),
-    "lender": ("/", "/cases", "/cases/{case}", "/portfolios", "/placements", "/audit-log"),
+    "lender": ("/", "/cases", "/cases/{case}", "/portfolios", "/placements"),
 }
 API = ("/api/v1/cases", "/api/v1/cases/{case}", "/api/v1/cases/{case}/timeline", "/api/v1/cases/{case}/releases")
 

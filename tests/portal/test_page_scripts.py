@@ -16,11 +16,11 @@ from tests.world import Someone, World
 SITE = "https://consign.test"
 
 
-def fetching(app: Flask) -> Callable[[str], Fetched]:
+def fetching(client: FlaskClient) -> Callable[[str], Fetched]:
     def fetch(url: str) -> Fetched:
-        answer = client.get(url.removeprefix(SITE))
-        headers = [(name.lower(), value) for name, value in answer.headers]
-        return Fetched(url, answer.status_code, headers, answer.data)
+        with client.get(url.removeprefix(SITE)) as answer:  # a static file stays open until it is closed
+            headers = [(name.lower(), value) for name, value in answer.headers]
+            return Fetched(url, answer.status_code, headers, answer.data)
 
     return fetch
 

@@ -10,6 +10,7 @@
 //   data-poll="URL"                     a fragment fetched again until it holds [data-poll-done]
 //   data-release                        opens sealed fields in place, then closes them
 //   data-proof                          a dialog that asks who it is, where a release wants to know again
+//   data-document                       unseals a document, plays it in place or takes it as a file
 //   data-upload-url, data-upload-next   sends a file as the raw body of one request
 //
 // The server answers releases with {"fields": {name: value}, "entry": "…"}, or to whoever holds their own key with a
@@ -206,7 +207,8 @@ async function openSealed(section, form) {
       return refuse(problem.title);
     }
     const released = await answer.json();
-    if (released.package) {
+    // An agency that holds its own key gets packages alone: what comes in the clear nobody has vouched for.
+    if (released.package || ownKeys?.hasAttribute("data-packages-only")) {
       const wanted = { case: form.action.split("/").at(-2), fieldClass: form.elements.field_class.value };
       Object.assign(released, await own.openAnswer(released, wanted));
       if (released.refused) return refuse(released.refused);
@@ -222,14 +224,17 @@ async function openSealed(section, form) {
 function proved(proofs) {
   const dialog = document.querySelector("dialog[data-proof]");
   const [form, wrong] = [dialog.querySelector("form"), dialog.querySelector(".field-error")];
+  const go = form.querySelector("button:not([type])");
   const prove = async (event) => {
     event.preventDefault();
+    go.disabled = true; // Each try counts: no second one while the first is on its way.
     const answer = await fetch(form.dataset.url, {
       method: "POST",
       body: new URLSearchParams(new FormData(form)),
       headers: { Accept: "application/json", "X-CSRF-Token": csrf },
       cache: "no-store",
     }).catch(() => null);
+    go.disabled = false;
     if (answer?.ok) return dialog.close("proved");
     wrong.textContent = answer ? (await problemOf(answer)).title : texts.unreachable;
     form.reset();
@@ -286,6 +291,43 @@ document.addEventListener("submit", (event) => {
   if (!section) return;
   event.preventDefault();
   openSealed(section, event.target);
+});
+
+// --- documents: unsealed for some minutes, played in place or taken as a file -----------------------------------
+
+async function openDocument(form) {
+  const [button, trace] = [form.querySelector("button"), form.querySelector(".release-trace")];
+  button.disabled = true;
+  try {
+    const answer = await fetch(form.action, {
+      method: "POST",
+      body: new URLSearchParams(new FormData(form)),
+      headers: { Accept: "application/json", "X-CSRF-Token": csrf },
+      cache: "no-store",
+    });
+    if (!answer.ok) {
+      const problem = await problemOf(answer);
+      button.disabled = false;
+      if (problem.code === "step_up_required" && await proved(problem.proofs)) return openDocument(form);
+      return trace.replaceChildren(problem.title);
+    }
+    const { url, media_type: type } = await answer.json();
+    trace.replaceChildren();
+    if (!type.startsWith("audio/")) return location.assign(url);
+    form.after(element("audio", { src: url, controls: true, preload: "metadata" }));
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    trace.replaceChildren(texts.unreachable);
+  }
+  button.disabled = false;
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target.closest("form[data-document]");
+  if (!form) return;
+  event.preventDefault();
+  form.parentElement.querySelector("audio")?.remove();
+  openDocument(form);
 });
 
 // --- uploads -------------------------------------------------------------------------------------------------
