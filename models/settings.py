@@ -7,7 +7,7 @@ from typing import Self
 
 from crypto.secret import Secret
 
-KEYRING_SECRET = "CONSIGN_KEYRING_SECRET"
+KEYRING_SECRET = "CONSIGN_KEYRING_SECRET"  # noqa: S105 - the name of a variable
 
 LOG_LOCK_DAYS = 1096  # three years, as records of processing are kept (PIPL 56)
 

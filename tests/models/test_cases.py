@@ -272,7 +272,9 @@ def test_the_lender_sees_whether_a_case_may_be_offered_or_recalled(
     ]
 
 
-STANDING = Standing(AGENCY, frozenset({"collector"}), OPEN, ACTIVE, AT + dt.timedelta(days=1), True, False, False, False)
+STANDING = Standing(
+    AGENCY, frozenset({"collector"}), OPEN, ACTIVE, AT + dt.timedelta(days=1), True, False, False, False
+)
 
 
 @pytest.mark.parametrize(
