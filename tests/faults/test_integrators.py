@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import psycopg
 import pytest
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import func, select
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
@@ -356,6 +357,8 @@ def _turn(log: Log) -> None:
         log.publish()
     except Unavailable as busy:
         assert busy.code == "busy"  # noqa: PT017 (anything else fails the turn)
+    except OperationalError as waited:
+        assert isinstance(waited.orig, LockNotAvailable)  # noqa: PT017
 
 
 def _work_cut_off(log: Log, admin: URL, act: Callable[[Work], object]) -> None:

@@ -3,7 +3,7 @@
 import datetime as dt
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.compliance.evaluators import ReleasePace, release_pace
@@ -91,6 +91,7 @@ releases = st.lists(
 )
 
 
+@settings(deadline=None)  # the first call warms Polars up
 @given(releases)
 def test_a_release_is_beyond_exactly_where_a_count_by_hand_says_so(rows: list[tuple[str, str, float]]) -> None:
     order = sorted(range(len(rows)), key=lambda at: (rows[at][0], rows[at][2], f"r{at + 1}"))
