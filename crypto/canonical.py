@@ -12,12 +12,14 @@ INTEGER_MAX = 2**53 - 1
 
 
 def canonical(value: Json) -> bytes:
-    """The value's only spelling; `ValueRefused` for floats, booleans, big integers, lone surrogates."""
+    """The value's only spelling; `ValueRefused` for floats, booleans, big integers, lone surrogates, depth without end."""
     try:
         return _text(value).encode()
     except UnicodeEncodeError:
-        pass  # Raised below, outside: the codec's error carries the value itself.
-    raise ValueRefused("a string holds a lone surrogate")
+        fault = "a string holds a lone surrogate"  # Raised below, outside: the codec's error carries the value itself.
+    except RecursionError:
+        fault = "a value is nested too deep"
+    raise ValueRefused(fault)
 
 
 def _text(value: object) -> str:

@@ -12,6 +12,8 @@ from crypto.grants import Grant, fingerprint, suite_of
 FORMAT = "consign-order/1"
 LEASE, REKEY, REWRAP, ERASE = "lease", "rekey", "rewrap", "erase"
 SUBJECTS = ("case", "portfolio", "borrower")
+EXPIRES_AT_MAX = 253_402_300_799  # the last second that has a date
+VERSION_MAX = (1 << 32) - 1  # a lease has four bytes for it
 
 _COMMON = ("format", "order", "kind", "lender")
 
@@ -116,7 +118,7 @@ def read_order(data: bytes, kind: str, lender_id: bytes) -> Order:
         version = document.get("format")
         if version != FORMAT and isinstance(version, str) and version.startswith("consign-order/"):
             raise OrderRefused("order_version")
-        if version != FORMAT or document.get("kind") not in READERS:
+        if version != FORMAT or strict.text(document.get("kind")) not in READERS:
             raise ValueError("of another format or kind")
         if document["kind"] != kind:
             raise OrderRefused("order_kind")
@@ -144,7 +146,7 @@ def _read_lease(document: dict[str, Any]) -> LeaseOrder:
         agency_kem=_read_kem(document["agency_kem"]),
         placement_id=strict.raw_id(terms["placement"]),
         portfolio_id=strict.raw_id(terms["portfolio"]),
-        expires_at=strict.integer(terms["expires_at"]),
+        expires_at=_at_most(EXPIRES_AT_MAX, strict.integer(terms["expires_at"])),
         epoch=strict.integer(document["epoch"], least=1),
         serial=strict.integer(document["serial"], least=1),
         classes=classes,
@@ -154,7 +156,8 @@ def _read_lease(document: dict[str, Any]) -> LeaseOrder:
 
 def _read_lease_case(value: object, classes: Mapping[str, Grant]) -> LeaseCase:
     case = strict.exactly(value, "case", "reference", "salt", "versions")
-    versions = {name: strict.integer(number) for name, number in strict.mapping(case["versions"]).items()}
+    given = strict.mapping(case["versions"])
+    versions = {name: _at_most(VERSION_MAX, strict.integer(number)) for name, number in given.items()}
     if not versions.keys() <= classes.keys():
         raise ValueError("a class to lease whose key is not here")
     salt = strict.unbase64(case["salt"], 32)
@@ -237,6 +240,12 @@ def _read_kem(value: object) -> bytes:
     except CryptoError:
         raise ValueError("not a public key") from None
     return public
+
+
+def _at_most(most: int, number: int) -> int:
+    if number > most:
+        raise ValueError("not an integer in its range")
+    return number
 
 
 def _list(value: object) -> list[Any]:

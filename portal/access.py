@@ -52,6 +52,7 @@ PERMISSIONS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "keys.publish": ("person", (ADMIN, MANAGER)),
     "keys.confirm": ("person", (PORTFOLIO, COMPLIANCE, ADMIN)),
     "keys.rotate": ("person", (ADMIN, MANAGER)),
+    "keys.rotate_index": ("person", (ADMIN,)),
     "keys.rekey": ("exchange", (PORTFOLIO, ADMIN)),
     "keys.order": ("exchange", (PORTFOLIO, COMPLIANCE, ADMIN)),
     "agreements.create": ("exchange", (PORTFOLIO, ADMIN)),

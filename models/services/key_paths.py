@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from crypto import strict
 from crypto.cells import case_key
-from crypto.errors import SealBroken
+from crypto.errors import PrincipalUnknown, SealBroken
 from crypto.fields import NOTES
 from crypto.grants import Grant, WrapContext
 from crypto.leases import LeaseName, open_lease
@@ -165,7 +165,8 @@ def find(
     """The way for the lender, or for the agency of `placement`; to the key of this or of the newest epoch.
 
     Stands in the lender's tenant. Conflict `case_erased` where the salt is gone, `keys_awaited` where there is no
-    lease, `agency_key_not_confirmed` where the lender's people have not compared the agency's key.
+    lease, `agency_key_not_confirmed` where the lender's people have not compared the agency's key; `SignatureRefused`
+    for a lease that a lender whose keys we hold has not signed.
     """
     key, salt = _class_key(work, case, field_class, epoch)
     way = _WAYS[_sealed_by(work, case), _asking(work, placement)]
@@ -242,6 +243,8 @@ def _case_grant_path(work: Work, place: Place, key: ClassKey, salt: bytes) -> Ca
     placement = place.placement
     assert placement is not None
     agency = key_directory.require_confirmed(work, key.lender_id, placement.agency_id)
+    if _custody_signing(work, placement.agency_id) is not None:
+        raise Conflict("agency_key_not_confirmed")  # No row makes a key of the agency's own of what custody holds.
     return CaseGrantPath(
         path=_case_key_path(work, place, key, salt),
         case_id=place.case.id,
@@ -265,14 +268,26 @@ def _held_lease(work: Work, place: Place) -> HeldLease:
 def _lease_path(work: Work, place: Place, key: ClassKey, salt: bytes) -> LeasePath:
     placement, keys = place.placement, key_directory.of_lender(work, key.lender_id)
     assert placement is not None
+    published = next(found.public_key for found in keys if found.purpose == SIGNING)
     path = LeasePath(
         agency_id=placement.agency_id,
         lease=_held_lease(work, place),
         name=LeaseName(placement.id.bytes, place.case.id.bytes, place.field_class, place.epoch),
-        lender_signing=next(found.public_key for found in keys if found.purpose == SIGNING),
+        lender_signing=_custody_signing(work, key.lender_id) or published,
     )
     path.unlock(work.vault)  # As above.
     return path
+
+
+def _custody_signing(work: Work, org_id: UUID) -> bytes | None:
+    """The signing key of an organisation whose keys we hold, None for any other: never one read beside what it signed.
+
+    Whoever can write rows could else make a lender, or an agency, seem to hold its own keys, and give it theirs.
+    """
+    try:
+        return work.vault.custody.public(str(org_id)).signing
+    except PrincipalUnknown:
+        return None
 
 
 def _handed_lease(work: Work, place: Place, key: ClassKey, salt: bytes) -> HandedLease:

@@ -179,13 +179,17 @@ def _class_key(work: Work, order: KeyOrder, name: str, grant: Grant) -> ClassKey
 
 
 def _sealings(work: Work, portfolio_id: UUID) -> dict[UUID, Sealings]:
-    """Of every case that is not erased, by id: of each class the cell of its highest version, and every note."""
-    mine = (tenancy.own(work, Case), Case.portfolio_id == portfolio_id)
+    """Of every case that is not erased, by id: of each class the cell of its highest version, and every note.
+
+    No erasure takes one before the transaction ends.
+    """
+    mine = (tenancy.own(work, Case), Case.portfolio_id == portfolio_id, Case.erased_at.is_(None))
     rows = work.session.execute(
         select(Case.id, Case.reference, CaseSalt.salt)
         .join(CaseSalt, and_(CaseSalt.lender_id == Case.lender_id, CaseSalt.case_id == Case.id))
         .where(*mine)
         .order_by(Case.id)
+        .with_for_update(read=True, of=Case)  # an erasure locks it FOR UPDATE
     )
     found = {case_id: Sealings(reference, salt, {}, {}) for case_id, reference, salt in rows}
     cells = work.session.execute(

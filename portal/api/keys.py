@@ -59,7 +59,7 @@ def rotate_key() -> Any:
 
 
 @blueprint.post("/keys/index-rotation")
-@permit("keys.rotate")
+@permit("keys.rotate_index")
 @blueprint.response(202, s.KeyProgressView)
 def rotate_index_key() -> Any:
     """A lender's new index key. To index anew, the platform opens every case once, which the log tells."""

@@ -70,7 +70,7 @@ def rotate() -> Answer:
 
 
 @blueprint.post("/keys/index-rotation")
-@permit("keys.rotate")
+@permit("keys.rotate_index")
 def rotate_index() -> Answer:
     return _begin(index_keys.rotate, _("The new index key is made. It is in use when every case is indexed anew."))
 

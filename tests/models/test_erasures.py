@@ -31,6 +31,7 @@ from models.organisation import SELF, Organisation
 from models.portfolio import ClassKey
 from models.services import (
     cases,
+    documents,
     erasure_grounds,
     erasure_records,
     erasures,
@@ -428,13 +429,15 @@ def document(world: World, lender: Someone, case: Case, objects: ObjectStore) ->
         kind="letter",
         media_type="application/pdf",
         byte_count=6,
+        object_id=new_id(),
         sealed_digest=b"",
         epoch=1,
         added_by=lender.member.id,
+        member_name=lender.member.name,
         added_at=world.clock(),
     )
     with world.database.work(lender.actor) as work:
         work.session.add(row)
-    key = f"document/{row.lender_id}/{row.id}"
+    key = documents.object_key(row.lender_id, row.object_id)
     objects.put(key, b"sealed")
     return key

@@ -49,6 +49,15 @@ def test_only_an_administrator_replaces_keys(world: World, signed_in: Client, pa
     assert signed_in(world.lender(role)).post(path).status_code == 403
 
 
+@pytest.mark.parametrize("path", ["/keys/index-rotation", "/api/v1/keys/index-rotation"])
+def test_an_agency_has_no_index_key_to_replace(world: World, signed_in: Client, path: str) -> None:
+    client = english(signed_in(world.agency()))
+    assert client.post(path).status_code == 403
+    page = client.get("/keys").text
+    assert "Replace the encryption key" in page
+    assert "Replace the index key" not in page
+
+
 def test_who_holds_its_own_keys_is_offered_no_replacement_here(world: World, signed_in: Client) -> None:
     client = english(signed_in(own_lender(world).someone))
     assert "Replace keys" not in client.get("/keys").text

@@ -20,7 +20,7 @@ PAGES = {
     "agency": ("/", "/worklist", "/cases/{case}", "/placements", "/statements", "/breaches", "/audit-log"),
     "lender": ("/", "/cases", "/cases/{case}", "/portfolios", "/placements"),
 }
-API = ("/api/v1/cases", "/api/v1/cases/{case}", "/api/v1/cases/{case}/timeline", "/api/v1/cases/{case}/releases")
+API = ("/api/v1/cases", "/api/v1/cases/{case}", "/api/v1/cases/{case}/timeline")
 
 
 class Down:
