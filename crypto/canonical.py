@@ -12,7 +12,7 @@ INTEGER_MAX = 2**53 - 1
 
 
 def canonical(value: Json) -> bytes:
-    """The value's only spelling; `ValueRefused` for floats, booleans, big integers, lone surrogates, depth without end."""
+    """The value's only spelling; `ValueRefused` for floats, booleans, big integers, lone surrogates, endless depth."""
     try:
         return _text(value).encode()
     except UnicodeEncodeError:

@@ -51,6 +51,7 @@ ORDER_FAULTS = {
     "order_version": "the order is in another format than this release knows: use the tool of the platform's release",
     "order_kind": "the order is of another kind: use the command of that name",
     "order_of_another": "the order is for another lender than the key file",
+    "case_not_expected": "the order names other cases than your list, or not all of it: ask the platform why",
     "order_repeats": "the order names a case, a note or a key twice",
 }
 

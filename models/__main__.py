@@ -26,7 +26,10 @@ from models.work import JOBS, Actor
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m models", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("set-up", help="roles, database, migrations, the platform's keys")
+    prepare = verbs.add_parser("set-up", help="roles, database, migrations, the platform's keys")
+    prepare.add_argument(
+        "--adopt-unsigned", action="store_true", help="sign the keys that were wrapped before wraps were signed"
+    )
     operator = verbs.add_parser("operator", help="a first operator, who brings in everybody else")
     operator.add_argument("--email", required=True)
     operator.add_argument("--name", required=True)
@@ -36,13 +39,15 @@ def main() -> int:
     try:
         if given.verb == "erase-again":
             return erase_again(settings)
-        return set_up(settings) if given.verb == "set-up" else create_operator(settings, given.email, given.name)
+        if given.verb == "set-up":
+            return set_up(settings, given.adopt_unsigned)
+        return create_operator(settings, given.email, given.name)
     except CryptoError as refusal:
         print(refusal, file=sys.stderr)
         return 2
 
 
-def set_up(settings: Settings) -> int:
+def set_up(settings: Settings, adopt_unsigned: bool) -> int:
     admin_url = os.environ.get("CONSIGN_ADMIN_URL")
     if settings.database_url and not admin_url:
         print("set CONSIGN_ADMIN_URL to a role that may create roles and databases", file=sys.stderr)
@@ -50,7 +55,8 @@ def set_up(settings: Settings) -> int:
     admin = make_url(admin_url) if admin_url else cluster.start_embedded(settings)
     database = make_url(settings.database_url).database if settings.database_url else cluster.DATABASE
     cluster.set_up(admin, database or cluster.DATABASE)
-    signed = platform_keys.set_up(Database(cluster.login_url(settings), make_vault(open_custody(settings))))
+    own = Database(cluster.login_url(settings), make_vault(open_custody(settings)))
+    signed = platform_keys.set_up(own, adopt_unsigned)
     print("ready: roles, database, migrations, keys" + (f"; {signed} wrapped keys signed" if signed else ""))
     return 0
 

@@ -1,7 +1,7 @@
 """Exports: files that leave the portal, each traceable to one person and time; large ones need a second person."""
 
 import datetime as dt
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ForeignKey
@@ -9,6 +9,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Key
 
+# Lists whose rows are people's cases: what somebody takes of them is counted over a day, however it is filtered.
+PERSONAL: Final = frozenset(
+    {"worklist", "cases", "placement_cases", "placement_opened", "suspense", "breaks", "breaches"}
+)
 AWAITING, APPROVED, REFUSED, TAKEN = "awaiting_approval", "approved", "refused", "taken"
 
 

@@ -66,7 +66,7 @@ class ClassKey(Base):
     wrapped: Mapped[bytes]
     # Fingerprint of the key it is wrapped to, once a rotation has looked; the signature is what proves it.
     recipient: Mapped[bytes | None]
-    signature: Mapped[bytes | None]  # None: made before wraps were signed; `python -m models set-up` signs it
+    signature: Mapped[bytes | None]  # None: made before wraps were signed; `set-up --adopt-unsigned` signs it
     created_at: Mapped[dt.datetime]
 
 

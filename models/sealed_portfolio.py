@@ -232,12 +232,13 @@ def _person(case: dict[str, Any]) -> tuple[tuple[Any, ...], list[tuple[str, str]
     id_token = read("id_token", "token_shape", lambda value: strict.unbase64(value, TOKEN_BYTES))
     mobile_token, mobile_2_token = read("mobile_tokens", "token_shape", _mobile_tokens) or (None, None)
     salt = read("salt", "salt_shape", lambda value: strict.unbase64(value, SALT_BYTES))
-    cells = read("cells", "cell_shape", _cells) or {}
-    classes = {MASKED[field] for field in masks if field in MASKED}
-    wrong += [(name, "cell_missing") for name in FIELDS if cells and (name in cells) != (name in classes)]
+    cells = read("cells", "cell_shape", _cells)
+    classes = {MASKED[field] for field in (*NEEDED_MASKS, *masks) if field in MASKED}
+    if cells is not None:
+        wrong += [(name, "cell_missing") for name in FIELDS if (name in cells) != (name in classes)]
     text = json.dumps(masks, ensure_ascii=False, separators=(",", ":")) if not wrong else None
     tokens = (id_token, mobile_token, mobile_2_token, salt)
-    return (case["row"], band, text, *tokens, *(cells.get(name) for name in FIELDS)), wrong
+    return (case["row"], band, text, *tokens, *((cells or {}).get(name) for name in FIELDS)), wrong
 
 
 def _faults_of_masks(masks: dict[str, Any]) -> list[tuple[str, str]]:

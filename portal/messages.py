@@ -120,7 +120,9 @@ MESSAGES = {
         "The lender has put this case on hold. It may be worked again when the hold is lifted."
     ),
     "case_stopped": lazy_gettext("Contact on this case has been stopped."),
-    "export_needs_second_person": lazy_gettext("A file this large needs the approval of a second person."),
+    "export_needs_second_person": lazy_gettext(
+        "This file, with the rows you took of such lists in the last 24 hours, needs the approval of a second person."
+    ),
     "export_too_large": lazy_gettext("This is more than one file holds. Filter the list first."),
     "export_grew": lazy_gettext("The list has more rows by now than were approved. Ask again."),
     "export_not_large": lazy_gettext("This list is small enough for one person: take it from its own page."),
@@ -156,11 +158,9 @@ MESSAGES = {
     "release_quota_used": lazy_gettext("You have opened as much as one person may in a day."),
     "release_pace": lazy_gettext("Too many different cases in so short a time. The lender has been told."),
     "step_up_required": lazy_gettext(
-        "You have just opened something else of this case. Prove once more that it is you: password or code."
+        "Only whoever has just proved who they are may do this. Prove once more that it is you: password or code."
     ),
-    "step_up_needs_person": lazy_gettext(
-        "A second part of one case, so soon after the first, opens to a person at the portal only."
-    ),
+    "step_up_needs_person": lazy_gettext("This opens to a person at the portal only, not to a program."),
     "search_quota_used": lazy_gettext(
         "You have searched as often as one person may in an hour. Hits and misses both count."
     ),

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from crypto.sealed_file import new_portfolio_id, seal_portfolio
 from models.business_day import day_of
 from models.portfolio import Portfolio
 from models.services import custodies, key_directory, portfolios
+from models.work import Actor
 from tests.world import Debt, Someone, World, case_file
 
 
@@ -32,6 +34,11 @@ class OwnKeys:
     @property
     def id(self) -> UUID:
         return self.someone.organisation.id
+
+    @property
+    def proved(self) -> Actor:
+        """The person, who has just proved who they are."""
+        return replace(self.someone.actor, proved_at=self.world.clock())
 
     @property
     def now(self) -> int:
@@ -74,7 +81,7 @@ class OwnKeys:
 
     def carry_out(self, order_id: UUID, old: PrivateKeys | None = None) -> None:
         """Download an order, answer it, upload the answer."""
-        with self.world.database.work(self.someone.actor) as work:
+        with self.world.database.work(self.proved) as work:
             document = custodies.document(work, order_id)
         with self.world.database.work(self.someone.actor) as work:
             custodies.answer(work, order_id, self.answer(document, old))

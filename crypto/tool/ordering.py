@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from crypto import answers
+from crypto.errors import FileRefused, OrderRefused
 from crypto.keyfile import PrivateKeys
 from crypto.memory import Memory
 from crypto.orders import (
@@ -32,6 +33,8 @@ def run(options: argparse.Namespace) -> int:
     keys = terminal.read_keys(options.key)
     memory = Memory.read(options.memory)
     order = read_order(data, options.kind, keys.organisation_id)
+    if isinstance(order, LeaseOrder) and options.cases:
+        _require_expected(order, options.cases)
     terminal.show(order.facts())
     if not terminal.agreed(options.yes):
         print("nothing was done")
@@ -41,6 +44,17 @@ def run(options: argparse.Namespace) -> int:
     memory.write(options.memory)
     print(f"done: upload {options.out}")
     return DONE
+
+
+def _require_expected(order: LeaseOrder, cases: Path) -> None:
+    """OrderRefused `case_not_expected` unless the order names exactly the case numbers in the lender's own list."""
+    try:
+        lines = cases.read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise FileRefused(f"{cases} is not UTF-8: save it as text with one case number a line") from None
+    expected = {line.strip() for line in lines} - {""}
+    if expected != {case.reference for case in order.cases}:
+        raise OrderRefused("case_not_expected")
 
 
 def _answer(order: Order, keys: PrivateKeys, memory: Memory, options: argparse.Namespace) -> answers.Answer:
@@ -65,6 +79,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         command = commands.add_parser(kind, help=f"carry out an order: {text}")
         command.add_argument("order", type=Path, metavar="ORDER")
         command.add_argument("--key", type=Path, required=True, metavar="FILE", help="the lender's key file")
+        if kind == LEASE:
+            command.add_argument(
+                "--cases", type=Path, metavar="FILE", help="the case numbers that you placed, one a line: no others"
+            )
         if kind == REWRAP:
             command.add_argument("--new-key", type=Path, required=True, metavar="FILE", help="that takes its place")
         command.add_argument(

@@ -31,6 +31,7 @@ from models.services import (
     placements,
     portfolios,
     rekeys,
+    release_limits,
     tenancy,
 )
 from models.services.erasure_records import SignedRecord
@@ -38,6 +39,7 @@ from models.services.key_directory import Keys, PartyKeys
 from models.work import LENDER, Work
 
 ORDER_FORMAT: Final = "consign-order/1"
+PROVED_KINDS: Final = frozenset({REKEY, REWRAP})
 ERASER_ROLES: Final = frozenset({"compliance_officer", "administrator"})
 
 
@@ -61,9 +63,9 @@ def publish(work: Work, data: bytes) -> Keys:
 
 
 def confirm_key(work: Work, agency_id: UUID, fingerprint: str) -> PartyKeys:
-    """`key_directory.confirm`; a key that has become the agency's later one gets leases of its own."""
+    """`key_directory.confirm`; the approval that makes a key the agency's later one orders leases of its own."""
     party = key_directory.confirm(work, agency_id, fingerprint)
-    if party.confirmed and party.needs == key_directory.APPROVALS_LATER:
+    if party.needs == key_directory.APPROVALS_LATER and len(party.approvals) == party.needs:
         leases.order_for_live(work, _of_sealed_portfolio(work), Placement.agency_id == agency_id)
     return party
 
@@ -87,9 +89,21 @@ def order(work: Work, kind: str, subject_id: UUID, subject_kind: str | None = No
     return key_orders.place(work, work.tenant_id, ERASE, subject_kind, subject_id)
 
 
+def may_take(work: Work, order: KeyOrder) -> bool:
+    """Whether the order's document would not ask this person for a proof first."""
+    return order.kind not in PROVED_KINDS or release_limits.is_proved(work.actor.proved_at, work.at)
+
+
 def document(work: Work, order_id: UUID) -> dict[str, Any]:
-    """The order as the lender's tool reads it (`consign-order/1`). That it was taken is logged."""
+    """The order as the lender's tool reads it (`consign-order/1`). That it was taken is logged.
+
+    One for new keys or wraps holds what whole portfolios are opened with, but for the lender's own key: Forbidden to
+    programs, and to people without a proof as for a second release; Unavailable `log_down` while no log runs.
+    """
     order = key_orders.hold(work, order_id)
+    if order.kind in PROVED_KINDS:
+        release_limits.require_proved(work, work.now())
+        audit.require_running(work)
     body = KINDS[order.kind].document(work, order)
     subject = {"order": order.id, "kind": order.kind, "cases": len(body.get("cases", []))}
     audit.record(work, audit.Action.KEY_ORDER_DOWNLOAD, subject)

@@ -62,7 +62,7 @@ def copy(move: Move, objects: ObjectStore) -> bytes:
     document = move.opened.document
     plaintext = documents.read(move.opened, objects, 0, document.byte_count)
     place = documents.object_key(document.lender_id, move.object_id)
-    return documents.seal(move.key, move.opened.name, plaintext, objects, place)
+    return documents.seal_into(move.key, move.opened.name, plaintext, objects, place)
 
 
 def finish(work: Work, move: Move, digest: bytes) -> bool:

@@ -125,7 +125,7 @@ def store(upload: Upload, chunks: Iterable[bytes], objects: ObjectStore) -> Stor
                 raise Invalid(errors=[RowError(0, "file", "too_large")])
             yield chunk
 
-    digest = seal(upload.key, upload.name, counted(), objects, object_key(upload.lender_id, upload.id))
+    digest = seal_into(upload.key, upload.name, counted(), objects, object_key(upload.lender_id, upload.id))
     return Stored(media_type, count, digest)
 
 
@@ -260,7 +260,7 @@ def sweep(work: Work, objects: ObjectStore) -> int:
     return len(orphans)
 
 
-def seal(key: Secret, name: FileName, chunks: Iterable[bytes], objects: ObjectStore, place: str) -> bytes:
+def seal_into(key: Secret, name: FileName, chunks: Iterable[bytes], objects: ObjectStore, place: str) -> bytes:
     """Seal the chunks into the store as they come; answers the object's digest."""
     digest = sha256()
 

@@ -19,7 +19,7 @@ from models.offer import OfferedCase
 from models.placement import PlacedCase
 from models.portfolio import Portfolio
 from models.services import lender_settings, tenancy, turns
-from models.work import Work
+from models.work import LENDER, Work
 
 _SUBJECT: Final[Mapping[str, InstrumentedAttribute[UUID]]] = {
     CASE: Case.id,
@@ -55,12 +55,16 @@ def prospect(work: Work, subject_kind: str, subject_id: UUID) -> Prospect:
 
 
 def names(work: Work, subject_ids: Iterable[UUID]) -> dict[UUID, str]:
-    """What people call those of the subjects that have a name: cases by their number, portfolios by their name."""
+    """What people call those of the subjects that have a name: cases by their number, portfolios by their name.
+
+    A portfolio's name is the lender's own word: nobody under a mandate is told it.
+    """
     wanted = set(subject_ids)
-    queries = (
-        select(Case.id, Case.reference).where(tenancy.own(work, Case), Case.id.in_(wanted)),
-        select(Portfolio.id, Portfolio.name).where(tenancy.own(work, Portfolio), Portfolio.id.in_(wanted)),
-    )
+    queries = [select(Case.id, Case.reference).where(tenancy.own(work, Case), Case.id.in_(wanted))]
+    if work.actor.side == LENDER:
+        queries.append(
+            select(Portfolio.id, Portfolio.name).where(tenancy.own(work, Portfolio), Portfolio.id.in_(wanted))
+        )
     return {id_: name for query in queries for id_, name in work.session.execute(query)}
 
 

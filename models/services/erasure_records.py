@@ -81,12 +81,9 @@ def sign(work: Work, said: Mapping[str, Any], counts: Mapping[str, int]) -> Sign
 
 
 def require_says(work: Work, given: SignedRecord, said: Mapping[str, Any]) -> None:
-    """Conflict `erasure_record_wrong` unless the lender signed a record of exactly what is `said`.
-
-    What else its tool writes into a record is the tool's own.
-    """
+    """Conflict `erasure_record_wrong` unless the lender signed a record of exactly what is `said`, and when."""
     record = verified(work, given)
-    if any(record.get(name) != value for name, value in said.items()):
+    if record != {**said, "at": record.get("at")} or type(record["at"]) is not int:
         raise Conflict("erasure_record_wrong")
 
 

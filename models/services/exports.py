@@ -1,7 +1,7 @@
 """Exports: files that leave, each one person's at one time with its digest in the log; a large one has two people.
 
 A file of more rows than the lenders in it allow is asked for, approved by somebody else of the organisation, and then
-taken once. What is in it is read when it is taken: what was recalled or frozen meanwhile is not.
+taken once; of lists of cases, what the same person took alone in the last 24 hours counts as rows of it. What is in it is read when it is taken: what was recalled or frozen meanwhile is not.
 
 The log itself and statements need no second person: a log holds ids, codes and digests alone, and both parties of a
 statement must be able to prove it to each other at any time.
@@ -14,17 +14,18 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, and_, func, select
 
 from models.agreement import Agreement
 from models.errors import Conflict, Forbidden, NotFound
-from models.export import APPROVED, AWAITING, REFUSED, TAKEN, Export
+from models.export import APPROVED, AWAITING, PERSONAL, REFUSED, TAKEN, Export
 from models.ids import new_id
-from models.services import audit, lender_settings, pages, tenancy
+from models.services import audit, lender_settings, pages, tenancy, turns
 from models.work import AGENCY, AUDITOR, LENDER, Work
 
 ROWS_MAX = 100_000  # of one file, which is made in memory
 REQUEST_LASTS = dt.timedelta(hours=24)
+COUNTED_FOR = dt.timedelta(hours=24)
 
 DECIDERS: Final[Mapping[str, frozenset[str]]] = {
     LENDER: frozenset({"compliance_officer", "administrator"}),
@@ -55,7 +56,7 @@ def take(
     """
     row_count = rows_of.total()
     if approved is None:
-        require_allowed(work, rows_of)
+        _require_allowed(work, kind, rows_of)
     elif row_count > approved.row_count:
         raise Conflict("export_grew", rows=row_count, rows_max=approved.row_count)
     export = approved or _add(work, kind, subject, row_count, TAKEN)
@@ -71,17 +72,24 @@ def take(
     return File(export, content)
 
 
-def require_allowed(work: Work, rows_of: Counter[UUID]) -> None:
+def _require_allowed(work: Work, kind: str, rows_of: Counter[UUID]) -> None:
     """Refuse what is too large for one file, or for one person: of the lenders concerned, the strictest decides."""
-    rows, allowed = rows_of.total(), limit(work, rows_of)
+    rows = rows_of.total()
     if rows > ROWS_MAX:
         raise Conflict("export_too_large", rows_max=ROWS_MAX)
+    turns.take(work, f"exports of {work.actor.member_id}")  # Of two files at once each would overlook the other.
+    allowed = allowance(work, kind, rows_of)
     if rows > allowed:
         raise Conflict("export_needs_second_person", rows=rows, rows_max=allowed)
 
 
+def allowance(work: Work, kind: str, rows_of: Counter[UUID]) -> int:
+    """How many rows this person may take alone now, of a file in which these lenders have rows."""
+    return max(0, limit(work, rows_of) - (_taken_lately(work) if kind in PERSONAL else 0))
+
+
 def limit(work: Work, rows_of: Counter[UUID]) -> int:
-    """How many rows one person may take of a file in which these lenders have rows."""
+    """How many rows one person may take alone where these lenders have rows."""
     if work.actor.side != AGENCY:
         return lender_settings.get(work).export_rows
     limits = []
@@ -95,7 +103,7 @@ def request(work: Work, kind: str, subject: Mapping[str, str], rows_of: Counter[
     """Ask for a file that needs a second person. Conflict `export_not_large` for one that does not."""
     if rows_of.total() > ROWS_MAX:
         raise Conflict("export_too_large", rows_max=ROWS_MAX)
-    if rows_of.total() <= limit(work, rows_of):
+    if rows_of.total() <= allowance(work, kind, rows_of):
         raise Conflict("export_not_large")
     export = _add(work, kind, subject, rows_of.total(), AWAITING)
     facts = {"export": kind, "export_id": export.id, "rows": export.row_count}
@@ -177,6 +185,19 @@ def _add(work: Work, kind: str, subject: Mapping[str, str], row_count: int, stat
     work.session.add(export)
     work.session.flush()
     return export
+
+
+def _taken_lately(work: Work) -> int:
+    """Rows of personal lists that this person took without a second one."""
+    lately = select(func.coalesce(func.sum(Export.row_count), 0)).where(
+        _of_organisation(work),
+        Export.requested_by == work.actor.member_id,
+        Export.kind.in_(PERSONAL),
+        Export.state == TAKEN,
+        Export.decided_by.is_(None),
+        Export.taken_at > work.at - COUNTED_FOR,
+    )
+    return work.session.scalars(lately).one()
 
 
 def _lock(work: Work, export_id: UUID) -> Export:

@@ -7,12 +7,16 @@ from sqlalchemy import func, select
 from models.errors import Conflict, NotFound
 from models.ids import new_id
 from models.key_order import CANCELLED, DONE, LEASE, OPEN, KeyOrder
-from models.services import audit, pages, tenancy
+from models.services import audit, pages, tenancy, turns
 from models.work import LENDER, Work
 
 
 def place(work: Work, lender_id: UUID, kind: str, subject_kind: str, subject_id: UUID) -> KeyOrder:
-    """A new order; one of the same kind and subject that is still open is cancelled: it asks for less or for older."""
+    """A new order; one of the same kind and subject that is still open is cancelled: it asks for less or for older.
+
+    Of two at once the second waits, then cancels the first: leases of the older would take the newer ones' place.
+    """
+    turns.take(work, f"orders of {subject_id}")
     cancel_open(work, lender_id, subject_id, kind)
     order = KeyOrder(
         lender_id=lender_id,

@@ -1,5 +1,6 @@
 """The keys of an installation: made at its first set-up, and the same ones at every later one."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import select
@@ -20,20 +21,32 @@ NOBODY = UUID(int=0)
 OTHER_KEYS = "these are not the keys that this database was set up with: restore the keyring from its backup"
 
 
-def set_up(database: Database) -> int:
+UNSIGNED = (
+    "{count} wrapped keys are unsigned: if they are from before wraps were signed, and nobody else can have put them"
+    " there, run python -m models set-up --adopt-unsigned"
+)
+
+
+def set_up(database: Database, adopt_unsigned: bool = False) -> int:
     """Make the platform's keys for a new database; for one that stands, `KeyringRefused` unless these are its keys.
 
-    Then sign what lenders' keys were wrapped before wraps were signed; answers how many were.
+    Wraps without a signature are refused too, all before any is touched: in a restored database somebody may have put
+    them there. Only where whoever runs it says that they are from before are they signed; answers how many were.
     """
     with database.work(Actor(side=OPERATOR, org_id=NOBODY, name="set-up")) as work:
         tenants = job_runs.list_tenants(work)
         require_keys(work)
-    signed = 0
+    unsigned = 0
     for tenant_id in tenants:
         with database.work(Actor(side=JOBS, org_id=tenant_id, name="set-up")) as work:
             require_log_key(work)
-            signed += sign_wraps(work)
-    return signed
+            unsigned += count_unsigned(work)
+    if unsigned and not adopt_unsigned:
+        raise KeyringRefused(UNSIGNED.format(count=unsigned))
+    for tenant_id in tenants if unsigned else ():
+        with database.work(Actor(side=JOBS, org_id=tenant_id, name="set-up")) as work:
+            sign_wraps(work)
+    return unsigned
 
 
 def require_keys(work: Work) -> None:
@@ -72,26 +85,34 @@ def require_log_key(work: Work) -> None:
         raise KeyringRefused(OTHER_KEYS) from None
 
 
-def sign_wraps(work: Work) -> int:
-    """Wrap anew, and sign, keys of the lender that were wrapped before wraps were signed; answers how many.
+def count_unsigned(work: Work) -> int:
+    """How many of the lender's keys in use were wrapped without a signature. The verbs here write none."""
+    return len(_unsigned_class_keys(work)) + len(_unsigned_lender_keys(work))
 
-    No such key comes later: the database takes none.
-    """
+
+def sign_wraps(work: Work) -> None:
+    """Wrap anew, and sign, whatever keys of the lender were wrapped before wraps were signed."""
     assert work.actor.side == JOBS
-    unsigned = select(ClassKey).where(tenancy.own(work, ClassKey), ClassKey.signature.is_(None)).with_for_update()
-    class_keys = work.session.scalars(unsigned).all()
-    for key in class_keys:
+    for key in _unsigned_class_keys(work):
         context = WrapContext.of_class(
             key.lender_id.bytes, key.portfolio_id.bytes, key.field_class, key.epoch, key.serial
         )
         made = work.vault.adopt_key(str(key.lender_id), key.wrapped, context)
         key.serial, key.wrapped, key.signature = key.serial + 1, made.wrapped, made.signature
+    work.session.add_all([_signed(work, row) for row in _unsigned_lender_keys(work)])
+    work.session.flush()
+
+
+def _unsigned_class_keys(work: Work) -> Sequence[ClassKey]:
+    unsigned = select(ClassKey).where(tenancy.own(work, ClassKey), ClassKey.signature.is_(None))
+    return work.session.scalars(unsigned.with_for_update()).all()
+
+
+def _unsigned_lender_keys(work: Work) -> list[LenderKey]:
+    """Those of no later serial: the rows before stay as they were."""
     newest = select(LenderKey).where(tenancy.own(work, LenderKey)).order_by(LenderKey.serial)
     rows = {row.purpose: row for row in work.session.scalars(newest)}
-    lender_keys = [row for row in rows.values() if row.signature is None]
-    work.session.add_all(_signed(work, row) for row in lender_keys)
-    work.session.flush()
-    return len(class_keys) + len(lender_keys)
+    return [row for row in rows.values() if row.signature is None]
 
 
 def _signed(work: Work, row: LenderKey) -> LenderKey:

@@ -9,7 +9,6 @@ from uuid import UUID
 
 import polars as pl
 from sqlalchemy import and_, delete, exists, select, update
-from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import InstrumentedAttribute
 
 from crypto import cobblestone, strict
@@ -150,7 +149,7 @@ def _require_own(work: Work) -> Keys:
 def _own_class_keys(work: Work) -> list[ClassKey]:
     """Of all portfolios that the lender has sealed itself, in the order in which the tool is told of them.
 
-    Those of the newest epoch alone: its memory refuses every earlier one.
+    Of every epoch that stands: a file may still be sealed under an earlier one. Locked, for a re-key changes them too.
     """
     sealed = exists().where(
         tenancy.own(work, Portfolio), Portfolio.id == ClassKey.portfolio_id, Portfolio.sealed_by == LENDER
@@ -158,9 +157,9 @@ def _own_class_keys(work: Work) -> list[ClassKey]:
     return list(
         work.session.scalars(
             select(ClassKey)
-            .ext(distinct_on(ClassKey.portfolio_id, ClassKey.field_class))
             .where(tenancy.own(work, ClassKey), sealed)
-            .order_by(ClassKey.portfolio_id, ClassKey.field_class, ClassKey.epoch.desc())
+            .order_by(ClassKey.portfolio_id, ClassKey.field_class, ClassKey.epoch)
+            .with_for_update(key_share=True)  # releases go on
         )
     )
 

@@ -86,6 +86,14 @@ def is_proved(proved_at: dt.datetime | None, at: dt.datetime) -> bool:
     return proved_at is not None and at - proved_at < PROOF_LASTS
 
 
+def require_proved(work: Work, at: dt.datetime) -> None:
+    """Forbidden unless a person asks (`step_up_needs_person`) who has just proved who they are (`step_up_required`)."""
+    if work.actor.scopes is not None:
+        raise Forbidden("step_up_needs_person")
+    if not is_proved(work.actor.proved_at, at):
+        raise Forbidden("step_up_required", proofs=members.proofs(work))
+
+
 def last_by_case(opened: Iterable[Opened], since: dt.datetime) -> dict[UUID, dt.datetime]:
     """Each case opened since then, and when last."""
     last: dict[UUID, dt.datetime] = {}
@@ -101,11 +109,8 @@ def cases_max(case_count: int) -> int:
 
 
 def _require_proof(work: Work, opened: list[Opened], case_id: UUID, field_class: str, at: dt.datetime) -> None:
-    if not needs_proof(opened, case_id, field_class, at) or is_proved(work.actor.proved_at, at):
-        return
-    if work.actor.scopes is not None:
-        raise Forbidden("step_up_needs_person")
-    raise Forbidden("step_up_required", proofs=members.proofs(work))
+    if needs_proof(opened, case_id, field_class, at):
+        require_proved(work, at)
 
 
 def _require_pace(

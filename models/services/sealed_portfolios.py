@@ -1,5 +1,8 @@
 """The way in for a portfolio that its lender has sealed itself: whose it is, under which keys, and then its cases."""
 
+import datetime as dt
+from typing import Final
+
 from sqlalchemy import select
 
 from crypto.errors import SignatureRefused, ValueRefused
@@ -14,12 +17,14 @@ from models.services.key_directory import Keys
 from models.tabular import Upload, refused
 from models.work import Work
 
+SEALED_FROM: Final = dt.date(2020, 1, 1)  # no tool that seals is older
+
 
 def read(work: Work, file: Upload) -> Intake:
     """The file up to its cases, which are read while they are stored and believed when its signature is reached.
 
-    Raises Invalid where it is of another lender, of the future, or its class keys are not wrapped to, and signed
-    by, the lender's newest keys; AlreadyUploaded where a portfolio of this id stands; Conflict `key_not_published`.
+    Raises Invalid where it is of another lender, sealed before SEALED_FROM or in the future, or its class keys are not
+    wrapped to, and signed by, the lender's newest keys; AlreadyUploaded where a portfolio of this id stands; Conflict `key_not_published`.
     """
     keys = key_directory.find_own(work)
     if keys is None:
@@ -31,6 +36,8 @@ def read(work: Work, file: Upload) -> Intake:
         raise refused([RowError(0, "*", "sealed_file_of_another")])
     if header.sealed_on > today:
         raise refused([RowError(0, "sealed_on", "in_future")])
+    if header.sealed_on < SEALED_FROM:
+        raise refused([RowError(0, "sealed_on", "impossible_date")])
     if not all(_is_own(header, name, grant, keys) for name, grant in header.grants.items()):
         raise refused([RowError(0, "*", "sealed_file_keys")])
     standing = select(Portfolio.id).where(tenancy.own(work, Portfolio), Portfolio.id == header.portfolio_id)

@@ -80,7 +80,9 @@ class LenderSettingsView(Schema):
         metadata={"description": "Kept at least so long after a case's last contact, payment or end of placement."}
     )
     releases_per_day = fields.Integer(metadata={"description": "Of one person."})
-    export_rows = fields.Integer(metadata={"description": "A larger export needs a second person."})
+    export_rows = fields.Integer(
+        metadata={"description": "More in one export, or in those of cases within 24 hours, needs a second person."}
+    )
     earlier_agencies = fields.String(metadata={"description": "What an agency learns of those before it."})
     changed_at = fields.AwareDateTime(allow_none=True)
 

@@ -7,6 +7,7 @@ from flask import Blueprint, flash, redirect, request, url_for
 from flask_babel import gettext as _
 
 from models.errors import Forbidden, NotFound, Refusal
+from models.export import PERSONAL
 from models.services import exports
 from portal import sheets
 from portal.access import permit, tenant_work
@@ -133,7 +134,7 @@ def _new(given: Any, refusal: Refusal | None = None) -> Page:
     subject = sheets.asked(sheet, given)
     with tenant_work() as work:
         rows_of = sheets.count(sheets.read(work, sheet, subject))
-        limit = exports.limit(work, rows_of)
+        allowance = exports.allowance(work, kind, rows_of)
     return show(
         "exports/new.html",
         {},
@@ -141,6 +142,7 @@ def _new(given: Any, refusal: Refusal | None = None) -> Page:
         kind=kind,
         subject=subject,
         rows=rows_of.total(),
-        limit=limit,
+        allowance=allowance,
+        counted=kind in PERSONAL,
         rows_max=exports.ROWS_MAX,
     )

@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from crypto.grants import fingerprint
 from crypto.orders import grouped
 from crypto.strict import to_base64
-from models.errors import Refusal
+from models.errors import Forbidden, Refusal
 from models.key_order import LEASE, REKEY
 from models.organisation import OrganisationKey
 from models.placement import LIVE
@@ -22,6 +22,7 @@ from models.services import (
     key_orders,
     key_progress,
     keys,
+    members,
     placements,
     portfolio_keys,
     portfolios,
@@ -32,6 +33,8 @@ from portal.downloads import text_download
 from portal.schemas.base import page
 from portal.schemas.forms import require
 from portal.schemas.keys import ConfirmForm, OrderForm, OrderListForm, RekeyForm
+from portal.schemas.proof import ProofForm
+from portal.signing_in import prove
 from portal.web.forms import MENDABLE, Answer, Page, show
 from portal.web.frame import may
 
@@ -115,10 +118,21 @@ def download(order_id: UUID) -> Answer:
     try:
         with open_work() as work:
             document = custodies.document(work, order_id)
-    except MENDABLE as refusal:
+    except (*MENDABLE, Forbidden) as refusal:
         return _order(order_id, refusal)
     name = f"order-{document['kind']}-{str(order_id)[-12:]}.json"
     return text_download(name, [json.dumps(document)], "application/json")
+
+
+@blueprint.post("/keys/orders/<uuid:order_id>/proof")
+@permit("self.prove")
+def prove_for_order(order_id: UUID) -> Answer:
+    """Prove who one is, then take the order."""
+    try:
+        prove(**require(ProofForm(), request.form))
+    except (*MENDABLE, Forbidden) as refusal:
+        return _order(order_id, refusal)
+    return redirect(url_for("keys.show_order", order_id=order_id))
 
 
 @blueprint.post("/keys/orders/<uuid:order_id>/cancel")
@@ -200,6 +214,7 @@ def _order(order_id: UUID, refusal: Refusal | None = None) -> Page:
         placement = placements.get(work, found.subject_id) if found.kind == LEASE else None
         portfolio = portfolios.get(work, found.subject_id) if found.kind == REKEY else None
         party = key_directory.get_party(work, placement.agency_id) if placement else None
+        proofs = [] if custodies.may_take(work, found) else members.proofs(work)
     return show(
         "keys/order.html",
         {},
@@ -208,6 +223,7 @@ def _order(order_id: UUID, refusal: Refusal | None = None) -> Page:
         placement=placement,
         portfolio=portfolio,
         party=party,
+        proofs=proofs,
         fingerprint=_fingerprint,
     )
 

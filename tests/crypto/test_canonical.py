@@ -35,6 +35,14 @@ def test_what_has_no_exact_spelling_is_refused(value) -> None:
         canonical(value)
 
 
+def test_depth_without_end_is_refused() -> None:
+    value: list = []
+    for _ in range(5_000):
+        value = [value]
+    with pytest.raises(ValueRefused, match="too deep"):
+        canonical(value)
+
+
 def test_a_refusal_carries_no_part_of_the_value() -> None:
     with pytest.raises(ValueRefused) as caught:
         canonical({"name": "张三\ud800"})

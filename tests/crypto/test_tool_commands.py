@@ -340,6 +340,32 @@ def test_rekey_rewrap_and_erase_answer_their_orders(home: Path, platform: Platfo
     }
 
 
+@pytest.mark.parametrize(
+    ("listed", "code"),
+    [
+        ("LN-1\nLN-2\nLN-3\n", 0),
+        ("\ufeffLN-3\r\n LN-2 \r\n\r\nLN-1", 0),
+        ("LN-1\nLN-2\n", 1),
+        ("LN-1\nLN-2\nLN-4\n", 1),
+        ("LN-1\nLN-2\nLN-3\nLN-4\n", 1),
+        ("", 1),
+    ],
+)
+def test_a_lease_of_other_cases_than_the_lenders_list_is_refused(
+    home: Path, platform: Platform, run, listed: str, code: int
+) -> None:
+    (home / "lease.order").write_text(json.dumps(future(platform.lease_order())))
+    (home / "placed").write_text(listed)
+    ended, _, err = run("lease", "lease.order", "--cases", "placed", *LEASE)
+    assert (ended, "case_not_expected" in err, (home / "answer").exists()) == (code, code == 1, code == 0)
+
+
+def test_a_list_of_cases_that_is_no_text_is_refused(home: Path, platform: Platform, run) -> None:
+    (home / "lease.order").write_text(json.dumps(future(platform.lease_order())))
+    (home / "placed").write_bytes(b"\xff\xfe")
+    assert refused(run("lease", "lease.order", "--cases", "placed", *LEASE), "is not UTF-8")
+
+
 def test_a_changed_pin_needs_saying_so(home: Path, platform: Platform, run) -> None:
     words = ("pin", str(AGENCY), "ab" * 32, "--use", "kem", "--memory", "lender.memory")
     assert run(*words)[2].startswith("key_changed: ")

@@ -1,6 +1,7 @@
 """The leak oracle: nobody reads, hears of or moves what is another organisation's (`canaries.READERS` says whose)."""
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterable
 from uuid import UUID
@@ -116,14 +117,16 @@ def test_what_two_do_shows_to_nobody_else(asker: Asker) -> None:
     exchange = asker.exchange
     exchange.run_jobs("south")
     asks = [ask for reader in ("north", "east", "auditor") for ask in asker.reads(reader, "zh")]
-    before = [asker.ask(ask) for ask in asks]
+    # Whoever takes a file away reads of that export ever after: files before pages now, and pages before files then.
+    asks.sort(key=lambda ask: not ask.path.endswith(".csv"))
+    before = {ask: without_export(asker.ask(ask)) for ask in asks}
     exchange.chapter += 1
     exchange.place("south", "west", exchange.upload("south", "southwest", (14, 15)))
     exchange.call_everywhere("again", lenders=("south",), agencies=("west",))
     exchange.run_jobs("south")
     for name in ("south", "west"):
         exchange.integrator.integrate(exchange.people[name].organisation.id)
-    changed = [ask for ask, answer in zip(asks, before, strict=True) if asker.ask(ask) != answer]
+    changed = [ask for ask in reversed(asks) if without_export(asker.ask(ask)) != before[ask]]
     assert changed == []
 
 
@@ -138,6 +141,17 @@ def test_the_door_tells_nobody_who_has_an_account_where(asker: Asker, organisati
         with client.post("/api/v1/sign-in", json=credentials | {"scopes": ["read"]}) as response:
             told.add((response.status_code, response.get_data(as_text=True)))
     assert len(told) == 1
+
+
+def without_export(answer: Answer) -> Answer:
+    """The answer without the id of the one export that it is, if it is a file: each taking has an id of its own."""
+    named = re.search(
+        r'attachment; filename="?[a-z-]+-([0-9a-f-]{36})\.csv', dict(answer.headers).get("Content-Disposition", "")
+    )
+    if named is None:
+        return answer
+    headers = tuple((name, value.replace(named[1], "…")) for name, value in answer.headers)
+    return answer._replace(headers=headers, body=answer.body.replace(named[1], "…"))
 
 
 def told_apart(asker: Asker, pairs: Iterable[Pair]) -> list[tuple[Ask, Answer, Answer]]:

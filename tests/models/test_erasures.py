@@ -313,17 +313,23 @@ def test_a_lender_with_its_own_keys_brings_its_own_record(world: World, lender: 
     assert refusal(world, lender, CASE, case.id).code == "erasure_needs_own_key"
     with world.database.work(lender.actor) as work:
         said = erasure_records.statement(work, CASE, case.id, [case.id])
-    assert erase_signed(world, lender, case.id, said | {"order": str(uuid4())}).case_count == 1
+    assert erase_signed(world, lender, case.id, said | {"at": 1767225600}).case_count == 1
 
 
-@pytest.mark.parametrize("change", ["subject", "cases", "salt_digests", "lender", "format", "signature"])
+@pytest.mark.parametrize("change", ["subject", "cases", "salt_digests", "lender", "format", "at", "more", "signature"])
 def test_a_record_of_anything_else_is_refused(world: World, lender: Someone, change: str) -> None:
     (case,) = cases_of(world, lender, world.portfolio(lender, 1).id)
     with world.database.work(lender.actor) as work:
-        said = erasure_records.statement(work, CASE, case.id, [case.id])
+        said = erasure_records.statement(work, CASE, case.id, [case.id]) | {"at": 1767225600}
     wrong = {"subject": str(uuid4()), "cases": [], "salt_digests": ["00" * 32], "lender": str(uuid4()), "format": "x"}
     with pytest.raises(Conflict) as refused:
-        erase_signed(world, lender, case.id, said | {change: wrong.get(change, "x")}, forged=change == "signature")
+        erase_signed(
+            world,
+            lender,
+            case.id,
+            said if change == "signature" else said | {change: wrong.get(change, "x")},
+            forged=change == "signature",
+        )
     assert refused.value.code == "erasure_record_wrong"
     assert cases_of(world, lender, case.portfolio_id)[0].erased_at is None
 

@@ -70,7 +70,7 @@ def waiting(world: World, lender: OwnKeys) -> UUID:
 
 
 def document(world: World, lender: OwnKeys, order_id: UUID) -> dict[str, Any]:
-    with world.database.work(lender.someone.actor) as work:
+    with world.database.work(lender.proved) as work:
         return custodies.document(work, order_id)
 
 
@@ -163,6 +163,15 @@ def test_what_is_no_answer_is_refused(world: World, data: bytes) -> None:
         answer(world, lender, waiting(world, lender), data)
 
 
+def test_an_answer_nested_without_end_is_refused(world: World) -> None:
+    lender = own_lender(world)
+    place(world, lender, world.agency())
+    order_id = waiting(world, lender)
+    deep = json.loads("[" * 700 + "]" * 700)
+    given = json.loads(lender.answer(document(world, lender, order_id))) | {"cases": deep}
+    assert refusal_of(world, lender, order_id, json.dumps(given).encode()) == "answer_broken"
+
+
 def test_an_answer_signed_by_somebody_else_is_refused(world: World) -> None:
     lender, other = own_lender(world), own_lender(world)
     place(world, lender, world.agency())
@@ -204,6 +213,23 @@ def test_an_order_is_carried_out_once(world: World) -> None:
     answer(world, lender, order_id, data)
     with pytest.raises(Conflict, match="order_done"):
         answer(world, lender, order_id, data)
+
+
+def test_of_two_orders_at_once_one_stays_open(world: World) -> None:
+    lender = own_lender(world)
+    placement = placed(world, lender, world.agency())
+
+    def order() -> UUID:
+        with world.database.work(lender.someone.actor) as work:
+            return custodies.order(work, "lease", placement.id).id
+
+    with ThreadPoolExecutor(1) as thread, world.database.work(lender.someone.actor) as work:
+        custodies.order(work, "lease", placement.id)
+        second = thread.submit(order)
+        with pytest.raises(TimeoutError):
+            second.result(0.3)
+        work.session.commit()
+        assert second.result(10) == waiting(world, lender)
 
 
 def test_a_cancelled_order_takes_no_answer(world: World) -> None:
@@ -288,6 +314,9 @@ def test_an_agencys_changed_key_gets_its_leases_when_two_people_have_compared_it
     (case_id, _) = world.case_ids(placement, lender.someone)
     package = opened(world, agency.someone, case_id)
     assert agency.open(package, (lender.someone, lender.keys.public.signing))["name"] == "张三"
+    confirm(world, world.person(lender.someone, "administrator"), agency.someone)
+    with world.database.work(lender.someone.actor) as work:
+        assert key_orders.count_open(work) == 0  # A third person's comparison changes nothing.
 
 
 def test_a_lenders_new_key_opens_what_the_old_one_had_sealed_once_its_tool_has_wrapped_it(world: World) -> None:
@@ -410,6 +439,23 @@ def test_the_old_key_under_which_a_file_is_sealed_stays(world: World) -> None:
     assert class_keys_of(world, lender) == {*((name, 2) for name in FIELD_CLASSES), (NOTES, 1)}
 
 
+def test_a_key_under_which_a_file_is_sealed_moves_to_the_new_key_file_too(world: World) -> None:
+    lender = own_lender(world)
+    placement = placed(world, lender, world.agency())
+    (case_id, _) = world.case_ids(placement, lender.someone)
+    with world.database.work(lender.someone.actor) as work:
+        work.session.add(file_of(world, lender.someone, case_id))
+    lender.carry_out(rekeyed(world, lender, placement))
+    old = lender.change_keys()
+    lender.publish()
+    with world.database.work(lender.someone.actor) as work:
+        (order_id,) = (order.id for order in key_orders.list_own(work, state="open") if order.kind == "rewrap")
+    lender.carry_out(order_id, old)
+    with world.database.work(lender.someone.actor) as work:
+        assert {row.serial for row in work.session.scalars(select(ClassKey))} == {2}
+    assert (NOTES, 1) in class_keys_of(world, lender)
+
+
 def class_keys_of(world: World, lender: OwnKeys) -> set[tuple[str, int]]:
     with world.database.work(lender.someone.actor) as work:
         return {(row.field_class, row.epoch) for row in work.session.scalars(select(ClassKey))}
@@ -456,6 +502,40 @@ def test_new_keys_that_are_not_complete_change_nothing(world: World, change: Any
     assert opened(world, lender.someone, case_id)["epoch"] == 1
 
 
+def refused_document(world: World, lender: OwnKeys, order_id: UUID, **actor: object) -> str:
+    with (
+        pytest.raises((Forbidden, Unavailable)) as refused,
+        world.database.work(replace(lender.proved, **actor)) as work,
+    ):
+        custodies.document(work, order_id)
+    return refused.value.code
+
+
+def test_an_order_that_holds_a_whole_portfolio_goes_to_a_person_who_has_just_proved_it(
+    world: World, clock: Clock
+) -> None:
+    lender = own_lender(world)
+    placement = placed(world, lender, world.agency())
+    old = lender.change_keys()
+    lender.publish()
+    with world.database.work(lender.someone.actor) as work:
+        orders = {order.kind: order.id for order in key_orders.list_own(work, state="open")}
+    lender.keys = old
+    for order_id in (orders["rewrap"], rekeyed(world, lender, placement)):
+        assert refused_document(world, lender, order_id, scopes=frozenset({"exchange"})) == "step_up_needs_person"
+        assert refused_document(world, lender, order_id, proved_at=None) == "step_up_required"
+        long_ago = clock() - release_limits.PROOF_LASTS
+        assert refused_document(world, lender, order_id, proved_at=long_ago) == "step_up_required"
+        assert document(world, lender, order_id)
+
+
+def test_no_portfolio_leaves_in_an_order_while_the_log_does_not_run(world: World, clock: Clock) -> None:
+    lender = own_lender(world)
+    order_id = rekeyed(world, lender, placed(world, lender, world.agency()))
+    clock.forward(seconds=audit.OUTBOX_AGE_SECONDS_MAX + 1)
+    assert refused_document(world, lender, order_id) == "log_down"
+
+
 def test_a_portfolio_that_we_sealed_is_not_for_the_lenders_tool(world: World) -> None:
     lender = world.lender()
     portfolio = world.portfolio(lender, 1)
@@ -496,6 +576,25 @@ def test_who_may_not_erase_neither_orders_nor_answers_an_erasure(world: World) -
         order = custodies.order(work, "erase", line.case.id, "case")
     with pytest.raises(Forbidden):
         lender.carry_out(order.id)
+
+
+def test_new_keys_that_meet_an_erasure_leave_nothing_of_the_erased_case(world: World) -> None:
+    lender = own_lender(world)
+    portfolio = lender.upload(2)
+    eraser = by_administrator(world, lender)
+    with world.database.work(eraser.someone.actor) as work:
+        first, _ = (line.case.id for line in cases.list_own(work))
+        erasing = custodies.order(work, "erase", first, "case").id
+        rekeying = custodies.order(work, "rekey", portfolio.id).id
+    record = eraser.answer(document(world, eraser, erasing))
+    data = lender.answer(document(world, lender, rekeying))
+    with ThreadPoolExecutor(1) as thread, world.database.work(eraser.someone.actor) as work:
+        custodies.answer(work, erasing, record)
+        answering = thread.submit(refusal_of, world, lender, rekeying, data)
+        with pytest.raises(TimeoutError):
+            answering.result(0.3)  # It waits for the case, which the erasure has locked.
+        work.session.commit()
+        assert answering.result(10) == "answer_incomplete"
 
 
 def test_the_record_of_another_erasure_erases_nothing(world: World) -> None:

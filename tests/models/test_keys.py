@@ -16,6 +16,7 @@ from jobs import keys as job
 from models.audit import OutboxEntry
 from models.case import CaseSealing
 from models.case_document import LETTER, CaseDocument
+from models.clock import utc_now
 from models.errors import Conflict, NotFound
 from models.objects import FolderStore, ObjectStore
 from models.organisation import KEM
@@ -377,7 +378,7 @@ def test_the_older_object_is_swept_and_the_newer_one_stays(
     carry_on(world, lender, objects)
     assert len(list(objects.list())) == 2
     with world.database.work(by_jobs(lender)) as work:
-        work.at += 2 * documents.ORPHAN_AFTER
+        work.at = utc_now() + 2 * documents.ORPHAN_AFTER  # ids are of the real time
         assert documents.sweep(work, objects) == 1
     assert read(world, agency, document_id, objects) == PDF
 

@@ -138,7 +138,7 @@ def test_keys_from_before_open_once_set_up_has_signed_them(own: Database, from_b
             organisations.open_lender_key(work, "index")
         row = organisations.lender_key(work, "index")
         assert row.active_at == row.created_at
-    assert platform_keys.set_up(own) == 6
+    assert platform_keys.set_up(own, adopt_unsigned=True) == 6
     with own.work(from_before.actor) as work:
         organisations.open_lender_key(work, "index")
         keys = work.session.scalars(select(ClassKey)).all()
@@ -148,8 +148,16 @@ def test_keys_from_before_open_once_set_up_has_signed_them(own: Database, from_b
     assert platform_keys.set_up(own) == 0
 
 
+def test_set_up_signs_no_wrap_that_nobody_vouches_for(own: Database, from_before: Someone) -> None:
+    with pytest.raises(KeyringRefused, match="^6 wrapped keys are unsigned: .* set-up --adopt-unsigned$"):
+        platform_keys.set_up(own)
+    with own.work(from_before.actor) as work:
+        assert not any(work.session.scalars(select(ClassKey.signature)))
+        assert work.session.scalars(select(LenderKey.serial)).all() == [1]
+
+
 def test_cells_from_before_open_once_set_up_has_signed_their_keys(own: Database, from_before: Someone) -> None:
-    platform_keys.set_up(own)
+    platform_keys.set_up(own, adopt_unsigned=True)
     with own.work(from_before.actor) as work:
         case = work.session.scalars(select(key_paths.Case)).one()
         path = key_paths.find(work, case, "contact")

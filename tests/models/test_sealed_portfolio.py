@@ -56,6 +56,8 @@ FAULTS: list[tuple[Change, tuple[str, str]]] = [
     (lambda case: case.update(currency="XXY"), ("currency", "unknown_currency")),
     (lambda case: case.update(case_number="13800138000"), ("case_number", "case_number_personal")),
     (lambda case: case.update(product="\ud800"), ("product", "control_character")),
+    (lambda case: case.update(product="13800138000"), ("product", "product_personal")),
+    (lambda case: case.update(product="card; 13/F"), ("product", "product_shape")),
     (lambda case: case.pop("dpd"), ("dpd", "required_missing")),
     (lambda case: case.update(opened_on="2999-01-01"), ("opened_on", "impossible_date")),
     (lambda case: case.update(age_band="33"), ("age_band", "unknown_value")),
@@ -77,6 +79,9 @@ FAULTS: list[tuple[Change, tuple[str, str]]] = [
     (lambda case: case["cells"].update(identity=to_base64(bytes(72))), ("cells", "cell_shape")),
     (lambda case: case["cells"].update(notes=to_base64(bytes(136))), ("cells", "cell_shape")),
     (lambda case: case["cells"].pop("contact"), ("contact", "cell_missing")),
+    (lambda case: case.update(cells={}), ("identity", "cell_missing")),
+    (lambda case: case.update(cells={}), ("contact", "cell_missing")),
+    (lambda case: (case["masks"].pop("mobile"), case["cells"].pop("contact")), ("contact", "cell_missing")),
     (lambda case: case["cells"].update(account=to_base64(bytes(136))), ("account", "cell_missing")),
 ]
 
@@ -152,6 +157,7 @@ def test_class_keys_wrapped_to_somebody_else_are_refused(world: World) -> None:
         (lambda head: head.update(rows=3), "sealed_file_cut_off"),
         (lambda head: head.update(rows="2"), "sealed_file_broken"),
         (lambda head: head.update(sealed_on="2999-01-01"), "in_future"),
+        (lambda head: head.update(sealed_on="2019-12-31"), "impossible_date"),
         (lambda head: head.update(sealed_on="soon"), "sealed_file_broken"),
         (lambda head: head.update(lender="x"), "sealed_file_broken"),
         (lambda head: head.update(more=1), "sealed_file_broken"),

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -15,8 +16,10 @@ from sqlalchemy import select
 from models.audit import OutboxEntry
 from models.database import Database
 from models.errors import Conflict
-from models.export import Export
+from models.export import PERSONAL, Export
 from models.services import exports, lender_settings, placements
+from portal.web.exports import SHEETS
+from tests.conftest import Clock
 from tests.facts import Placed, jobs, placed, recall
 from tests.world import Someone, World
 
@@ -35,6 +38,11 @@ def ground(world: World) -> Placed:
 
 def rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
+
+
+def english(client: FlaskClient) -> FlaskClient:
+    client.set_cookie("language", "en")
+    return client
 
 
 def logged(database: Database, someone: Someone, action: str = "export.download") -> list[str]:
@@ -81,6 +89,35 @@ def test_an_agencys_file_is_in_the_log_of_the_lender_too(world: World, signed_in
 @pytest.mark.parametrize("path", ["/cases.csv", "/portfolios.csv", "/placements.csv", "/offers.csv", "/breaks.csv"])
 def test_a_small_file_needs_nobody_else(world: World, signed_in: Client, path: str) -> None:
     assert signed_in(placed(world, 2).lender).get(path).status_code == 200
+
+
+def test_what_one_person_takes_of_cases_is_counted_over_a_day(
+    world: World, signed_in: Client, ground: Placed, clock: Clock
+) -> None:
+    with world.database.work(world.person(ground.lender, "administrator").actor) as work:
+        lender_settings.change(work, {"export_rows": 8})
+    client = signed_in(ground.lender)
+    assert [client.get("/cases.csv").status_code for _ in range(3)] == [200, 200, 302]
+    assert "You may take 0 more rows alone" in english(client).get("/exports/new?kind=cases").text
+    assert client.get("/portfolios.csv").status_code == 200  # No row of it is a person's.
+    assert signed_in(world.person(ground.lender, "compliance_officer")).get("/cases.csv").status_code == 200
+    clock.forward(hours=24, seconds=-1)
+    assert signed_in(ground.lender).get("/cases.csv").status_code == 302
+    clock.forward(seconds=1)
+    assert signed_in(ground.lender).get("/cases.csv").status_code == 200
+
+
+def test_what_a_second_person_approved_is_not_counted(world: World, signed_in: Client, ground: Placed) -> None:
+    client = signed_in(ground.lender)
+    export_id = asked(client, "/cases.csv")
+    signed_in(world.person(ground.lender, "compliance_officer")).post(f"/exports/{export_id}/approve")
+    assert client.post(f"/exports/{export_id}/file").status_code == 200
+    with world.database.work(ground.lender.actor) as work:
+        assert exports.allowance(work, "cases", Counter()) == 2
+
+
+def test_the_lists_that_are_counted_are_lists_there_are() -> None:
+    assert PERSONAL <= SHEETS.keys()
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

@@ -185,6 +185,26 @@ def test_new_keys_for_a_portfolio_are_ordered_on_the_page(world: World, signed_i
         assert [order.kind for order in key_orders.list_own(work)] == ["rekey"]
 
 
+def test_an_order_of_a_whole_portfolio_is_taken_after_a_proof_on_its_page(
+    world: World, signed_in: Client, program: Client
+) -> None:
+    lender = own_lender(world)
+    portfolio = lender.upload(1)
+    client, tool = signed_in(lender.someone), program(lender.someone)
+    made = client.post("/api/v1/key-orders", json={"kind": "rekey", "subject_id": str(portfolio.id)})
+    page, api = f"/keys/orders/{made.json['id']}", f"/api/v1/key-orders/{made.json['id']}/document"
+    assert tool.get(api).json["code"] == "step_up_needs_person"
+    assert client.get(api).json["code"] == "step_up_required"
+    assert f"{page}/document" not in client.get(page).text
+    refused = client.get(f"{page}/document")
+    assert (refused.status_code, f"{page}/proof" in refused.text) == (403, True)
+    assert client.post(f"{page}/proof", data={"password": "wrong"}).status_code == 403
+    assert client.post(f"{page}/proof", data={"password": PASSWORD}).status_code == 302
+    assert f"{page}/document" in client.get(page).text
+    assert client.get(f"{page}/document").json["kind"] == "rekey"
+    assert client.get(api).status_code == 200
+
+
 def test_a_release_to_whoever_holds_the_key_answers_a_package(world: World, signed_in: Client) -> None:
     lender, agency = world.lender(), own_agency(world)
     placement = world.placement(lender, agency.someone)

@@ -1,0 +1,110 @@
+"""Whoever can write the database's rows and has no keys: nothing is sealed or granted to a key of theirs."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from crypto.errors import SignatureRefused
+from crypto.fields import FIELD_CLASSES
+from crypto.grants import WrapContext, fingerprint, make_grant
+from crypto.keyfile import PrivateKeys, make_keys
+from crypto.leases import LeaseName, seal_lease
+from crypto.secret import Secret
+from crypto.terms import lease_terms
+from models.errors import Conflict
+from models.lease import Lease, LeasedCase
+from models.organisation import KEM, SELF, SIGNING, KeyApproval, OrganisationKey
+from models.placement import Placement
+from models.portfolio import LENDER, Portfolio
+from models.services import contacts, key_directory, releases
+from models.services.contacts import ContactReport
+from tests.world import Someone, World
+
+
+@pytest.fixture
+def parties(world: World) -> tuple[Someone, Someone, Placement]:
+    """A lender, an agency and what is placed; the keys of both are in our custody."""
+    lender, agency = world.lender(), world.agency()
+    return lender, agency, world.placement(lender, agency)
+
+
+def published(owner: Someone, purpose: str, public: bytes, at: dt.datetime) -> OrganisationKey:
+    return OrganisationKey(
+        org_id=owner.organisation.id,
+        purpose=purpose,
+        serial=9,
+        suite="x25519" if purpose == KEM else "ed25519",
+        public_key=public,
+        custody=SELF,
+        created_at=at,
+    )
+
+
+def lease_of_their_own(
+    world: World, lender: Someone, agency: Someone, placement: Placement, thief: PrivateKeys
+) -> list[object]:
+    """Rows by which the lender seems to have sealed and leased a case under keys that the thief knows."""
+    with world.database.work(lender.actor) as work:
+        keys = key_directory.get_party(work, agency.organisation.id).keys
+    assert keys is not None
+    (case_id, *_) = world.case_ids(placement, lender)
+    rows: list[object] = [published(lender, SIGNING, thief.public.signing, world.clock())]
+    ids = (lender.organisation.id, agency.organisation.id, placement.id, placement.portfolio_id)
+    known: dict[str, Any] = {"lender_id": ids[0], "placement_id": ids[2], "epoch": 1, "agency_id": ids[1]}
+    for name in FIELD_CLASSES:
+        terms = lease_terms(
+            ids[0].bytes, ids[1].bytes, ids[2].bytes, ids[3].bytes, name, int(placement.expires_at.timestamp())
+        )
+        context = WrapContext(name, ids[0].bytes, ids[1].bytes, ids[3].bytes, 1, 1)
+        grant = make_grant(Secret(bytes(32)), keys.kem.public_key, context, thief.sign, terms)
+        rows.append(Lease(**known, field_class=name, serial=1, grant=grant.to_json(), created_at=world.clock()))
+        leased = LeaseName(placement.id.bytes, case_id.bytes, name, 1)
+        sealed = seal_lease(Secret(bytes(32)), leased, Secret(bytes(32)), 0)
+        rows.append(LeasedCase(**known, case_id=case_id, field_class=name, sealed=sealed))
+    return rows
+
+
+def test_no_note_is_sealed_under_a_lease_that_the_lender_did_not_sign(
+    world: World, parties: tuple[Someone, Someone, Placement]
+) -> None:
+    lender, agency, placement = parties
+    thief = make_keys(lender.organisation.id.bytes)
+    rows = lease_of_their_own(world, lender, agency, placement, thief)
+    with world.database.work(lender.actor) as work:
+        work.session.execute(update(Portfolio).values(sealed_by=LENDER))
+        work.session.add_all(rows)
+    (case_id, *_) = world.case_ids(placement, lender)
+    report = ContactReport("call", "outbound", "debtor", "conversation", world.clock(), note="本人称下周还款")
+    with pytest.raises(SignatureRefused), world.database.work(agency.actor) as work:
+        contacts.record(work, case_id, report)
+    with pytest.raises(SignatureRefused), world.database.work(agency.actor) as work:
+        releases.authorise(work, case_id, "identity", "verify_identity")
+
+
+def test_nothing_is_granted_to_another_key_of_an_agency_whose_keys_we_hold(
+    world: World, parties: tuple[Someone, Someone, Placement]
+) -> None:
+    lender, agency, placement = parties
+    thief = make_keys(agency.organisation.id.bytes, "x25519")
+    with world.database.work(agency.actor) as work:
+        work.session.add(published(agency, KEM, thief.public.kem, world.clock()))
+    with world.database.work(lender.actor) as work:
+        work.session.add(
+            KeyApproval(
+                lender_id=lender.organisation.id,
+                agency_id=agency.organisation.id,
+                purpose=KEM,
+                serial=9,
+                member_id=lender.member.id,
+                fingerprint=fingerprint(thief.public.kem),
+                approved_at=world.clock(),
+            )
+        )
+    (case_id, *_) = world.case_ids(placement, lender)
+    with (
+        pytest.raises(Conflict, match="agency_key_not_confirmed"),
+        world.database.work(agency.actor) as work,
+    ):
+        releases.authorise(work, case_id, "identity", "verify_identity")
