@@ -17,7 +17,7 @@ PLATFORM = "platform"
 
 # Which key signs what. A checkpoint is signed bare, as C2SP notes are; all else is signed with its purpose in front.
 SIGNING_KEYS = {"checkpoint": "log"} | dict.fromkeys(
-    ("grant", "receipt", "cookie", "key", "portfolio", "answer", "erasure"), "signing"
+    ("grant", "receipt", "cookie", "key", "portfolio", "answer", "erasure", "voucher"), "signing"
 )
 # What each seed beside the KEM keys is for; the platform's own secrets are sealed under keys derived from `secrets`.
 ORGANISATION_SEEDS = {"signing": "ed25519"}

@@ -53,6 +53,7 @@ class OrganisationKey(Base):
     custody: Mapped[str] = mapped_column(default=LOCAL, server_default=LOCAL)  # who holds the private half
     created_at: Mapped[dt.datetime]
     retired_at: Mapped[dt.datetime | None]
+    signature: Mapped[bytes | None]  # the platform's; None: made before keys were signed
 
 
 class KeyApproval(Base):
@@ -69,3 +70,4 @@ class KeyApproval(Base):
     member_id: Mapped[Key]
     fingerprint: Mapped[bytes]
     approved_at: Mapped[dt.datetime]
+    signature: Mapped[bytes | None]  # the platform's, without which it does not count

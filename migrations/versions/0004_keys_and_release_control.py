@@ -110,6 +110,7 @@ def downgrade() -> None:
     op.drop_column("sign_in", "proved_at")
     op.drop_column("portfolio", "sealed_by")
     op.drop_column("placement", "frozen_at")
+    op.drop_column("organisation_key", "signature")
     op.drop_column("organisation_key", "retired_at")
     op.drop_column("organisation_key", "custody")
     op.drop_column("phone_token", "next_token")
@@ -211,6 +212,7 @@ def _tables() -> None:
         sa.Column("member_id", sa.Uuid(), nullable=False),
         sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
         sa.Column("approved_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("signature", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(["agency_id"], ["tenant.id"], name=op.f("fk_key_approval_agency_id")),
         sa.ForeignKeyConstraint(["lender_id"], ["tenant.id"], name=op.f("fk_key_approval_lender_id")),
         sa.PrimaryKeyConstraint(
@@ -425,6 +427,7 @@ def _tables() -> None:
     op.add_column("phone_token", sa.Column("next_token", sa.LargeBinary(), nullable=True))
     op.add_column("organisation_key", sa.Column("custody", sa.Text(), server_default="local", nullable=False))
     op.add_column("organisation_key", sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("organisation_key", sa.Column("signature", sa.LargeBinary(), nullable=True))
     op.add_column("placement", sa.Column("frozen_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("portfolio", sa.Column("sealed_by", sa.Text(), server_default="platform", nullable=False))
     op.add_column("sign_in", sa.Column("proved_at", sa.DateTime(timezone=True), nullable=True))

@@ -16,8 +16,8 @@ from models.case import CaseSalt
 from models.erasure import RECORD_FORMAT, Erasure
 from models.errors import Conflict, NotFound
 from models.objects import ObjectStore
-from models.organisation import SELF, OrganisationKey
-from models.services import bulk, organisations, tenancy
+from models.organisation import SELF, SIGNING
+from models.services import bulk, key_directory, organisations, tenancy
 from models.work import Work
 
 PURPOSE: Final = "erasure"
@@ -92,11 +92,7 @@ def verified(work: Work, given: SignedRecord) -> dict[str, Any]:
 
     NotFound where the lender has published none: a restored database may be older than the lender.
     """
-    keys = work.session.scalars(
-        select(OrganisationKey.public_key).where(
-            tenancy.mine(work, OrganisationKey), OrganisationKey.purpose == "signing"
-        )
-    ).all()
+    keys = [key.public_key for key in key_directory.list_own(work) if key.purpose == SIGNING]
     if not keys:
         raise NotFound
     if not any(_verifies(key, given) for key in keys):

@@ -1,7 +1,8 @@
 """Exports: files that leave, each one person's at one time with its digest in the log; a large one has two people.
 
 A file of more rows than the lenders in it allow is asked for, approved by somebody else of the organisation, and then
-taken once; of lists of cases, what the same person took alone in the last 24 hours counts as rows of it. What is in it is read when it is taken: what was recalled or frozen meanwhile is not.
+taken once; of lists of cases, what the same person took alone in the last 24 hours counts as rows of it. What is in it
+is read when it is taken: what was recalled or frozen meanwhile is not.
 
 The log itself and statements need no second person: a log holds ids, codes and digests alone, and both parties of a
 statement must be able to prove it to each other at any time.

@@ -16,7 +16,7 @@ from models.agreement import Agreement
 from models.errors import Conflict, Invalid, NotFound, RowError
 from models.member import Member
 from models.organisation import KEM, SELF, SIGNING, KeyApproval, Organisation, OrganisationKey
-from models.services import audit, tenancy, turns
+from models.services import audit, key_vouchers, tenancy, turns
 from models.work import LENDER, Work
 
 APPROVALS_FIRST, APPROVALS_LATER = 1, 2
@@ -96,17 +96,17 @@ def publish(work: Work, data: bytes) -> Keys:
     for purpose in fresh:
         suite, public = given[purpose]
         serial = 1 + max((key.serial for key in known if key.purpose == purpose), default=0)
-        work.session.add(
-            OrganisationKey(
-                org_id=work.actor.org_id,
-                purpose=purpose,
-                serial=serial,
-                suite=suite,
-                public_key=public,
-                custody=SELF,
-                created_at=work.at,
-            )
+        key = OrganisationKey(
+            org_id=work.actor.org_id,
+            purpose=purpose,
+            serial=serial,
+            suite=suite,
+            public_key=public,
+            custody=SELF,
+            created_at=work.at,
         )
+        key_vouchers.sign(work, key)
+        work.session.add(key)
     work.session.flush()
     published = find_own(work)
     assert published is not None
@@ -155,17 +155,17 @@ def confirm(work: Work, agency_id: UUID, given: str) -> PartyKeys:
     turns.take(work, f"keys of {agency_id}")
     if any(approval.member_id == work.actor.member_id for approval in _approvals(work, work.tenant_id, key)):
         raise Conflict("key_confirmed_already")
-    work.session.add(
-        KeyApproval(
-            lender_id=work.tenant_id,
-            agency_id=agency_id,
-            purpose=KEM,
-            serial=key.serial,
-            member_id=work.actor.member_id,
-            fingerprint=fingerprint(key.public_key),
-            approved_at=work.at,
-        )
+    approval = KeyApproval(
+        lender_id=work.tenant_id,
+        agency_id=agency_id,
+        purpose=KEM,
+        serial=key.serial,
+        member_id=work.actor.member_id,
+        fingerprint=fingerprint(key.public_key),
+        approved_at=work.at,
     )
+    key_vouchers.sign(work, approval)
+    work.session.add(approval)
     work.session.flush()
     subject = {"agency": agency_id, "serial": key.serial, "fingerprint": fingerprint(key.public_key)}
     audit.record(work, audit.Action.KEY_CONFIRM, subject)
@@ -219,11 +219,10 @@ def _bare(given: str) -> str:
 
 
 def _keys(work: Work, org_id: UUID) -> list[OrganisationKey]:
-    return list(
-        work.session.scalars(
-            select(OrganisationKey).where(OrganisationKey.org_id == org_id).order_by(OrganisationKey.serial.desc())
-        )
+    rows = work.session.scalars(
+        select(OrganisationKey).where(OrganisationKey.org_id == org_id).order_by(OrganisationKey.serial.desc())
     )
+    return [row for row in rows if key_vouchers.stands(work, row)]
 
 
 def _told(work: Work, org_id: UUID) -> list[OrganisationKey]:
@@ -258,23 +257,25 @@ def _party(work: Work, org_id: UUID, name: str) -> PartyKeys:
 
 
 def _approvals(work: Work, lender_id: UUID, key: OrganisationKey) -> list[KeyApproval]:
-    return list(
-        work.session.scalars(
-            select(KeyApproval)
-            .where(
-                tenancy.of_lender(lender_id, KeyApproval),
-                KeyApproval.agency_id == key.org_id,
-                KeyApproval.purpose == key.purpose,
-                KeyApproval.serial == key.serial,
-                KeyApproval.fingerprint == fingerprint(key.public_key),
-            )
-            .order_by(KeyApproval.approved_at)
+    rows = work.session.scalars(
+        select(KeyApproval)
+        .where(
+            tenancy.of_lender(lender_id, KeyApproval),
+            KeyApproval.agency_id == key.org_id,
+            KeyApproval.purpose == key.purpose,
+            KeyApproval.serial == key.serial,
+            KeyApproval.fingerprint == fingerprint(key.public_key),
         )
+        .order_by(KeyApproval.approved_at)
     )
+    return [row for row in rows if key_vouchers.stands(work, row)]
 
 
 def _needed(work: Work, lender_id: UUID, key: OrganisationKey) -> int:
-    """Two once the lender has known another key of the agency: one that changes is what an attacker would show."""
+    """Two once the lender has known another key of the agency: one that changes is what an attacker would show.
+
+    Signed or not: an approval that somebody wrote there asks for more here, never for less.
+    """
     earlier = select(func.count()).where(
         tenancy.of_lender(lender_id, KeyApproval),
         KeyApproval.agency_id == key.org_id,

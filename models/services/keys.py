@@ -19,7 +19,7 @@ from models.errors import Conflict
 from models.lease import Lease
 from models.organisation import KEM, SELF, OrganisationKey
 from models.portfolio import ClassKey, LenderKey
-from models.services import audit, class_grants, key_directory, organisations, tenancy, turns
+from models.services import audit, class_grants, key_directory, key_vouchers, organisations, tenancy, turns
 from models.work import AGENCY, Work
 
 WRAPS_PER_BATCH: Final = 500
@@ -62,6 +62,7 @@ def rotate(work: Work) -> OrganisationKey:
         custody=custody.kind,
         created_at=work.at,
     )
+    key_vouchers.sign(work, published)
     work.session.add(published)
     organisation.custody = custody.kind
     work.session.flush()

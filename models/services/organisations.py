@@ -13,7 +13,7 @@ from models.errors import Conflict, Invalid, NotFound, RowError
 from models.ids import new_id
 from models.organisation import AGENCY, KEM, KINDS, LENDER, SELF, SIGNING, Organisation, OrganisationKey, Tenant
 from models.portfolio import LenderKey
-from models.services import audit, key_directory, tenancy
+from models.services import audit, key_directory, key_vouchers, tenancy
 from models.work import OPERATOR, Work
 
 CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # no letter that a person could misread
@@ -157,6 +157,8 @@ def _make_keys(work: Work, organisation: Organisation) -> None:
         )
         for purpose, suite, key in ((KEM, suite_of(public.kem), public.kem), (SIGNING, "ed25519", public.signing))
     )
+    for key in (kem, signing):
+        key_vouchers.sign(work, key)
     work.session.add_all((kem, signing))
     work.session.flush()
     audit.record(work, audit.Action.KEY_PUBLISH, key_directory.entry_of(kem, signing), org_id=organisation.id)

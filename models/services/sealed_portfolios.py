@@ -24,7 +24,8 @@ def read(work: Work, file: Upload) -> Intake:
     """The file up to its cases, which are read while they are stored and believed when its signature is reached.
 
     Raises Invalid where it is of another lender, sealed before SEALED_FROM or in the future, or its class keys are not
-    wrapped to, and signed by, the lender's newest keys; AlreadyUploaded where a portfolio of this id stands; Conflict `key_not_published`.
+    wrapped to, and signed by, the lender's newest keys; AlreadyUploaded where a portfolio of this id stands; Conflict
+    `key_not_published`.
     """
     keys = key_directory.find_own(work)
     if keys is None:

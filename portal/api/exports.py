@@ -7,7 +7,7 @@ from flask_smorest import Blueprint
 
 from models.services import exports
 from portal.access import permit, tenant_work
-from portal.description import CSV
+from portal.description import CSV, TEXT
 from portal.schemas import exports as s
 from portal.schemas.base import PageQuery, page, page_of
 from portal.web.exports import ask_for, take_approved
@@ -45,7 +45,7 @@ def read_export(export_id: UUID) -> Any:
 
 @blueprint.post("/exports/<uuid:export_id>/file")
 @permit("exports.request")
-@blueprint.response(200, content_type=CSV)
+@blueprint.response(200, TEXT, content_type=CSV)
 def take_export(export_id: UUID) -> Any:
     """The approved file, once. Its rows are those of now; the last column, `export`, names the export on each."""
     return take_approved(export_id)

@@ -125,6 +125,7 @@ def download(order_id: UUID) -> Answer:
 
 
 @blueprint.post("/keys/orders/<uuid:order_id>/proof")
+@permit("keys.order")
 @permit("self.prove")
 def prove_for_order(order_id: UUID) -> Answer:
     """Prove who one is, then take the order."""

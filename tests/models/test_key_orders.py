@@ -18,13 +18,14 @@ from crypto.secret import Secret
 from crypto.strict import to_base64
 from crypto.terms import lease_terms
 from models.case_document import CaseDocument
-from models.errors import Conflict, Forbidden, Invalid, NotFound
+from models.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from models.ids import new_id
 from models.key_order import KeyOrder
 from models.lease import Lease, LeasedCase
 from models.placement import ACTIVE, AWAITING_KEYS, Placement
 from models.portfolio import ClassKey
 from models.services import (
+    audit,
     cases,
     contacts,
     custodies,
@@ -32,9 +33,11 @@ from models.services import (
     key_orders,
     offers,
     placements,
+    release_limits,
     releases,
 )
 from models.services.contacts import ContactReport
+from tests.conftest import Clock
 from tests.own_keys import OwnKeys, confirm, own_agency, own_lender
 from tests.world import Someone, World
 

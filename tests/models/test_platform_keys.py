@@ -149,7 +149,7 @@ def test_keys_from_before_open_once_set_up_has_signed_them(own: Database, from_b
 
 
 def test_set_up_signs_no_wrap_that_nobody_vouches_for(own: Database, from_before: Someone) -> None:
-    with pytest.raises(KeyringRefused, match="^6 wrapped keys are unsigned: .* set-up --adopt-unsigned$"):
+    with pytest.raises(KeyringRefused, match=r"^6 wrapped keys are unsigned: .* set-up --adopt-unsigned$"):
         platform_keys.set_up(own)
     with own.work(from_before.actor) as work:
         assert not any(work.session.scalars(select(ClassKey.signature)))

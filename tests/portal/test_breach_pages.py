@@ -70,7 +70,7 @@ def test_the_list_is_filtered(fourth: Conduct, signed_in: Client) -> None:
 
 def test_the_list_leaves_as_csv(fourth: Conduct, signed_in: Client) -> None:
     header, row = signed_in(fourth.lender).get("/breaches.csv").text.splitlines()
-    assert header.endswith("severity,state,business_date")
+    assert header.endswith("severity,state,business_date,export")
     assert "CN-GBT-VOICE-3" in row
 
 

@@ -12,7 +12,7 @@ from crypto.grants import fingerprint
 from crypto.keyfile import make_keys
 from models.services import key_orders, offers, placements
 from tests.own_keys import OwnKeys, confirm, own_agency, own_lender
-from tests.world import Someone, World
+from tests.world import PASSWORD, Someone, World
 
 Client = Callable[[Someone], FlaskClient]
 
