@@ -47,7 +47,7 @@ def open_document(given: dict[str, Any], document_id: UUID) -> Any:
 @blueprint.get("/documents/<uuid:document_id>/content")
 @permit("cases.release")
 @blueprint.arguments(s.ContentQuery, location="query")
-@blueprint.response(200, content_type="application/octet-stream")
+@blueprint.response(200, BYTES, content_type="application/octet-stream")
 def read_document(query: dict[str, Any], document_id: UUID) -> Any:
     """The document that the release opened, whole or the one range asked for, in its own media type."""
     return filing.send(document_id, query["release"])
