@@ -69,6 +69,12 @@ def find(work: Work, org_id: UUID) -> Keys | None:
     return _newest(_told(work, org_id))
 
 
+def somebody_here_can_seal(work: Work, lender_id: UUID) -> bool:
+    """Whether a note on a case of this lender can be sealed here: not where both sides hold their own keys."""
+    sides = (find_own(work), find(work, lender_id))
+    return not all(keys is not None and keys.in_self_custody for keys in sides)
+
+
 def publish(work: Work, data: bytes) -> Keys:
     """Take an organisation's own `consign-public/1`; a key that has changed gets the next serial.
 

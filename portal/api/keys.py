@@ -17,7 +17,7 @@ from portal.schemas.base import page, page_of
 blueprint = Blueprint("keys-api", __name__, description="Public keys, confirmations and orders to a lender's tool")
 
 PUBLIC_FILE_BYTES_MAX = 1 << 14
-JSON_BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": BYTES}}}}
+RAW_BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": BYTES}}}}
 
 
 @blueprint.get("/keys")
@@ -32,7 +32,7 @@ def list_keys() -> Any:
 @blueprint.post("/keys")
 @permit("keys.publish")
 @blueprint.response(201, s.PublicKeyView(many=True))
-@blueprint.doc(**JSON_BODY)
+@blueprint.doc(**RAW_BODY)
 def publish_keys() -> Any:
     """One's own public file (`consign-public/1`) as the raw body, for an organisation that holds its own keys."""
     data = uploaded_whole(PUBLIC_FILE_BYTES_MAX)
@@ -141,7 +141,7 @@ def download_order(order_id: UUID) -> Response:
 @blueprint.post("/key-orders/<uuid:order_id>/answer")
 @permit("keys.order")
 @blueprint.response(200, s.OrderView)
-@blueprint.doc(**JSON_BODY)
+@blueprint.doc(**RAW_BODY)
 def answer_order(order_id: UUID) -> Any:
     """The tool's answer (`consign-answer/1`) as the raw body: carried out whole, or refused whole."""
     data = uploaded_whole(DOCUMENT_BYTES_MAX)

@@ -16,7 +16,17 @@ from models.case import STATUSES
 from models.contact_hours import hours
 from models.errors import CaseClosedToWork, Invalid, Refusal, RowError
 from models.release import REASONS
-from models.services import assignments, cases, claims, contacts, corrections, documents, promises, releases
+from models.services import (
+    assignments,
+    cases,
+    claims,
+    contacts,
+    corrections,
+    documents,
+    key_directory,
+    promises,
+    releases,
+)
 from models.services.cases import WorklistItem
 from models.services.pages import LIMIT_MAX
 from models.services.timelines import TimelineItem
@@ -219,6 +229,7 @@ def _page(case_id: UUID, noun: str = "", refusal: Refusal | None = None) -> str:
         opened = releases.list_of_case(work, case_id) if may("releases.read") else None
         collectors = assignments.collectors(work) if may("cases.assign") else []
         papers = documents.list_of_case(work, case_id)
+        can_note = key_directory.somebody_here_can_seal(work, view.case.lender_id)
         corrected = corrections.list_of_case(work, case_id) if may("cases.corrections") else []
     lines = lines_of(items, view.case.currency, with_agency=may("cases.list"))
     today = moment(work.at, ZONE)[:10]
@@ -231,6 +242,7 @@ def _page(case_id: UUID, noun: str = "", refusal: Refusal | None = None) -> str:
         "cases/show.html",
         view=view,
         sealed=_sealed(view.case.masks, items),
+        can_note=can_note,
         reasons=[(code, label(code, "release_reason")) for code in _reasons(work)],
         lines=lines,
         groups=groups_of(lines),

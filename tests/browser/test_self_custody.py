@@ -310,3 +310,25 @@ def _file(name: str, content: bytes) -> dict[str, Any]:
 
 def _told(request: Request) -> str:
     return f"{request.url} {request.all_headers()} {(request.post_data_buffer or b'').decode('utf-8', 'replace')}"
+
+
+def test_a_key_file_chosen_for_the_public_one_does_not_leave_the_machine(desk: Desk, at_desk: Visitor) -> None:
+    sent: list[Request] = []
+    at_desk.go("/keys")
+    at_desk.page.on("request", lambda request: sent.append(request))
+    form = at_desk.page.locator("form[data-upload-format='consign-public/1']")
+    form.locator("input[type=file]").set_input_files(_file("mine.key", desk.key_file))
+    form.locator("button").click()
+    expect(form.locator(".upload-problem")).to_contain_text("consign-public/1")
+    assert [request.url for request in sent if request.method != "GET"] == []
+
+
+def test_where_both_sides_hold_their_own_keys_there_is_no_place_for_a_note(own_desk: Desk, at_desk: Visitor) -> None:
+    at_desk.go(f"/cases/{own_desk.case.id}")
+    expect(at_desk.page.locator("[name=outcome]")).to_have_count(1)
+    expect(at_desk.page.locator("[name=note]")).to_have_count(0)
+
+
+def test_where_the_platform_can_seal_it_there_is_a_place_for_a_note(desk: Desk, at_desk: Visitor) -> None:
+    at_desk.go(f"/cases/{desk.case.id}")
+    expect(at_desk.page.locator("[name=note]")).to_have_count(1)

@@ -337,6 +337,8 @@ const CONTENT_TYPES = {
   xlsx: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 };
 
+const FORMAT_WITHIN_BYTES = 1 << 16;
+
 const fileSize = (bytes) => (bytes < 1e5 ? `${Math.ceil(bytes / 1e3)} KB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
 function uploadUrl(form) {
@@ -405,6 +407,12 @@ function send(form, file) {
   request.send(file);
 }
 
+// A key file or a file in the clear, chosen by mistake, stays here: the first bytes have to name the format.
+async function says(file, format) {
+  const beginning = await file.slice(0, FORMAT_WITHIN_BYTES).text();
+  return beginning.includes(`"${format}"`);
+}
+
 for (const form of document.querySelectorAll("form[data-upload-url]")) {
   const input = form.querySelector("input[type=file]");
   const drop = form.querySelector(".drop");
@@ -414,8 +422,10 @@ for (const form of document.querySelectorAll("form[data-upload-url]")) {
   });
   for (const kind of ["dragenter", "dragover"]) drop.addEventListener(kind, () => drop.classList.add("over"));
   for (const kind of ["dragleave", "drop"]) drop.addEventListener(kind, () => drop.classList.remove("over"));
-  form.addEventListener("submit", (event) => {
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    send(form, input.files[0]);
+    const [file, format] = [input.files[0], form.dataset.uploadFormat];
+    if (format && !(await says(file, format))) return showProblem(form, { title: fill(texts.otherFormat, { format }) });
+    send(form, file);
   });
 }
