@@ -78,6 +78,7 @@ CHANGES: Final[Mapping[str, Body]] = {
     "keys-api.confirm_key": {"fingerprint": "00" * 32},
     "keys-api.rekey_portfolio": {},
     "keys.cancel": {},
+    "keys.prove_for_order": {"password": "not anybody's password"},
     "keys.confirm": {"fingerprint": "00" * 32},
     "offers.accept": {},
     "offers.decline": DECLINE,

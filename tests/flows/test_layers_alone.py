@@ -94,8 +94,11 @@ def acted(asker: Asker) -> dict[str, Outcome]:
 
 
 def asks(asker: Asker, reader: str) -> Iterator[Ask]:
-    """All that the reader may read, and of what is foreign one id of each lender, as far as there is one."""
-    yield from asker.reads(reader, "zh")
+    """All that the reader may read, and of what is foreign one id of each lender, as far as there is one.
+
+    Not as a file: each taking is a new export of the reader's own. The rows of a file are those of its page.
+    """
+    yield from (ask for ask in asker.reads(reader, "zh") if not ask.path.endswith(".csv"))
     for pairs in (asker.strange_reads(reader), asker.strange_changes(reader)):
         for _, same_request in groupby(pairs, key=lambda pair: pair.unknown):
             foreign = [pair.foreign for pair in same_request]
