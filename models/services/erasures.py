@@ -78,7 +78,11 @@ def erase(work: Work, subject_kind: str, subject_id: UUID, signed: SignedRecord 
 
 def list_own(work: Work, after: UUID | None = None, limit: int = 50) -> list[ErasureLine]:
     """The lender's erasures, newest first, without the long text of their records."""
-    name = select(Member.name).where(tenancy.mine(work, Member), Member.id == Erasure.erased_by).scalar_subquery()
+    name = (
+        select(Member.name)
+        .where(tenancy.equals(Member.org_id, work.tenant_id), Member.id == Erasure.erased_by)
+        .scalar_subquery()
+    )
     query = select(Erasure, name).where(tenancy.own(work, Erasure))
     return [ErasureLine(*row) for row in work.session.execute(pages.newest(query, Erasure.id, after, limit))]
 

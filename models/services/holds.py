@@ -78,4 +78,8 @@ def list_own(work: Work, after: UUID | None = None, limit: int = 50, standing: b
 
 
 def _name(work: Work, member_id: Any) -> ScalarSelect[str | None]:
-    return select(Member.name).where(tenancy.mine(work, Member), Member.id == member_id).scalar_subquery()
+    return (
+        select(Member.name)
+        .where(tenancy.equals(Member.org_id, work.tenant_id), Member.id == member_id)
+        .scalar_subquery()
+    )
