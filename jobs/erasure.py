@@ -1,22 +1,18 @@
 """Keeping the records of erasures where a restored database finds them, and erased files out of the store."""
 
-import logging
+from uuid import UUID
 
 from jobs import nightly
 from models.database import Database
 from models.objects import ObjectStore
 from models.services import erasures
 
-logger = logging.getLogger(__name__)
-
 
 def publish(database: Database, objects: ObjectStore) -> int:
-    """About every minute, for every lender; answers how many records. One lender's trouble is not another's."""
-    total = 0
-    for lender_id in nightly.list_lenders(database):
-        try:
-            with database.work(nightly.actor_of("erasure", lender_id)) as work:
-                total += erasures.publish(work, objects)
-        except Exception as failure:  # noqa: BLE001 (it runs for everybody, like the worker)
-            logger.error("the erasures of %s wait: %s", lender_id, type(failure).__name__)
-    return total
+    """About every minute, for every lender; answers how many records."""
+
+    def publish_one(lender_id: UUID) -> int:
+        with database.work(nightly.actor_of("erasure", lender_id)) as work:
+            return erasures.publish(work, objects)
+
+    return nightly.for_each(nightly.list_lenders(database), "erasures", publish_one)

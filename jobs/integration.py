@@ -33,13 +33,12 @@ class Integrator:
         """One tenant's trouble is not another's: it is tried again at the next tick."""
         with self.database.work(nightly.actor_of("integration", nightly.NOBODY, OPERATOR)) as work:
             self.unsigned |= set(job_runs.list_tenants_with_entries(work))
-        for org_id in sorted(self.unsigned):
-            try:
-                self.integrate(org_id)
-            except Exception as failure:  # noqa: BLE001 (it runs for everybody, like the worker)
-                logger.error("the log of %s waits: %s", org_id, type(failure).__name__)
-            else:
-                self.unsigned.discard(org_id)
+        nightly.for_each(sorted(self.unsigned), "log entries", self._catch_up)
+
+    def _catch_up(self, org_id: UUID) -> int:
+        moved = self.integrate(org_id)
+        self.unsigned.discard(org_id)
+        return moved
 
     def check(self, org_id: UUID) -> int:
         """Read one log and its objects again; answers its size, or Conflict `log_forked` says at what place."""

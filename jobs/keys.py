@@ -20,17 +20,19 @@ from models.work import JOBS, OPERATOR, Actor
 logger = logging.getLogger(__name__)
 
 
-def carry_on(database: Database, objects: ObjectStore) -> None:
-    """For every organisation. One's trouble is not another's; what another holds just now waits for the next time."""
+def carry_on(database: Database, objects: ObjectStore) -> int:
+    """For every organisation; answers for how many. What another process holds just now waits for the next time."""
     with database.work(nightly.actor_of("clock", nightly.NOBODY, OPERATOR)) as work:
         tenants = job_runs.list_tenants(work)
-    for org_id in tenants:
+
+    def carry_on_if_free(org_id: UUID) -> int:
         try:
             carry_on_one(database, objects, org_id)
         except Unavailable:
-            continue
-        except Exception as failure:  # noqa: BLE001 (it runs for everybody, like the worker)
-            logger.error("the keys of %s wait: %s", org_id, type(failure).__name__)
+            return 0
+        return 1
+
+    return nightly.for_each(tenants, "keys", carry_on_if_free)
 
 
 def carry_on_one(database: Database, objects: ObjectStore, org_id: UUID) -> None:

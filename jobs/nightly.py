@@ -3,6 +3,7 @@
 import datetime as dt
 import logging
 import traceback
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
 from jobs.timetable import Job
@@ -52,6 +53,17 @@ def schedule(database: Database, job: Job, lender_id: UUID, dates: list[dt.date]
         came_on = day_of(organisations.get_own(work).created_at)
         runs = [job_runs.schedule(work, job.name, date) for date in dates if date >= came_on]
     return len([run for run in runs if run])
+
+
+def for_each(org_ids: Iterable[UUID], what: str, act: Callable[[UUID], int]) -> int:
+    """Answers the sum. One organisation's trouble is not another's: it is logged, and tried again the next time."""
+    total = 0
+    for org_id in org_ids:
+        try:
+            total += act(org_id)
+        except Exception as failure:  # noqa: BLE001 (it runs for everybody, like the worker)
+            logger.error("the %s of %s wait: %s", what, org_id, type(failure).__name__)
+    return total
 
 
 def list_lenders(database: Database) -> list[UUID]:

@@ -4,6 +4,8 @@ An agency's key is not trusted because the platform shows it. People of the lend
 what the agency told them by another way: one person for the first key, two for every later one.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 from uuid import UUID
 
@@ -66,12 +68,17 @@ def of_lender(work: Work, lender_id: UUID) -> list[OrganisationKey]:
 
 def find(work: Work, org_id: UUID) -> Keys | None:
     """The newest keys of an organisation that a row of the caller's names."""
-    return _newest(_told(work, org_id))
+    with _told_of(work, org_id):
+        return _newest(_keys(work, org_id))
 
 
 def somebody_here_can_seal(work: Work, lender_id: UUID) -> bool:
-    """Whether a note on a case of this lender can be sealed here: not where both sides hold their own keys."""
-    sides = (find_own(work), find(work, lender_id))
+    """Whether a note on a case of this lender can be sealed here: not where both sides hold their own keys.
+
+    For a page to say beforehand, also while custody does not answer: it takes the rows' word, which sealing does not.
+    """
+    with _told_of(work, lender_id):
+        sides = [_newest(_rows(work, org_id)) for org_id in (work.actor.org_id, lender_id)]
     return not all(keys is not None and keys.in_self_custody for keys in sides)
 
 
@@ -224,20 +231,22 @@ def _bare(given: str) -> str:
     return "".join(given.split()).replace("-", "").replace(":", "").lower()
 
 
+def _rows(work: Work, org_id: UUID) -> list[OrganisationKey]:
+    query = select(OrganisationKey).where(OrganisationKey.org_id == org_id).order_by(OrganisationKey.serial.desc())
+    return list(work.session.scalars(query))
+
+
 def _keys(work: Work, org_id: UUID) -> list[OrganisationKey]:
-    rows = work.session.scalars(
-        select(OrganisationKey).where(OrganisationKey.org_id == org_id).order_by(OrganisationKey.serial.desc())
-    )
-    return [row for row in rows if key_vouchers.stands(work, row)]
+    return [row for row in _rows(work, org_id) if key_vouchers.stands(work, row)]
 
 
-def _told(work: Work, org_id: UUID) -> list[OrganisationKey]:
+@contextmanager
+def _told_of(work: Work, org_id: UUID) -> Iterator[None]:
     """Row security shows the keys of the organisation that the transaction says it was told of."""
     setting = text("select set_config('app.told_org_id', :id, true)")
     work.session.execute(setting, {"id": str(org_id)})
-    found = _keys(work, org_id)
+    yield
     work.session.execute(setting, {"id": ""})
-    return found
 
 
 def _newest(keys: list[OrganisationKey]) -> Keys | None:

@@ -382,10 +382,12 @@ def test_another_lender_learns_of_no_erasure(world: World, lender: Someone) -> N
         erasures.get(work, made.id)
 
 
-def test_an_auditor_sees_what_was_erased_and_no_name(world: World, lender: Someone) -> None:
+def test_an_auditor_sees_what_was_erased_and_by_whom(world: World, lender: Someone) -> None:
     made = erase(world, lender, PORTFOLIO, world.portfolio(lender, 1).id)
     with world.database.work(world.auditor(lender).actor) as work:
-        assert [(line.erasure.id, line.erased_by) for line in erasures.list_own(work)] == [(made.id, None)]
+        assert [(line.erasure.id, line.erased_by) for line in erasures.list_own(work)] == [
+            (made.id, lender.member.name)
+        ]
 
 
 def open_class_key(work: Work, case: Case, field_class: str) -> Secret:
