@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         admin = cluster.start_embedded(settings)
-    _drop(admin, TEMPLATE)
+    drop(admin, TEMPLATE)
     cluster.set_up(admin, TEMPLATE)
     os.environ["CONSIGN_TEST_ADMIN_URL"] = admin.render_as_string(False)
 
@@ -66,7 +66,7 @@ def database_name(admin: URL) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     clone(admin, name)
     yield name
-    _drop(admin, name)
+    drop(admin, name)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def fresh_database(admin: URL) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     clone(admin, name)
     yield name
-    _drop(admin, name)
+    drop(admin, name)
 
 
 @pytest.fixture(scope="session")
@@ -152,7 +152,7 @@ def plain(url: URL) -> str:
     return url.set(drivername="postgresql").render_as_string(False)
 
 
-def _drop(admin: URL, name: str) -> None:
+def drop(admin: URL, name: str) -> None:
     with psycopg.connect(plain(admin), autocommit=True) as connection:
         connection.execute(f"drop database if exists {name} with (force)")
 
