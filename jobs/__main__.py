@@ -19,6 +19,7 @@ from models.custody import open_vault
 from models.database import Database
 from models.errors import Conflict
 from models.objects import open_store
+from models.outbound import Courier
 from models.settings import Settings
 
 CHECK_LOGS = "check-logs"
@@ -90,7 +91,7 @@ def serve(database: Database, url: str, settings: Settings) -> None:
     ticking = clock.make(database, integrator)
     ticking.start()
     try:
-        asyncio.run(worker.serve(worker.make_app(database, url), database))
+        asyncio.run(worker.serve(worker.make_app(database, url, Courier(settings.webhooks_local)), database))
     finally:
         ticking.shutdown(wait=True)
 

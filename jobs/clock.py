@@ -4,7 +4,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from jobs import documents, erasure, keys, nightly
+from jobs import awards, documents, erasure, keys, nightly, offers, recalls, webhooks
 from jobs.integration import Integrator
 from jobs.timetable import TIMETABLE, Job, due_dates
 from models.business_day import ZONE
@@ -15,6 +15,7 @@ LOOK_AT_ALL_SECONDS = 60
 ERASURE_SECONDS = 60
 KEYS_SECONDS = 10
 SWEEP_SECONDS = 3600
+WEBHOOKS_SECONDS = 2
 
 
 def make(database: Database, integrator: Integrator) -> BackgroundScheduler:
@@ -30,10 +31,15 @@ def make(database: Database, integrator: Integrator) -> BackgroundScheduler:
     clock.add_job(integrator.tick, IntervalTrigger(seconds=INTEGRATION_SECONDS, timezone=ZONE))
     every_minute = IntervalTrigger(seconds=ERASURE_SECONDS, timezone=ZONE)
     clock.add_job(erasure.publish, every_minute, args=(database, integrator.objects))
+    clock.add_job(recalls.carry_on, every_minute, args=(database,))
+    clock.add_job(awards.make_due, every_minute, args=(database,))
+    clock.add_job(offers.end_due, every_minute, args=(database,))
     every_hour = IntervalTrigger(seconds=SWEEP_SECONDS, timezone=ZONE)
     clock.add_job(documents.sweep, every_hour, args=(database, integrator.objects))
     often = IntervalTrigger(seconds=KEYS_SECONDS, timezone=ZONE)
     clock.add_job(keys.carry_on, often, args=(database, integrator.objects))
+    at_once = IntervalTrigger(seconds=WEBHOOKS_SECONDS, timezone=ZONE)
+    clock.add_job(webhooks.pass_on, at_once, args=(database,))
     return clock
 
 

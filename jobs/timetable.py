@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from jobs import commission, conduct, expiry, reconciliation
+from jobs import commission, conduct, expiry, papers, reconciliation, rotation
 from models.business_day import ZONE
 from models.services.job_runs import Report
 from models.work import Work
@@ -20,6 +20,8 @@ class Job(NamedTuple):
 
 TIMETABLE: Final = (
     Job("expiry", dt.time(0, 5), expiry.run),
+    Job("papers", dt.time(0, 20), papers.run),
+    Job("rotation", dt.time(0, 40), rotation.run),
     Job("conduct", dt.time(1, 0), conduct.run),
     Job("reconciliation", dt.time(2, 0), reconciliation.run),
     Job("commission", dt.time(2, 30), commission.run),

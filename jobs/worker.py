@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 from collections.abc import Callable
+from functools import partial
 from uuid import UUID
 
 from procrastinate import App, PsycopgConnector, RetryStrategy
@@ -11,38 +12,48 @@ from procrastinate.jobs import Job as Task
 from procrastinate.jobs import Status
 from sqlalchemy.engine import make_url
 
-from jobs import nightly
+from jobs import nightly, webhooks
 from jobs.timetable import JOBS, TIMETABLE, Job
 from models.database import Database
-from models.queue import QUEUE
+from models.outbound import Courier
+from models.queue import QUEUE, WEBHOOKS
 from models.services import job_runs
 
 ATTEMPTS_MAX = 5
 RETRY_SECONDS = 10  # and so on, doubling
 TASKS_AT_ONCE = 2
+DELIVERIES_AT_ONCE = 4  # they mostly wait, and never in the way of a night's work
 POLL_SECONDS = 1.0  # nothing tells a worker that a task's turn has come
 HEARTBEAT_SECONDS = 5.0
 STALLED_SECONDS = 30.0  # a worker silent for so long is taken for dead
 
 
-def make_app(database: Database, url: str) -> App:
-    """The queue's app, one task for each job; `url` is where the database's login connects."""
+def make_app(database: Database, url: str, courier: Courier | None = None) -> App:
+    """The queue's app, one task for each job and one for webhooks; `url` is where the database's login connects."""
     conninfo = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     options = "-c role=consign_jobs -c search_path=procrastinate,public"
     app = App(
         connector=PsycopgConnector(conninfo=conninfo, kwargs={"options": options}),
         worker_defaults={
-            "queues": [QUEUE],
+            "queues": [QUEUE, WEBHOOKS],
             "concurrency": TASKS_AT_ONCE,
             "fetch_job_polling_interval": POLL_SECONDS,
             "delete_jobs": "successful",  # The truth about what ran is in job_run.
         },
     )
+    # `max_attempts` counts the retries after the first.
+    retry = RetryStrategy(max_attempts=ATTEMPTS_MAX - 1, wait=RETRY_SECONDS, exponential_wait=2)
     for job in TIMETABLE:
-        # `max_attempts` counts the retries after the first.
-        retry = RetryStrategy(max_attempts=ATTEMPTS_MAX - 1, wait=RETRY_SECONDS, exponential_wait=2)
         app.task(name=job.name, queue=QUEUE, retry=retry)(_task(database, job))
+    app.task(name=WEBHOOKS, queue=WEBHOOKS, retry=retry)(_deliver(database, courier or Courier()))
     return app
+
+
+def _deliver(database: Database, courier: Courier) -> Callable[[str, list[tuple[str, int]]], None]:
+    def run(org_id: str, deliveries: list[tuple[str, int]]) -> None:
+        webhooks.deliver(database, courier, UUID(org_id), [(UUID(id_), attempt) for id_, attempt in deliveries])
+
+    return run
 
 
 def _task(database: Database, job: Job) -> Callable[[str, str], None]:
@@ -59,19 +70,26 @@ async def serve(
     stalled_seconds: float = STALLED_SECONDS,
 ) -> None:
     """Work until SIGTERM or SIGINT; what has begun is finished first."""
+    run = partial(
+        app.run_worker_async, update_heartbeat_interval=heartbeat_seconds, stalled_worker_timeout=stalled_seconds
+    )
     async with app.open_async():
         sweeper = asyncio.create_task(_sweep(app, database, heartbeat_seconds, stalled_seconds))
-        try:
-            await app.run_worker_async(
-                update_heartbeat_interval=heartbeat_seconds, stalled_worker_timeout=stalled_seconds
-            )
-        finally:
-            sweeper.cancel()
+        workers = [
+            asyncio.create_task(run(queues=[QUEUE])),
+            asyncio.create_task(run(queues=[WEBHOOKS], concurrency=DELIVERIES_AT_ONCE, install_signal_handlers=False)),
+        ]
+        ended, others = await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
+        for other in (sweeper, *others):
+            other.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        for worker in ended:
+            worker.result()  # What broke one worker ends the process.
 
 
 async def _sweep(app: App, database: Database, every_seconds: float, stalled_seconds: float) -> None:
     while True:
-        for task in await app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=stalled_seconds):
+        for task in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_seconds):
             try:
                 await _free(app, database, task)
             except ConnectorException:
@@ -89,6 +107,8 @@ async def _free(app: App, database: Database, task: Task) -> None:
 
 
 def _give_up(database: Database, task: Task) -> None:
+    if task.task_name == WEBHOOKS:
+        return  # The delivery still waits, and is queued again when it is overdue.
     job, lender_id = JOBS[task.task_name], UUID(str(task.task_kwargs["org_id"]))
     with database.work(nightly.actor_of(job.name, lender_id)) as work:
         job_runs.fail(work, job.name, dt.date.fromisoformat(str(task.task_kwargs["business_date"])), "WorkerKilled")

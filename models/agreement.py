@@ -1,22 +1,34 @@
-"""The contract between a lender and an agency, under which offers are made."""
+"""The contract between a lender and an agency, under which cases are placed. Its money terms are its rate cards."""
 
 import datetime as dt
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Key, Rate
+from models.base import Base, Key
+
+PROPOSED, ACTIVE, REFUSED, ENDED = "proposed", "active", "refused", "ended"
+
+TRANSITIONS = {
+    (PROPOSED, "approve"): ACTIVE,
+    (PROPOSED, "refuse"): REFUSED,
+    (ACTIVE, "change"): ACTIVE,
+    (ACTIVE, "end"): ENDED,
+}
 
 
 class Agreement(Base):
-    """Names both parties, because neither may look the other up anywhere else."""
+    """Names both parties, because neither may look the other up anywhere else.
+
+    It stands once a second person of the lender has approved it together with its first rate card.
+    """
 
     __tablename__ = "agreement"
     __table_args__ = (
         UniqueConstraint("lender_id", "number"),
         UniqueConstraint("lender_id", "agency_id", "id"),
-        CheckConstraint("contingency_rate >= 0 and contingency_rate <= 1", name="contingency_rate"),
         CheckConstraint("ends_on >= starts_on", name="term"),
         Index(None, "agency_id"),
     )
@@ -27,13 +39,23 @@ class Agreement(Base):
     agency_name: Mapped[str]
     number: Mapped[str]
     currency: Mapped[str]
-    contingency_rate: Mapped[Rate]
+    tier: Mapped[int]  # 手别: cases that come back from tier 1 go on to tier 2
     term_days: Mapped[int]
-    tail_days: Mapped[int]
-    agency_may_receive: Mapped[bool]
     processing_agreement: Mapped[str]  # PIPL 21: the entrusted-processing agreement's number
     impact_assessment: Mapped[str]  # PIPL 55: the impact assessment's number
+    # What may be placed under it; an empty list leaves its dimension open.
+    provinces: Mapped[list[str]]  # GB/T 2260: the first two digits and 0000
+    products: Mapped[list[str]]
+    buckets: Mapped[list[str]]
+    # How much: cases the agency may hold of this lender at once, and what it declared to be able to work.
+    open_cases_max: Mapped[int | None]
+    collectors: Mapped[int | None]
+    cases_per_collector: Mapped[int | None]
+    contact_policy: Mapped[dict[str, Any]]  # what the lender asks beyond the law: see models/contact_policy.py
     starts_on: Mapped[dt.date]
     ends_on: Mapped[dt.date]
-    state: Mapped[str]  # active, ended
+    state: Mapped[str]
+    created_by: Mapped[UUID | None]  # None: made before this was kept
     created_at: Mapped[dt.datetime]
+    decided_by: Mapped[UUID | None]
+    decided_at: Mapped[dt.datetime | None]

@@ -27,9 +27,9 @@ class Breach(Base):
     placement_id: Mapped[UUID]
     case_id: Mapped[UUID]
     borrower_id: Mapped[UUID]
-    member_id: Mapped[UUID]
-    subject_id: Mapped[UUID]  # the contact or release that breached
-    subject_kind: Mapped[str]  # contact, release
+    member_id: Mapped[UUID | None]  # None: what the agency as a whole left undone
+    subject_id: Mapped[UUID]  # the contact or release that breached, or the recall whose stop nobody confirmed
+    subject_kind: Mapped[str]  # contact, release, recall
     rule_id: Mapped[str]
     pack: Mapped[str]
     pack_version: Mapped[str]

@@ -1,9 +1,10 @@
 """A placement: the right of one agency to work the cases of an accepted offer, on terms frozen at its start."""
 
 import datetime as dt
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy import ColumnElement, ForeignKeyConstraint, Index, UniqueConstraint, exists, func, or_
 from sqlalchemy.orm import Mapped
 
 from models.base import Base, Key, Money, Rate, refers
@@ -30,6 +31,11 @@ TRANSITIONS = {
     (ACTIVE, "recall"): RECALLED,
     (AWAITING_ACK, "expire"): EXPIRED,
     (ACTIVE, "expire"): EXPIRED,
+    (AWAITING_KEYS, "undo"): RECALLED,
+    (AWAITING_ACK, "undo"): RECALLED,
+    (ACTIVE, "undo"): RECALLED,
+    (AWAITING_ACK, "give_back"): RETURNED,
+    (ACTIVE, "give_back"): RETURNED,
 }
 LIVE = (AWAITING_KEYS, AWAITING_ACK, ACTIVE)
 
@@ -43,6 +49,28 @@ RECALL_REASONS = (
     "conduct",
     "placed_in_error",
 )
+UNDONE = "undone"  # why the cases of a distribution that was undone came back
+
+# Return (退案): why an agency gives a case back. What follows from each is in models/services/returns.py.
+RETURN_CODES = (
+    "deceased",
+    "bankrupt",
+    "protected",
+    "hardship",
+    "complaint",
+    "dispute",
+    "lost_contact",
+    "contact_exhausted",
+    "refuses_to_pay",
+    "outside_territory",
+    "capacity",
+    "paid_already",
+)
+
+
+def reason_of_return(code: str) -> str:
+    """How the end of a case by a return is named; recalls have reasons of the same words."""
+    return f"returned_{code}"
 
 
 class Placement(Base):
@@ -66,7 +94,15 @@ class Placement(Base):
     state: Mapped[str]
     # The frozen terms: later edits of the agreement never change them.
     agreement_number: Mapped[str]
-    contingency_rate: Mapped[Rate]
+    tier: Mapped[int]
+    rate_card_version: Mapped[int | None]  # None: the rates were bid
+    lowest_rate: Mapped[Rate]  # of its cases; each has its own
+    highest_rate: Mapped[Rate]
+    case_fee: Mapped[Money]  # for each case, beside the rate: of a hybrid bid
+    settlement_floor: Mapped[Rate]
+    tax_treatment: Mapped[str]
+    tax_rate: Mapped[Rate]
+    contact_policy: Mapped[dict[str, Any]]
     tail_days: Mapped[int]
     agency_may_receive: Mapped[bool]
     currency: Mapped[str]
@@ -78,6 +114,7 @@ class Placement(Base):
     ended_at: Mapped[dt.datetime | None]
     end_reason: Mapped[str | None]
     frozen_at: Mapped[dt.datetime | None]  # while set nothing is opened, reported or exported under it
+    extended_until: Mapped[dt.datetime | None]  # the term is over, and the cases retained go on: the last of their ends
 
 
 class PlacedCase(Base):
@@ -98,9 +135,33 @@ class PlacedCase(Base):
     agency_id: Mapped[UUID]
     placement_seq: Mapped[int]  # 手数: 1 for the case's first placement
     referred_amount: Mapped[Money]
+    contingency_rate: Mapped[Rate]  # frozen: what the rate card said, or the bid
     started_at: Mapped[dt.datetime]
+    retained_until: Mapped[dt.datetime | None]  # 留案: beyond the placement's end
     ended_at: Mapped[dt.datetime | None]
     end_reason: Mapped[str | None]
+    end_balance: Mapped[Money | None]  # what was owed then
+
+
+def ends_at(placement: Placement, placed: PlacedCase) -> dt.datetime:
+    """When a placed case ends by itself: with the placement's term, or if it is retained on its own day."""
+    return placed.retained_until or placement.expires_at
+
+
+def case_ends_at() -> ColumnElement[dt.datetime]:
+    """The same in a query that has both tables."""
+    return func.coalesce(PlacedCase.retained_until, Placement.expires_at)
+
+
+def runs(at: dt.datetime) -> ColumnElement[bool]:
+    """Of a `Placement`, in whole or in cases that are retained: not over at this time."""
+    retained = exists().where(
+        PlacedCase.lender_id == Placement.lender_id,
+        PlacedCase.placement_id == Placement.id,
+        PlacedCase.ended_at.is_(None),
+        PlacedCase.retained_until > at,
+    )
+    return or_(Placement.expires_at > at, retained.correlate(Placement))
 
 
 class Assignment(Base):

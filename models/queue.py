@@ -1,6 +1,7 @@
 """Putting work into the queue, in the transaction of the change that causes it."""
 
 import json
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -9,8 +10,11 @@ from sqlalchemy import text
 from models.work import Work
 
 # What jobs/ can do, by name. Verbs know these names and nothing else of jobs/.
-TASKS: Final = frozenset({"expiry", "conduct", "reconciliation", "commission"})
+TASKS: Final = frozenset({"expiry", "papers", "rotation", "conduct", "reconciliation", "commission"})
 QUEUE: Final = "nightly"
+
+WEBHOOKS: Final = "webhooks"  # the task of telling one webhook, and a queue of its own: receivers may be slow
+DELIVERIES_AT_ONCE: Final = 50  # of one task
 
 _DEFER = text(
     """select procrastinate.procrastinate_defer_jobs_v1(array[
@@ -31,3 +35,24 @@ def enqueue(work: Work, task_name: str, **ids: UUID | str) -> int:
         _DEFER, {"queue": QUEUE, "task": task_name, "turn": f"{task_name}/{work.tenant_id}", "args": args}
     ).one()
     return numbers[0]
+
+
+_DEFER_DELIVERIES = text(
+    """select procrastinate.procrastinate_defer_jobs_v1(array[
+        row(:queue, :queue, 0, :turn, null, cast(:args as jsonb), now() + make_interval(secs => :delay)
+    )::procrastinate.procrastinate_job_to_defer_v1])"""
+)
+
+
+def enqueue_deliveries(
+    work: Work, deliveries: Sequence[tuple[UUID, int]], turn: UUID | None = None, delay_seconds: float = 0
+) -> None:
+    """Attempts at webhook deliveries of the Work's tenant, one after the other: each (id, how many attempts it had).
+
+    Tasks of one `turn` follow each other; one with a delay has none, because those behind it would wait for it too.
+    """
+    for start in range(0, len(deliveries), DELIVERIES_AT_ONCE):
+        batch = [(str(id_), attempt) for id_, attempt in deliveries[start : start + DELIVERIES_AT_ONCE]]
+        args = json.dumps({"org_id": str(work.tenant_id), "deliveries": batch})
+        order = {"queue": WEBHOOKS, "turn": turn and f"{WEBHOOKS}/{turn}", "args": args, "delay": delay_seconds}
+        work.session.execute(_DEFER_DELIVERIES, order)

@@ -26,6 +26,7 @@ class Settings:
     keyring_secret: Secret | None = None  # a keyring's text in place of its file
     kms_key: str | None = None  # the KMS key that seals, and after commas those that only open: id, alias or ARN
     log_lock_days: int = 0  # how long Object Lock keeps the log's objects, where the bucket has it
+    webhooks_local: bool = False  # for development: webhooks over plain HTTP, and to this machine
     clock_file: Path | None = None  # a demonstration's shift of the clock; see models/clock.py
 
     @classmethod
@@ -42,5 +43,6 @@ class Settings:
             keyring_secret=Secret(text.encode()) if (text := os.environ.get(KEYRING_SECRET)) else None,
             kms_key=os.environ.get("CONSIGN_KMS_KEY"),
             log_lock_days=int(os.environ.get("CONSIGN_LOG_LOCK_DAYS", LOG_LOCK_DAYS)),
+            webhooks_local=os.environ.get("CONSIGN_WEBHOOKS_LOCAL", "0") == "1",
             clock_file=Path(clock) if (clock := os.environ.get("CONSIGN_CLOCK_FILE")) else None,
         )

@@ -4,9 +4,9 @@ Every dimension is counted by itself within one currency. A value with too few b
 neighbour where values have an order, else into the rest, so that nothing smaller can be had by subtraction.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import TypedDict
+from typing import TypeAlias, TypedDict
 
 import polars as pl
 
@@ -62,10 +62,28 @@ class Strata(TypedDict):
     currencies: list[CurrencyStrata]
 
 
-def stratify(cases: pl.DataFrame, k: int = K) -> Strata:
-    """One row per case in, as CASE_SCHEMA; `region` is six digits (GB/T 2260) or null."""
+# What is told of the cases of one stratum: (dimension, or "" for the whole; its values; the cases) -> figures.
+Tell: TypeAlias = Callable[[str, list[str], pl.DataFrame], Stratum]
+
+
+def exactly(dimension: str, values: list[str], cases: pl.DataFrame) -> Stratum:
+    balance = cases["balance"].sum() or Decimal(0)
+    return {
+        "values": values,
+        "case_count": cases.height,
+        "borrower_count": borrowers_in(cases),
+        "balance": f"{balance:.2f}",
+    }
+
+
+def stratify(cases: pl.DataFrame, k: int = K, tell: Tell = exactly) -> Strata:
+    """One row per case in, as CASE_SCHEMA and what `tell` needs beside; `region` is six digits or null."""
     parts = _banded(cases).sort("currency").partition_by("currency", maintain_order=True)
-    return {"k": k, "currencies": [_of_currency(part, k) for part in parts]}
+    return {"k": k, "currencies": [_of_currency(part, k, tell) for part in parts]}
+
+
+def borrowers_in(cases: pl.DataFrame) -> int:
+    return cases["borrower_id"].n_unique()
 
 
 def _banded(cases: pl.DataFrame) -> pl.DataFrame:
@@ -79,12 +97,12 @@ def _banded(cases: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _of_currency(cases: pl.DataFrame, k: int) -> CurrencyStrata:
-    whole = _stratum([], cases)
-    enough = whole["borrower_count"] >= k
+def _of_currency(cases: pl.DataFrame, k: int, tell: Tell) -> CurrencyStrata:
+    whole = tell("", [], cases)
+    enough = borrowers_in(cases) >= k
     groups = {
-        **{name: _neighbours(cases, name, order, k) for name, order in ORDERED.items()},
-        **{name: _with_rest(cases, name, k) for name in NOMINAL},
+        **{name: _neighbours(cases, name, order, k, tell) for name, order in ORDERED.items()},
+        **{name: _with_rest(cases, name, k, tell) for name in NOMINAL},
     }
     return {
         "currency": cases["currency"][0],
@@ -95,12 +113,12 @@ def _of_currency(cases: pl.DataFrame, k: int) -> CurrencyStrata:
     }
 
 
-def _neighbours(cases: pl.DataFrame, dimension: str, order: Iterable[str], k: int) -> list[Stratum]:
+def _neighbours(cases: pl.DataFrame, dimension: str, order: Iterable[str], k: int, tell: Tell) -> list[Stratum]:
     """The smallest stratum joins the smaller of its neighbours until none is too small."""
     parts = cases.partition_by(dimension, as_dict=True)
     strata = [([value], parts[value,]) for value in order if (value,) in parts]
     while len(strata) > 1:
-        sizes = [_borrowers(part) for _, part in strata]
+        sizes = [borrowers_in(part) for _, part in strata]
         least = sizes.index(min(sizes))
         if sizes[least] >= k:
             break
@@ -108,29 +126,16 @@ def _neighbours(cases: pl.DataFrame, dimension: str, order: Iterable[str], k: in
         first, second = sorted((least, min(beside, key=sizes.__getitem__)))
         joined = (strata[first][0] + strata[second][0], pl.concat([strata[first][1], strata[second][1]]))
         strata[first : second + 1] = [joined]
-    return [_stratum(values, part) for values, part in strata]
+    return [tell(dimension, values, part) for values, part in strata]
 
 
-def _with_rest(cases: pl.DataFrame, dimension: str, k: int) -> list[Stratum]:
+def _with_rest(cases: pl.DataFrame, dimension: str, k: int, tell: Tell) -> list[Stratum]:
     """The largest first. What is too small forms the rest, which takes the next smallest until it is large enough."""
-    parts = sorted(cases.partition_by(dimension, as_dict=True).items(), key=lambda part: (_borrowers(part[1]), part[0]))
-    rest = [part for _, part in parts if _borrowers(part) < k]
-    named = parts[len(rest) :]
-    while rest and named and _borrowers(pl.concat(rest)) < k:
-        rest.append(named.pop(0)[1])
-    strata = [_stratum([str(value)], part) for (value,), part in reversed(named)]
-    return [*strata, _stratum([], pl.concat(rest))] if rest else strata
-
-
-def _borrowers(cases: pl.DataFrame) -> int:
-    return cases["borrower_id"].n_unique()
-
-
-def _stratum(values: list[str], cases: pl.DataFrame) -> Stratum:
-    balance = cases["balance"].sum() or Decimal(0)
-    return {
-        "values": values,
-        "case_count": cases.height,
-        "borrower_count": _borrowers(cases),
-        "balance": f"{balance:.2f}",
-    }
+    sized = [(borrowers_in(part), *value, part) for value, part in cases.partition_by(dimension, as_dict=True).items()]
+    sized.sort(key=lambda one: one[:2])
+    rest = [part for size, _, part in sized if size < k]
+    named = sized[len(rest) :]
+    while rest and named and borrowers_in(pl.concat(rest)) < k:
+        rest.append(named.pop(0)[2])
+    strata = [tell(dimension, [str(value)], part) for _, value, part in reversed(named)]
+    return [*strata, tell(dimension, [], pl.concat(rest))] if rest else strata

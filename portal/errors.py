@@ -34,9 +34,9 @@ STATUSES: tuple[tuple[type[errors.Refusal], HTTPStatus], ...] = (
     (errors.Refusal, HTTPStatus.BAD_REQUEST),
 )
 
-# What outlives the request as an entry of the audit log; a conflict only where something was to be opened, searched,
-# taken away or proved.
-LOGGED = (errors.Forbidden, errors.NotFound, errors.TooMany)
+# What outlives the request as an entry of the audit log: also whatever an agency asks of a case that it has no longer.
+# Another conflict only where something was to be opened, searched, taken away or proved.
+LOGGED = (errors.Forbidden, errors.NotFound, errors.TooMany, errors.CaseClosedToWork)
 LOGGED_CONFLICTS_OF = ("cases.release", "cases.search", "exports.", "self.prove")
 
 CUSTODY_RETRY_SECONDS = 10
@@ -83,11 +83,12 @@ def keep(refusal: errors.Refusal) -> None:
     known = g.get("known")
     asked_for = getattr(current_app.view_functions.get(request.endpoint or ""), "permission", None) or ""
     conflict = isinstance(refusal, errors.Conflict) and asked_for.startswith(LOGGED_CONFLICTS_OF)
+    named = request.view_args or {}
     if not known or not (conflict or isinstance(refusal, LOGGED)):
         return
     try:
         with database().work(known.actor) as work:
-            refusals.record(work, refusal, asked_for, (request.view_args or {}).get("case_id"))
+            refusals.record(work, refusal, asked_for, named.get("case_id"), named.get("placement_id"))
     except SQLAlchemyError as failure:
         log.error("refusal %s not logged: %s", refusal.code, type(failure).__name__)
 

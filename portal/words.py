@@ -25,6 +25,16 @@ STATES = {
     "sealed": State("sealed", "key", N_("Sealed")),
     "scrubbed": State("neutral", "check", N_("Scrubbed")),
     "draft": State("neutral", "file", N_("Draft")),
+    # tender
+    "previewed": State("neutral", "file", N_("Previewed")),
+    "unanswered": State("neutral", "clock", N_("Unanswered")),
+    # bid
+    "committed": State("sealed", "lock", N_("Committed")),
+    "revealed": State("sealed", "key", N_("Revealed, sealed")),
+    "won": State("good", "check", N_("Won")),
+    "lost": State("neutral", "cross", N_("Lost")),
+    "void": State("bad", "stop", N_("Void")),
+    "undone": State("neutral", "back", N_("Undone")),
     # offer
     "offered": State("watch", "clock", N_("Offered")),
     "accepted": State("good", "check", N_("Accepted")),
@@ -44,6 +54,31 @@ STATES = {
     "returned": State("neutral", "back", N_("Returned")),
     "frozen": State("bad", "stop", N_("Frozen")),
     "closed": State("neutral", "check", N_("Closed")),
+    # agency
+    "good": State("good", "check", N_("In good standing")),
+    "watch": State("watch", "warning", N_("Watched")),
+    "suspended": State("bad", "stop", N_("Suspended")),
+    "removed": State("bad", "cross", N_("Removed")),
+    "eligible": State("good", "check", N_("May receive")),
+    "not_eligible": State("bad", "stop", N_("May not receive")),
+    # paper of an agency
+    "recorded": State("watch", "clock", N_("To be attested")),
+    "attested": State("watch", "clock", N_("To be accepted")),
+    "current": State("good", "check", N_("Current")),
+    "expiring": State("watch", "clock", N_("Ends soon")),
+    "waiting": State("watch", "clock", N_("Waiting")),
+    "superseded": State("neutral", "back", N_("Superseded")),
+    "delivered": State("good", "check", N_("Delivered")),
+    "paused": State("watch", "stop", N_("Paused")),
+    "missing": State("bad", "cross", N_("Missing")),
+    # recall and retention
+    "requested": State("watch", "clock", N_("Requested")),
+    "executed": State("bad", "stop", N_("Carried out")),
+    "lapsed": State("neutral", "clock", N_("Lapsed")),
+    "asked": State("watch", "clock", N_("Asked for")),
+    "objected": State("watch", "warning", N_("Objected to")),
+    "gone": State("neutral", "back", N_("Left otherwise")),
+    "mismatch": State("bad", "warning", N_("Counts differ")),
     # case
     "open": State("neutral", "dot", N_("Open")),
     "paid_off": State("good", "check", N_("Paid off")),
@@ -143,6 +178,29 @@ FIELDS = {
     "occurred_at": N_("Time of contact"),
     "duration_seconds": N_("Duration"),
     "external_ref": N_("Agency's reference"),
+    "cells": N_("Rates"),
+    "rate": N_("Rate"),
+    "bucket": N_("Bucket"),
+    "placement_seq": N_("Placement no."),
+    "payment_type": N_("Payment type"),
+    "amount_from": N_("Balance from"),
+    "amount_below": N_("Balance below"),
+    "reason": N_("Reason"),
+    "return_code": N_("Return code"),
+    "shares": N_("Shares"),
+    "basis": N_("Shares of"),
+    "where": N_("Which households"),
+    "dimensions": N_("Balanced by"),
+    "seed": N_("Seed"),
+    "kind": N_("Way"),
+    "rules": N_("Rules"),
+    "noted_on": N_("Known since"),
+    "source": N_("Source"),
+    "agreement_ids": N_("Agencies asked"),
+    "case_limit": N_("Cases at most"),
+    "respond_hours": N_("Hours to answer"),
+    "buckets": N_("Buckets"),
+    "whole_borrower": N_("Whole borrower"),
 }
 
 CHANNELS = {
@@ -213,6 +271,47 @@ END_REASONS = {
     "conduct": N_("Conduct"),
     "placed_in_error": N_("Placed in error"),
     "term_over": N_("Term ended"),
+    "undone": N_("Distribution undone"),
+    "acknowledged": N_("Acknowledged"),
+    "returned_deceased": N_("Returned: deceased"),
+    "returned_bankrupt": N_("Returned: bankrupt"),
+    "returned_protected": N_("Returned: protected person"),
+    "returned_hardship": N_("Returned: hardship"),
+    "returned_complaint": N_("Returned: complaint"),
+    "returned_dispute": N_("Returned: dispute"),
+    "returned_lost_contact": N_("Returned: lost contact"),
+    "returned_contact_exhausted": N_("Returned: every way of contact tried"),
+    "returned_refuses_to_pay": N_("Returned: refuses to pay"),
+    "returned_outside_territory": N_("Returned: outside the territory"),
+    "returned_capacity": N_("Returned: no capacity"),
+    "returned_paid_already": N_("Returned: says it is paid"),
+}
+
+# Why an agency gives a case back, objects to its recall, or asks to keep it.
+RETURN_CODES = {
+    "deceased": N_("Deceased"),
+    "bankrupt": N_("Bankrupt"),
+    "protected": N_("Protected person"),
+    "hardship": N_("Hardship"),
+    "complaint": N_("Complaint"),
+    "dispute": N_("Dispute"),
+    "lost_contact": N_("Lost contact"),
+    "contact_exhausted": N_("Every way of contact tried"),
+    "refuses_to_pay": N_("Refuses to pay"),
+    "outside_territory": N_("Outside the territory"),
+    "capacity": N_("No capacity"),
+    "paid_already": N_("Says it is paid"),
+}
+OBJECTIONS = {
+    "promise": N_("A promise is open"),
+    "recent_payment": N_("Paid recently"),
+    "negotiation": N_("In negotiation"),
+    "wrong_case": N_("The wrong case"),
+}
+RETENTION_GROUNDS = {
+    "promise": N_("A promise is open"),
+    "recent_payment": N_("Paid recently"),
+    "negotiation": N_("In negotiation"),
 }
 
 PAID_TO = {"lender": N_("Lender"), "agency": N_("Agency"), "platform": N_("Platform")}
@@ -366,14 +465,17 @@ ORDER_KINDS = {
     "erase": N_("Record of an erasure"),
 }
 EXPORT_KINDS = {
+    "agencies": N_("Agencies"),
     "worklist": N_("Worklist"),
     "cases": N_("Cases"),
+    "tenders": N_("Tenders"),
     "offers": N_("Offers"),
     "placements": N_("Placements"),
     "placement_cases": N_("Cases of a placement"),
     "placement_opened": N_("What was opened under a placement"),
     "portfolios": N_("Portfolios"),
     "agreements": N_("Agreements"),
+    "agency_list": N_("Public list of agencies"),
     "suspense": N_("Suspense"),
     "breaks": N_("Breaks"),
     "breaches": N_("Breaches"),
@@ -404,6 +506,8 @@ ACTOR_SIDES = KINDS | {"jobs": N_("Jobs"), "door": N_("Sign-in")}
 
 JOBS = {
     "expiry": N_("Expiry of placements"),
+    "papers": N_("Notices of papers that end"),
+    "rotation": N_("Rotation to the next tier"),
     "conduct": N_("Sweep for breaches"),
     "reconciliation": N_("Reconciliation"),
     "commission": N_("Commission"),
@@ -423,6 +527,10 @@ JOB_COUNTS = {
     "breaks_closed": N_("breaks closed"),
     "lines": N_("lines booked"),
     "adjustments": N_("adjustments"),
+    "told": N_("notices"),
+    "placed": N_("placed"),
+    "left_free": N_("left free"),
+    "awaiting_approval": N_("awaiting approval"),
 }
 
 # A rule in few words; what it says in full stands in its pack.
@@ -433,6 +541,7 @@ RULES = {
     "CN-CBA-ATTEMPT-6": N_("Seventh attempt on one number"),
     "HOUSE-RELEASE-24H": N_("Unsealed, never contacted"),
     "HOUSE-RELEASE-PACE": N_("Many cases unsealed in minutes"),
+    "stop_work_not_confirmed": N_("Stop of work not confirmed"),
 }
 
 SEVERITIES = {
@@ -486,19 +595,62 @@ AUDITED = {
     "token.create": N_("Token made"),
     "token.revoke": N_("Token revoked"),
     "mandate.grant": N_("Mandate granted"),
-    "agreement.create": N_("Agreement made"),
+    "agreement.create": N_("Agreement proposed"),
+    "agreement.approve": N_("Agreement approved"),
+    "agreement.refuse": N_("Agreement refused"),
+    "agreement.change": N_("Agreement changed"),
+    "agreement.end": N_("Agreement ended"),
+    "rate_card.propose": N_("Rate card proposed"),
+    "rate_card.approve": N_("Rate card approved"),
+    "rate_card.refuse": N_("Rate card refused"),
+    "standard_terms.propose": N_("Standard terms proposed"),
+    "standard_terms.approve": N_("Standard terms approved"),
+    "standard_terms.refuse": N_("Standard terms refused"),
+    "agency_document.record": N_("Paper of an agency recorded"),
+    "agency_document.attest": N_("Paper attested"),
+    "agency_document.accept": N_("Paper accepted"),
+    "agency_document.withdraw": N_("Paper withdrawn"),
+    "agency.watch": N_("Agency watched"),
+    "agency.suspend": N_("Agency suspended"),
+    "agency.freeze": N_("Agency frozen"),
+    "agency.clear": N_("Agency cleared"),
+    "agency.remove": N_("Agency removed"),
+    "agency.complaints": N_("Upheld complaints recorded"),
     "portfolio.upload": N_("Portfolio uploaded"),
+    "tender.create": N_("Tender made"),
+    "tender.approve": N_("Tender approved"),
+    "tender.refuse": N_("Tender refused"),
+    "tender.withdraw": N_("Tender withdrawn"),
+    "tender.run_out": N_("Tender found nobody"),
     "offer.create": N_("Offer made"),
     "offer.accept": N_("Offer accepted"),
     "offer.decline": N_("Offer declined"),
     "offer.withdraw": N_("Offer withdrawn"),
     "offer.expire": N_("Offer expired"),
+    "bid.commit": N_("Sealed bid committed to"),
+    "bid.withdraw": N_("Commitment withdrawn"),
+    "bid.reveal": N_("Sealed bid revealed"),
+    "bid.open": N_("Sealed bid opened"),
+    "tender.commit": N_("Allocation placed"),
+    "tender.undo": N_("Distribution undone"),
+    "tender.award": N_("Sealed bids awarded"),
     "placement.acknowledge": N_("Placement acknowledged"),
     "placement.recall": N_("Placement recalled"),
     "placement.expire": N_("Placement expired"),
     "placement.freeze": N_("Placement frozen"),
     "placement.unfreeze": N_("Freeze lifted"),
     "case.recall": N_("Cases recalled"),
+    "case.return": N_("Cases given back"),
+    "acknowledgement.break": N_("Break before work started"),
+    "recall.request": N_("Recall asked for"),
+    "recall.object": N_("Recall objected to"),
+    "recall.keep": N_("Objection agreed with"),
+    "recall.withdraw": N_("Recall taken back"),
+    "stop.confirm": N_("Stop of work confirmed"),
+    "stop.miss": N_("Stop of work not confirmed"),
+    "retention.request": N_("Retention asked for"),
+    "retention.approve": N_("Retention approved"),
+    "retention.refuse": N_("Retention refused"),
     "case.assign": N_("Cases assigned"),
     "case.correct": N_("Personal data corrected"),
     "field.release": N_("Field class unsealed"),
@@ -523,7 +675,15 @@ AUDITED = {
     "erasure.repeat": N_("Erased again after a restore"),
     "hold.place": N_("Legal hold placed"),
     "hold.lift": N_("Legal hold lifted"),
+    "exclusion.lift": N_("Exclusion lifted"),
+    "exclusion.file": N_("Exclusions recorded from a file"),
+    "exclusion.record": N_("Exclusion recorded"),
     "setting.change": N_("Setting changed"),
+    "webhook.create": N_("Webhook made"),
+    "webhook.rotate": N_("New secret of a webhook"),
+    "webhook.pause": N_("Webhook paused"),
+    "webhook.resume": N_("Webhook resumed"),
+    "webhook.delete": N_("Webhook deleted"),
 }
 
 ERASURE_SUBJECTS = {"case": N_("Case"), "portfolio": N_("Portfolio"), "borrower": N_("Borrower")}
@@ -553,8 +713,188 @@ FREEZE_REASONS = {
     "licence": N_("Licence in doubt"),
 }
 
+# Terms of an agreement by name, and what says them.
+TERMS = {
+    "term_days": N_("Term of a placement, days"),
+    "provinces": N_("Provinces"),
+    "products": N_("Products"),
+    "buckets": N_("Buckets"),
+    "open_cases_max": N_("Open cases at most"),
+    "collectors": N_("Collectors"),
+    "cases_per_collector": N_("Cases per collector"),
+    "contact_policy": N_("Contact policy"),
+    "earliest_hour": N_("Contact from, hour"),
+    "latest_hour": N_("Contact until, hour"),
+    "attempts_per_day": N_("Attempts a day"),
+    "third_parties": N_("Third parties"),
+    "visits": N_("Visits"),
+}
+LEVELS = {
+    "default": N_("the law alone"),
+    "lender": N_("lender's standard"),
+    "tier": N_("tier's standard"),
+    "agreement": N_("this agreement"),
+}
+TAX_TREATMENTS = {"inclusive": N_("Tax included"), "exclusive": N_("Tax on top")}
+PAYMENT_TYPES = {
+    "payment": N_("Ordinary payment"),
+    "settlement": N_("Settlement"),
+    "instalment": N_("Instalment"),
+}
+# How an agreement stands today.
+AGREEMENT_STANDINGS = {
+    "proposed": N_("Waits for approval"),
+    "in_force": N_("In force"),
+    "later": N_("Begins later"),
+    "over": N_("Ended"),
+    "refused": N_("Refused"),
+}
+
+TENDER_KINDS = {
+    "assigned": N_("Assigned"),
+    "first_claim": N_("First claim"),
+    "sealed_bid": N_("Sealed bids"),
+    "allocation": N_("Allocation"),
+}
+BID_KINDS = {"rate": N_("Rate alone"), "hybrid": N_("Rate and fee for each case")}
+# Why a sealed bid was not the one.
+BID_REASONS = {
+    "score_lower": N_("Another bid had a higher score."),
+    "tie_lost": N_("Another bid had the same score, and the tie rule preferred it."),
+    "capacity": N_("The agency had no capacity left when the award was made."),
+    "ineligible": N_("The agency could not receive cases when the award was made."),
+    "not_revealed": N_("The bid was never revealed."),
+    "commitment_mismatch": N_("What was revealed is not what was committed to."),
+    "no_cases_to_place": N_("No case was left to be placed."),
+}
+AWARD_OUTCOMES = {
+    "placed": N_("Placed with the best bid"),
+    "no_valid_bid": N_("No valid bid"),
+    "no_cases_to_place": N_("No case was left to be placed"),
+}
+# Why cases stay out of a tender.
+SCRUB_REASONS = {
+    "deceased": N_("Deceased"),
+    "bankrupt": N_("Bankrupt"),
+    "protected": N_("Protected"),
+    "hardship": N_("Hardship"),
+    "complaint": N_("Complaint"),
+    "in_court": N_("In court"),
+    "on_hold": N_("On hold"),
+    "time_barred": N_("Time-barred"),
+    "paid_off": N_("Paid off"),
+    "case_on_hold": N_("On hold in the ledger"),
+    "legal_hold": N_("Legal hold"),
+    "erased": N_("Erased"),
+    "already_placed": N_("Already placed"),
+    "already_offered": N_("Already tendered"),
+    "other_currency": N_("Another currency"),
+    "not_chosen": N_("Not chosen"),
+    "household_elsewhere": N_("Household elsewhere"),
+    "beyond_limit": N_("Beyond the limit"),
+}
+EXCLUSION_SOURCES = {
+    "lender": N_("Lender"),
+    "court": N_("Court"),
+    "registry": N_("Registry"),
+    "borrower": N_("Borrower"),
+    "agency": N_("Agency"),
+    "regulator": N_("Regulator"),
+}
+
+ALLOCATION_KINDS = {"rules": N_("By rules"), "random": N_("Random split")}
+ALLOCATION_BASES = {"cases": N_("the cases"), "amount": N_("the balance")}
+ALLOCATION_DIMENSIONS = {
+    "bucket": N_("Bucket"),
+    "balance_band": N_("Balance per household"),
+    "province": N_("Province"),
+    "product": N_("Product"),
+}
+LEFT_OUT = {
+    "no_rule": N_("No rule fits"),
+    "follows_elsewhere": N_("Borrower is with an agency outside the panel"),
+    "outside_terms": N_("No agreement covers the household"),
+    "earlier_agency": N_("Every agency had the borrower before"),
+}
+UNDO_REASONS = {
+    "wrong_cases": N_("Wrong cases"),
+    "wrong_split": N_("Wrong split"),
+    "wrong_terms": N_("Wrong terms"),
+    "agency_not_ready": N_("An agency is not ready"),
+}
+
+# Why an agency may not receive cases, in a word; the sentences are in messages.py.
+GATE_REASONS = {
+    "agreement_not_in_force": N_("No agreement in force"),
+    "processing_agreement_missing": N_("No processing agreement"),
+    "impact_assessment_missing": N_("No impact assessment"),
+    "no_rate_card_in_force": N_("No rate card in force"),
+    "agency_suspended": N_("Suspended"),
+    "agency_frozen": N_("Frozen"),
+    "agency_removed": N_("Removed"),
+    "licence_missing": N_("Licence missing"),
+    "insurance_missing": N_("Insurance missing"),
+    "due_diligence_missing": N_("Due diligence missing"),
+    "training_missing": N_("Training missing"),
+    "licence_expired": N_("Licence expired"),
+    "insurance_expired": N_("Insurance expired"),
+    "due_diligence_expired": N_("Due diligence expired"),
+    "training_expired": N_("Training expired"),
+    "licence_elsewhere": N_("Licensed elsewhere"),
+    "conduct_score_too_low": N_("Conduct score too low"),
+    "complaints_too_many": N_("Too many complaints"),
+    "capacity_exceeded": N_("No capacity"),
+    "cases_outside_agreement": N_("Cases outside its agreement"),
+}
+PAPERS = {
+    "licence": N_("Licence"),
+    "insurance": N_("Insurance"),
+    "due_diligence": N_("Due diligence"),
+    "training": N_("Training"),
+    "agreement": N_("Agreement"),
+}
+STANDING_REASONS = FREEZE_REASONS | {
+    "performance": N_("Performance"),
+    "documents": N_("Papers"),
+    "insolvency": N_("Insolvency"),
+    "lender_request": N_("At the lender's request"),
+}
+STANDING_ACTS = {
+    "watch": N_("Watch"),
+    "suspend": N_("Suspend"),
+    "freeze": N_("Freeze"),
+    "clear": N_("Reinstate"),
+    "remove": N_("Remove"),
+    "complaints": N_("Upheld complaints recorded"),
+}
+ROTATIONS = {"off": N_("They stay free"), "automatic": N_("They go on to agencies of the next tier")}
+
 # What an entry of the audit log is about: its ids, counts and codes by name; what a run counted is in JOB_COUNTS.
 SUBJECTS = JOB_COUNTS | {
+    "bid": N_("Bid"),
+    "commitment": N_("Commitment"),
+    "nonce": N_("Nonce"),
+    "case_fee": N_("Fee for each case"),
+    "recall": N_("Recall"),
+    "break": N_("Break"),
+    "cases_placed": N_("Cases placed"),
+    "balance_placed": N_("Balance placed"),
+    "late": N_("Late"),
+    "excluded": N_("Excluded from placing"),
+    "ground": N_("Ground"),
+    "rule": N_("Rule"),
+    "rate_card": N_("Rate card"),
+    "version": N_("Version"),
+    "valid_from": N_("In force from"),
+    "standard_terms": N_("Standard terms"),
+    "term": N_("Term of the agreement"),
+    "tier": N_("Tier"),
+    "settlement_floor": N_("Least settlement"),
+    **TERMS,
+    "exclusion": N_("Exclusion"),
+    "borrower": N_("Borrower"),
+    "source": N_("Source"),
+    "accepted": N_("Accepted rows"),
     "erasure": N_("Erasure"),
     "hold": N_("Legal hold"),
     "setting": N_("Setting"),
@@ -566,6 +906,9 @@ SUBJECTS = JOB_COUNTS | {
     "leases": N_("Leases"),
     "notes": N_("Notes"),
     "documents": N_("Documents"),
+    "document": N_("Document"),
+    "expires_on": N_("Ends on"),
+    "placements": N_("Placements"),
     "asked_for": N_("Asked for"),
     "by": N_("By"),
     "code": N_("Code"),
@@ -630,6 +973,30 @@ SUBJECTS = JOB_COUNTS | {
     "size": N_("Entries"),
     "suspense": N_("In suspense"),
     "token": N_("Token"),
+    "webhook": N_("Webhook"),
+    "kinds": N_("Kinds"),
+    "state": N_("State"),
+    "tender": N_("Tender"),
+    "asked": N_("Asked for"),
+    "kept": N_("Kept"),
+}
+
+WEBHOOK_STATES = {"active": N_("In use"), "paused": N_("Paused")}
+DELIVERY_STATES = {"waiting": N_("Yet to be sent"), "delivered": N_("Delivered"), "failed": N_("Given up")}
+PAUSE_REASONS = {
+    "by_hand": N_("Paused by one of you."),
+    "gone": N_("The receiver said that it is gone (410)."),
+    "failing": N_("Nothing got through for three days."),
+}
+DELIVERY_FAILURES = {
+    "status": N_("Not taken"),
+    "timeout": N_("No answer in time"),
+    "refused": N_("Connection refused"),
+    "unknown_host": N_("No such host"),
+    "tls": N_("Certificate not trusted"),
+    "broken_off": N_("Connection broken off"),
+    "address_refused": N_("Not an address of the open internet"),
+    "webhook_deleted": N_("Webhook deleted"),
 }
 
 TABLES: dict[str, Mapping[str, str | LazyString]] = {
@@ -644,9 +1011,23 @@ TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "urgency": URGENCIES,
     "next_step": NEXT_STEPS,
     "end_reason": END_REASONS,
+    "return_code": RETURN_CODES,
+    "objection": OBJECTIONS,
+    "retention_ground": RETENTION_GROUNDS,
     "role": ROLES,
     "side": SIDES,
     "decline_reason": DECLINE_REASONS,
+    "tender_kind": TENDER_KINDS,
+    "bid_kind": BID_KINDS,
+    "bid_reason": BID_REASONS,
+    "award_outcome": AWARD_OUTCOMES,
+    "scrub_reason": SCRUB_REASONS,
+    "exclusion_source": EXCLUSION_SOURCES,
+    "allocation_kind": ALLOCATION_KINDS,
+    "allocation_basis": ALLOCATION_BASES,
+    "allocation_dimension": ALLOCATION_DIMENSIONS,
+    "left_out": LEFT_OUT,
+    "undo_reason": UNDO_REASONS,
     "feed_kind": FEED_KINDS,
     "break_step": BREAK_STEPS,
     "break_step_agency": BREAK_STEPS_AGENCY,
@@ -683,6 +1064,20 @@ TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "freeze_reason": FREEZE_REASONS,
     "audited": AUDITED,
     "subject": SUBJECTS,
+    "term": TERMS,
+    "level": LEVELS,
+    "tax_treatment": TAX_TREATMENTS,
+    "payment_type": PAYMENT_TYPES,
+    "agreement_standing": AGREEMENT_STANDINGS,
+    "gate_reason": GATE_REASONS,
+    "paper": PAPERS,
+    "standing_reason": STANDING_REASONS,
+    "standing_act": STANDING_ACTS,
+    "rotation": ROTATIONS,
+    "webhook_state": WEBHOOK_STATES,
+    "delivery_state": DELIVERY_STATES,
+    "pause_reason": PAUSE_REASONS,
+    "delivery_failure": DELIVERY_FAILURES,
     "error": MESSAGES,
 }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID, uuid4
 
+from models.agency_document import DUE_DILIGENCE, LICENCE, Paper
 from models.agreement import Agreement
 from models.database import Database
 from models.identifiers import check_character
@@ -16,7 +17,17 @@ from models.offer import Offer
 from models.organisation import Organisation
 from models.placement import Placement
 from models.portfolio import Portfolio
-from models.services import agreements, mandates, members, offers, organisations, placements, portfolios
+from models.services import (
+    agency_documents,
+    agreements,
+    mandates,
+    members,
+    offers,
+    organisations,
+    placements,
+    portfolios,
+    tenders,
+)
 from models.work import OPERATOR, Actor
 
 PASSWORD = "correct horse battery staple"
@@ -97,7 +108,29 @@ class World:
             ends_on=today + dt.timedelta(days=335),
         )._replace(**changes)
         with self.database.work(lender.actor) as work:
-            return agreements.create(work, agency.organisation.code, terms)
+            made = agreements.create(work, agency.organisation.code, terms)
+        with self.database.work(self.person(lender, "administrator").actor) as work:
+            approved = agreements.approve(work, made.id)
+        self.papers(lender, agency)
+        return approved
+
+    def papers(self, lender: Someone, agency: Someone, kinds: Iterable[str] = (LICENCE, DUE_DILIGENCE)) -> None:
+        """What a lender asks for by default, unless it stands already: recorded, attested and accepted."""
+        today, agency_id = self.clock().date(), agency.organisation.id
+        with self.database.work(lender.actor) as work:
+            standing = agency_documents.find_counting(work, work.tenant_id, [agency_id])[agency_id]
+            papers = [
+                Paper(kind, f"{kind}-1", "issuer", today - dt.timedelta(days=30), today + dt.timedelta(days=700))
+                for kind in kinds
+                if kind not in standing
+            ]
+            made = [agency_documents.record(work, agency_id, paper).id for paper in papers]
+        with self.database.work(agency.actor) as work:
+            for document_id in made:
+                agency_documents.attest(work, document_id)
+        with self.database.work(lender.actor) as work:
+            for document_id in made:
+                agency_documents.accept(work, document_id)
 
     def portfolio(self, lender: Someone, cases: int | Iterable[Debt] = 3) -> Portfolio:
         """An uploaded file of the debts given, or of so many, each of another borrower."""
@@ -109,7 +142,7 @@ class World:
         """A new portfolio, offered to the agency under a new agreement."""
         portfolio, agreement = self.portfolio(lender, cases), self.agreement(lender, agency, **terms)
         with self.database.work(lender.actor) as work:
-            return offers.create(work, portfolio.id, agreement.id)
+            return tenders.assign(work, portfolio.id, agreement.id)
 
     def placement(
         self,

@@ -4,18 +4,27 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from migrations.row_security import (
+    ALL,
+    APPEND,
+    DELETE,
+    INSERT,
+    KEEP,
+    LENDER_SIDE,
+    ORG,
+    READ,
+    SELECT,
+    UPDATE,
+    policy,
+    protect,
+    tenant_table,
+    unprotected,
+)
+
 revision = "0004_keys_and_release_control"
 down_revision = "0003_queue"
 branch_labels = None
 depends_on = None
-
-SELECT, INSERT, UPDATE, DELETE = "select", "insert", "update", "delete"
-READ, APPEND, KEEP, ALL = (
-    (SELECT,),
-    (SELECT, INSERT),
-    (SELECT, INSERT, UPDATE),
-    (SELECT, INSERT, UPDATE, DELETE),
-)
 
 # As in 0002: what the lender may do, what the agency named in the row, what an auditor under mandate.
 TENANT_TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
@@ -35,10 +44,7 @@ OWN_TABLES: dict[str, tuple[str, ...]] = {"search": APPEND}
 # Policies of tables that stood before, which now take wrapped keys only with their signature.
 SIGNED = (("class_key", "lender_insert"), ("class_key", "lender_update"), ("lender_key", "lender_insert"))
 
-ORG = "(select nullif(current_setting('app.org_id', true), '')::uuid)"
 TOLD_ORG = "(select nullif(current_setting('app.told_org_id', true), '')::uuid)"
-LENDER_SIDE = "(select current_setting('app.side', true) = 'lender')"
-AGENCY_SIDE = "(select current_setting('app.side', true) = 'agency')"
 
 
 def upgrade() -> None:
@@ -46,54 +52,53 @@ def upgrade() -> None:
     _keys_from_before()
     op.execute("grant select on all tables in schema public to consign_backup")
     for table, (lender, agency, auditor) in TENANT_TABLES.items():
-        _tenant_table(table, lender, agency, auditor)
+        tenant_table(table, lender, agency, auditor)
     for table, commands in OWN_TABLES.items():
-        _protect(table)
+        protect(table)
         op.execute(f"grant {', '.join(commands)} on {table} to consign_app, consign_auditor")
         for command in commands:
-            _policy(table, "own", command, "consign_app, consign_auditor", f"org_id = {ORG}")
+            policy(table, "own", command, "consign_app, consign_auditor", f"org_id = {ORG}")
     # An auditor's exports stand in the tenant of the lender whose data they take.
-    _protect("export")
+    protect("export")
     op.execute("grant select, insert, update on export to consign_app, consign_auditor")
     for command in KEEP:
-        _policy("export", "own", command, "consign_app, consign_auditor", f"tenant_id = {ORG}")
-    _protect("access_refusal")
+        policy("export", "own", command, "consign_app, consign_auditor", f"tenant_id = {ORG}")
+    protect("access_refusal")
     everyone = "consign_app, consign_jobs, consign_auditor, consign_operator"
     op.execute(f"grant select, insert on access_refusal to {everyone}")
     op.execute("grant delete on access_refusal to consign_jobs")
     for command in APPEND:
-        _policy("access_refusal", "own", command, everyone, f"org_id = {ORG}")
-    _policy("access_refusal", "jobs", DELETE, "consign_jobs", f"org_id = {ORG}")
+        policy("access_refusal", "own", command, everyone, f"org_id = {ORG}")
+    policy("access_refusal", "jobs", DELETE, "consign_jobs", f"org_id = {ORG}")
     # An organisation publishes its own keys; public keys of others are read by those who were told of them.
     op.execute("grant insert on organisation_key to consign_app, consign_jobs")
-    _policy("organisation_key", "own", INSERT, "consign_app, consign_jobs", f"org_id = {ORG}")
-    _policy("organisation_key", "told", SELECT, "consign_app, consign_jobs, consign_auditor", f"org_id = {TOLD_ORG}")
+    policy("organisation_key", "own", INSERT, "consign_app, consign_jobs", f"org_id = {ORG}")
+    policy("organisation_key", "told", SELECT, "consign_app, consign_jobs, consign_auditor", f"org_id = {TOLD_ORG}")
     op.execute("grant update (retired_at) on organisation_key to consign_app, consign_jobs")
-    _policy("organisation_key", "own", UPDATE, "consign_app, consign_jobs", f"org_id = {ORG}")
+    policy("organisation_key", "own", UPDATE, "consign_app, consign_jobs", f"org_id = {ORG}")
     op.execute("grant update (custody) on organisation to consign_operator, consign_app")
-    _policy("organisation", "operator", UPDATE, "consign_operator", "true")
-    _policy("organisation", "own", UPDATE, "consign_app", f"id = {ORG}")  # A rotation may bring its keys to another.
+    policy("organisation", "operator", UPDATE, "consign_operator", "true")
+    policy("organisation", "own", UPDATE, "consign_app", f"id = {ORG}")  # A rotation may bring its keys to another.
     op.execute("grant update (published_at) on erasure to consign_jobs")
-    _policy("erasure", "jobs", UPDATE, "consign_jobs", f"{LENDER_SIDE} and lender_id = {ORG}")
+    policy("erasure", "jobs", UPDATE, "consign_jobs", f"{LENDER_SIDE} and lender_id = {ORG}")
     # The contact is a fact and stays; the bytes of its note are sealed anew by a re-key and go with an erasure.
     op.execute("grant update (note) on contact to consign_app, consign_jobs")
-    _policy("contact", "lender", UPDATE, "consign_app, consign_jobs", f"{LENDER_SIDE} and lender_id = {ORG}")
+    policy("contact", "lender", UPDATE, "consign_app, consign_jobs", f"{LENDER_SIDE} and lender_id = {ORG}")
 
 
 def _keys_from_before() -> None:
-    op.execute("alter table lender_key no force row level security")  # It would hide every row from its owner.
-    op.execute("update lender_key set active_at = created_at")
-    op.execute("alter table lender_key force row level security")
+    with unprotected("lender_key"):
+        op.execute("update lender_key set active_at = created_at")
     # Their wraps are signed at set-up: whoever can write rows must not leave it another one to sign.
     signed = f"{LENDER_SIDE} and lender_id = {ORG} and signature is not null"
-    for table, policy in SIGNED:
-        op.execute(f"alter policy {policy} on {table} with check ({signed})")
+    for table, signed_policy in SIGNED:
+        op.execute(f"alter policy {signed_policy} on {table} with check ({signed})")
 
 
 def downgrade() -> None:
-    for table, policy in SIGNED:
-        op.execute(f"alter policy {policy} on {table} with check ({LENDER_SIDE} and lender_id = {ORG})")
-    for table, policy in (
+    for table, signed_policy in SIGNED:
+        op.execute(f"alter policy {signed_policy} on {table} with check ({LENDER_SIDE} and lender_id = {ORG})")
+    for table, dropped in (
         ("contact", "lender_update"),
         ("organisation", "operator_update"),
         ("organisation", "own_update"),
@@ -101,7 +106,7 @@ def downgrade() -> None:
         ("organisation_key", "told_select"),
         ("organisation_key", "own_insert"),
     ):
-        op.execute(f"drop policy {policy} on {table}")
+        op.execute(f"drop policy {dropped} on {table}")
     op.execute("revoke update (note) on contact from consign_app, consign_jobs")
     op.execute("revoke update (custody) on organisation from consign_operator, consign_app")
     op.execute("revoke update (retired_at) on organisation_key from consign_app, consign_jobs")
@@ -147,35 +152,6 @@ def downgrade() -> None:
     op.drop_table("key_approval")
     op.drop_table("erasure")
     op.drop_table("access_refusal")
-
-
-def _policy(table: str, who: str, command: str, roles: str, condition: str) -> None:
-    clause = {
-        SELECT: f"using ({condition})",
-        DELETE: f"using ({condition})",
-        INSERT: f"with check ({condition})",
-        UPDATE: f"using ({condition}) with check ({condition})",
-    }[command]
-    op.execute(f"create policy {who}_{command} on {table} for {command} to {roles} {clause}")
-
-
-def _protect(table: str) -> None:
-    op.execute(f"alter table {table} enable row level security")
-    op.execute(f"alter table {table} force row level security")
-
-
-def _tenant_table(table: str, lender: tuple[str, ...], agency: tuple[str, ...], auditor: tuple[str, ...]) -> None:
-    _protect(table)
-    op.execute(f"grant {', '.join(c for c in ALL if c in lender or c in agency)} on {table} to consign_app")
-    op.execute(f"grant {', '.join(lender)} on {table} to consign_jobs")
-    for command in lender:
-        _policy(table, "lender", command, "consign_app, consign_jobs", f"{LENDER_SIDE} and lender_id = {ORG}")
-    for command in agency:
-        _policy(table, "agency", command, "consign_app", f"{AGENCY_SIDE} and agency_id = {ORG}")
-    if auditor:
-        op.execute(f"grant {', '.join(auditor)} on {table} to consign_auditor")
-    for command in auditor:
-        _policy(table, "auditor", command, "consign_auditor", f"lender_id = {ORG}")
 
 
 def _tables() -> None:

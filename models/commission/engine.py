@@ -16,8 +16,9 @@ from models.money import MONEY, RATE, Schema, money_frame, money_product, round_
 
 TERMS: Final[Schema] = {
     "placement_id": pl.String,
+    "case_id": pl.String,
     "agreement_id": pl.String,
-    "terms_version": pl.Int32,
+    "terms_version": pl.Int32,  # of the rate card
     "rate": RATE,  # a fraction: 0.25 earns a quarter
 }
 # Every fact is text, so that a derivation survives JSON unchanged.
@@ -55,10 +56,10 @@ _ZERO: Final = pl.lit(Decimal("0.00"), dtype=MONEY)
 
 
 def derive(attributed: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
-    """ATTRIBUTED payments and the TERMS frozen on their placements → LINES, one for each payment a placement earns.
+    """ATTRIBUTED payments and the TERMS frozen on the placed cases → LINES, one for each payment a placement earns.
 
     A payment that is attributed but not commissionable gets a line of 0.00 whose derivation says why. Conflict
-    `terms_missing` where a placement that earns has no terms.
+    `terms_missing` where a case that earns has no terms.
     """
     payments = money_frame(attributed, ATTRIBUTED).drop_nulls("placement_id")
     priced = _price(payments, money_frame(terms, TERMS))
@@ -86,7 +87,7 @@ def derive(attributed: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
 
 def _price(payments: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     """Adds component, agreement_id, base_amount, rate and terms_version: the one place that looks a rate up."""
-    priced = payments.join(terms, on="placement_id", how="left", validate="m:1")
+    priced = payments.join(terms, on=["placement_id", "case_id"], how="left", validate="m:1")
     without = priced.filter(pl.col("rate").is_null())["placement_id"].unique().sort()
     if without.len():
         raise Conflict("terms_missing", placements=without.to_list())

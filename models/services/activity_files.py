@@ -26,6 +26,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    true,
 )
 from sqlalchemy import case as case_when
 from sqlalchemy.dialects.postgresql import distinct_on
@@ -72,9 +73,13 @@ _PLACE: Final = {  # where a row's case is, or was, placed with this agency: one
     "status": "text",
     "closed_since": "timestamptz",
     "started_at": "timestamptz",
+    "retained_until": "timestamptz",
     "ended_at": "timestamptz",
     "end_reason": "text",
 }
+
+EXPIRED: Final = "placement_expired"
+LATE: Final = ("case_recalled", "case_returned", EXPIRED)
 
 
 class FileOutcome(NamedTuple):
@@ -245,6 +250,7 @@ def _placings(file: File, crossing: Placement) -> Select[Any]:
             status,
             case_when((status.in_(CLOSED_TO_WORK), contacts.closed_since())),
             PlacedCase.started_at,
+            PlacedCase.retained_until,
             PlacedCase.ended_at,
             PlacedCase.end_reason,
         )
@@ -270,6 +276,7 @@ def _apply(
         with work.as_lender(lenders[lender_id]):
             subject = {"agency": work.actor.org_id, "file_digest": file.digest, "count": count}
             audit.record(work, file.kind.action, subject)
+    _record_late(work, file, lenders)
     errors = _errors(work, file)
     return FileOutcome(sum(accepted.values()), repeated, len({error.row for error in errors}), errors)
 
@@ -316,7 +323,7 @@ def _same_report(file: File) -> list[ColumnElement[bool]]:
 def _unplaced(work: Work, file: File) -> list[Fault]:
     """Why a place, as it stands now that it is locked, allows no report: the same reasons as case by case."""
     places = file.places.c
-    ended, expired = places.ended_at.is_not(None), places.end_reason == placements.EXPIRY
+    ended = places.ended_at.is_not(None)
     live = work.session.scalars(
         select(Placement)
         .where(
@@ -326,10 +333,18 @@ def _unplaced(work: Work, file: File) -> list[Fault]:
     )
     now = work.now()
     refusing = {placement.id: code for placement in live if (code := _why_not(work, placement, now))}
+    over = and_(ended, places.end_reason == placements.EXPIRY)
+    returned = and_(ended, places.end_reason.in_(placed_cases.RETURNED))
+    retained = func.coalesce(places.retained_until > now, literal(value=False))
+    of_term = {id_: ~retained for id_, code in refusing.items() if code == EXPIRED}
     return [
-        Fault("case_number", placed_cases.code_of_end(None), and_(ended, ~expired)),
-        Fault("case_number", placed_cases.code_of_end(placements.EXPIRY), and_(ended, expired)),
-        *(Fault("case_number", code, places.placement_id == id_) for id_, code in refusing.items()),
+        Fault("case_number", "case_recalled", and_(ended, ~over, ~returned)),
+        Fault("case_number", "case_returned", returned),
+        Fault("case_number", EXPIRED, over),
+        *(
+            Fault("case_number", code, and_(places.placement_id == id_, of_term.get(id_, true())))
+            for id_, code in refusing.items()
+        ),
     ]
 
 
@@ -377,6 +392,22 @@ def _append(work: Work, file: File, own: Mapping[str, ColumnElement[Any]]) -> di
     appended = insertion.returning(file.kind.table.lender_id).cte("appended")
     counted = select(appended.c.lender_id, func.count()).group_by(appended.c.lender_id)
     return dict(work.session.execute(counted).all())
+
+
+def _record_late(work: Work, file: File, lenders: dict[UUID, Placement]) -> None:
+    """What was reported on cases that are gone stands in their lender's log: how many rows, and why refused."""
+    errors, places = file.errors.c, file.places.c
+    late = (
+        select(places.lender_id, errors.code, func.count(errors.row.distinct()))
+        .join_from(file.errors, file.places, places.row == errors.row)
+        .where(errors.code.in_(LATE))
+        .group_by(places.lender_id, errors.code)
+        .order_by(places.lender_id, errors.code)
+    )
+    for lender_id, code, count in work.session.execute(late).all():
+        with work.as_lender(lenders[lender_id]):
+            subject = {"code": code, "asked_for": "activity.upload", "agency": work.actor.org_id, "count": count}
+            audit.record(work, audit.Action.ACCESS_REFUSED, subject)
 
 
 def _errors(work: Work, file: File) -> list[RowError]:

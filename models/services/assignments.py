@@ -101,7 +101,7 @@ def _workable(work: Work, placement_id: UUID) -> Placement:
     placement = placements.get(work, placement_id)
     if placement.state != ACTIVE:
         raise Conflict("placement_not_active", state=placement.state)
-    if placement.expires_at <= work.at:
+    if placement.expires_at <= work.at and work.session.scalar(_live_cases(work, placement).limit(1)) is None:
         raise Conflict("placement_expired")
     if placement.frozen_at is not None:
         raise Conflict("placement_frozen")
@@ -138,7 +138,7 @@ def _unassigned(work: Work, placement: Placement) -> Select[UUID, UUID]:
 
 def _live_cases(work: Work, placement: Placement) -> Select[UUID]:
     return select(PlacedCase.case_id).where(
-        tenancy.own(work, PlacedCase), PlacedCase.placement_id == placement.id, PlacedCase.ended_at.is_(None)
+        tenancy.own(work, PlacedCase), PlacedCase.placement_id == placement.id, placements.still_held(work, placement)
     )
 
 

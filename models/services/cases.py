@@ -20,10 +20,10 @@ from models.case import OPEN, Case
 from models.case_actions import Standing, actions
 from models.errors import Invalid, NotFound, RowError
 from models.member import Member
-from models.offer import OfferedCase
-from models.placement import Assignment, PlacedCase, Placement
+from models.placement import Assignment, PlacedCase, Placement, ends_at
 from models.services import pages, tenancy, timelines
 from models.services.timelines import TimelineItem
+from models.tender import TenderedCase
 from models.work import AGENCY, LENDER, Work
 from models.work_item import PROMISE_DUE, PROMISE_OVERDUE, REASONS, WorkItem
 
@@ -169,7 +169,7 @@ def due_promises(work: Work) -> DuePromises:
             tenancy.own(work, Placement),
             WorkItem.promise_due_on <= today,
             Case.status == OPEN,
-            Placement.expires_at > work.at,
+            _still_runs(work),
             Placement.frozen_at.is_(None),
         )
     )
@@ -217,7 +217,7 @@ def get(work: Work, case_id: UUID) -> CaseView:
         roles=work.actor.roles,
         status=case.status,
         placement_state=placement.state if placement else None,
-        expires_at=placement.expires_at if placement else None,
+        expires_at=ends_at(placement, placed) if placement else None,
         assigned_to_me=collector_id is not None and collector_id == work.actor.member_id,
         offered=work.actor.side == LENDER and _is_offered(work, case),
         frozen=placement is not None and placement.frozen_at is not None,
@@ -256,7 +256,7 @@ def _ranked(
             tenancy.own(work, WorkItem),
             tenancy.own(work, Case),
             tenancy.own(work, Placement),
-            Placement.expires_at > work.at,
+            _still_runs(work),
             Placement.frozen_at.is_(None),
         )
         .order_by(rank, WorkItem.case_id)
@@ -278,6 +278,17 @@ def _ranked(
     if after is not None:
         query = query.where(tuple_(rank, WorkItem.case_id) > tuple_(*_cursor(after)))
     return query
+
+
+def _still_runs(work: Work) -> ColumnElement[bool]:
+    """The `WorkItem`'s placement is not over, or its case is retained beyond it."""
+    retained = exists().where(
+        tenancy.own(work, PlacedCase),
+        _same(PlacedCase, WorkItem),
+        PlacedCase.ended_at.is_(None),
+        PlacedCase.retained_until > work.at,
+    )
+    return or_(Placement.expires_at > work.at, retained)
 
 
 def _cursor(after: str) -> tuple[ColumnElement[int], ColumnElement[UUID]]:
@@ -350,7 +361,7 @@ def _name_of(work: Work, member_id: Any) -> ColumnElement[str | None]:
 
 
 def _is_offered(work: Work, case: Case) -> bool:
-    offered = select(OfferedCase.case_id).where(
-        tenancy.own(work, OfferedCase), OfferedCase.case_id == case.id, OfferedCase.open
+    offered = select(TenderedCase.case_id).where(
+        tenancy.own(work, TenderedCase), TenderedCase.case_id == case.id, TenderedCase.open
     )
     return work.session.scalar(offered) is not None

@@ -9,7 +9,7 @@ import datetime as dt
 from typing import Any, Final
 
 import polars as pl
-from sqlalchemy import Integer, Select, and_, cast, func, literal, select, union
+from sqlalchemy import Select, and_, func, select, union
 
 from models.business_day import ZONE, period_of
 from models.commission import engine
@@ -21,7 +21,7 @@ from models.services.job_runs import Report, quietly
 from models.work import Work
 
 OVERLAP: Final = dt.timedelta(days=1)
-TERMS_VERSION: Final = 1  # the terms frozen at the start of a placement
+BID_VERSION: Final = 0
 
 
 def book(work: Work, business_date: dt.date, report: Report = quietly) -> dict[str, int]:
@@ -31,7 +31,7 @@ def book(work: Work, business_date: dt.date, report: Report = quietly) -> dict[s
     cases = bulk.keep(work, _touched_cases(work))
     attributed = attributions.attribute(work, cases)
     report(40)
-    derived = engine.derive(attributed, bulk.read(work, _terms(work), engine.TERMS))
+    derived = engine.derive(attributed, bulk.read(work, _terms(work, cases), engine.TERMS))
     booked = read_lines(work, _lines_of(work, cases))
     report(70)
     last_date = job_runs.find_last_date(work, "commission") or business_date
@@ -91,10 +91,19 @@ def _touched_cases(work: Work) -> Select[Any]:
     return select(touched.c.case_id)
 
 
-def _terms(work: Work) -> bulk.Query:
-    return select(
-        Placement.id, Placement.agreement_id, cast(literal(TERMS_VERSION), Integer), Placement.contingency_rate
-    ).where(tenancy.own(work, Placement))
+def _terms(work: Work, cases: Select[Any]) -> bulk.Query:
+    """What was frozen on each case when it was placed; a rate that was bid has version 0."""
+    return (
+        select(
+            PlacedCase.placement_id,
+            PlacedCase.case_id,
+            Placement.agreement_id,
+            func.coalesce(Placement.rate_card_version, BID_VERSION),
+            PlacedCase.contingency_rate,
+        )
+        .join(Placement, and_(Placement.lender_id == PlacedCase.lender_id, Placement.id == PlacedCase.placement_id))
+        .where(tenancy.own(work, PlacedCase), tenancy.own(work, Placement), PlacedCase.case_id.in_(cases))
+    )
 
 
 def _lines_of(work: Work, cases: Select[Any]) -> bulk.Query:

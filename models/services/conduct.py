@@ -30,6 +30,7 @@ from models.work import Work
 FLAGGED, WITHDRAWN = "flagged", "withdrawn"
 WITHDRAWABLE: Final = ("flagged", "answered", "upheld")  # a verdict that no longer stands is taken back from these
 FLAGGING: Final = ("ban", "presumption")  # an advisory rule, a factor or a judgement makes no breach by itself
+JUDGED: Final = ("contact", "release")  # other breaches are found where they happen
 OVERLAP: Final = dt.timedelta(days=1)  # what was still being reported when the last run began
 DAY: Final = dt.timedelta(days=1)
 
@@ -126,7 +127,9 @@ def _judged(work: Work, contacts: pl.DataFrame, releases: pl.DataFrame, day: dt.
 
 def _post(work: Work, found: pl.DataFrame, days: list[dt.date]) -> tuple[int, int]:
     """Flag what is found and does not stand, withdraw what stands and is not found: how many of each."""
-    stands = select(*_columns(Breach, _STANDING)).where(tenancy.own(work, Breach), Breach.business_date.in_(days))
+    stands = select(*_columns(Breach, _STANDING)).where(
+        tenancy.own(work, Breach), Breach.business_date.in_(days), Breach.subject_kind.in_(JUDGED)
+    )
     standing = bulk.read(work, stands, _STANDING)
     is_withdrawn = pl.col("state") == WITHDRAWN
     gone = standing.join(found, on=_KEY, how="anti").filter(pl.col("state").is_in(WITHDRAWABLE))

@@ -22,11 +22,11 @@ from models.case import Case, CaseSealing, PhoneToken
 from models.case_correction import CaseCorrection
 from models.errors import Conflict, Forbidden, Invalid, NotFound, RowError
 from models.ids import new_id
-from models.offer import OfferedCase
 from models.portfolio import LENDER as SEALED_BY_LENDER
 from models.portfolio import ClassKey, Portfolio
 from models.services import audit, class_keys, key_paths, organisations, tenancy, turns
 from models.services.class_keys import ClassKeys, SaltedCase
+from models.tender import TenderedCase
 from models.work import LENDER, Work
 
 ROLE: Final = "portfolio_manager"
@@ -195,6 +195,6 @@ def _rejoin(work: Work, case: Case, id_number: str) -> None:
 def _require_free(work: Work, case: Case) -> None:
     """Neither placed nor offered: an agency gets a household whole, or none of it."""
     turns.take(work, "offers")
-    offered = exists().where(tenancy.own(work, OfferedCase), OfferedCase.case_id == case.id, OfferedCase.open)
+    offered = exists().where(tenancy.own(work, TenderedCase), TenderedCase.case_id == case.id, TenderedCase.open)
     if case.agency_id is not None or work.session.scalar(select(offered)):
         raise Conflict("household_placed")

@@ -15,10 +15,10 @@ from models.contact import Contact
 from models.erasure import BORROWER, CASE, PORTFOLIO, Ground, LegalHold, obstacle
 from models.errors import Conflict, Invalid, NotFound, RowError
 from models.ledger import LedgerPayment
-from models.offer import OfferedCase
 from models.placement import PlacedCase
 from models.portfolio import Portfolio
 from models.services import lender_settings, tenancy, turns
+from models.tender import TenderedCase
 from models.work import LENDER, Work
 
 _SUBJECT: Final[Mapping[str, InstrumentedAttribute[UUID]]] = {
@@ -131,7 +131,7 @@ def _standings(work: Work, subject_kind: str, subject_id: UUID) -> list[Standing
         select(
             Case.id,
             exists().where(*_about(work, PlacedCase), PlacedCase.ended_at.is_(None)),
-            exists().where(*_about(work, OfferedCase), OfferedCase.open),
+            exists().where(*_about(work, TenderedCase), TenderedCase.open),
             exists().where(tenancy.own(work, LegalHold), LegalHold.lifted_at.is_(None), _holds_case()),
             # Greatest of those there are: PostgreSQL leaves out what is null.
             func.greatest(
@@ -168,7 +168,7 @@ def _last(
 
 
 def _about(
-    work: Work, table: type[Contact | LedgerPayment | OfferedCase | PlacedCase]
+    work: Work, table: type[Contact | LedgerPayment | TenderedCase | PlacedCase]
 ) -> tuple[ColumnElement[bool], ...]:
     """Rows of `table` about the `Case` of the query around it."""
     return tenancy.own(work, table), table.lender_id == Case.lender_id, table.case_id == Case.id

@@ -151,7 +151,7 @@ def _placement(work: Work, order: KeyOrder) -> Placement:
 
 
 def _expiry(placement: Placement) -> int:
-    return int(placement.expires_at.timestamp())
+    return int((placement.extended_until or placement.expires_at).timestamp())
 
 
 def _live(placement: Placement) -> ColumnElement[bool]:

@@ -30,6 +30,7 @@ from crypto.logfile import write_log
 from crypto.merkle import EMPTY_ROOT, Frontier, consistency_parts, inclusion_parts, root
 from models.audit import Checkpoint, LogHead, LogLeaf, OutboxEntry
 from models.base import Base
+from models.bid import Bid
 from models.business_day import day_of, start_of
 from models.errors import Conflict, NotFound, Unavailable
 from models.objects import ObjectStore
@@ -240,11 +241,12 @@ def list_entries(work: Work, before: int | None = None, limit: int = 50) -> list
 
 
 def receipt(work: Work, leaf_hash: bytes) -> Receipt:
-    """A receipt for an entry that the actor may know of: one of its own log, or of a release it made.
+    """A receipt for an entry that the actor may know of: one of its own log, of a release it made, or of its bid.
 
-    Its time is the entry's own. A release has the same time, and tells it to its agency, who sees nothing of the log.
+    Its time is the entry's own. A release and a commitment have the same time, and tell it to their agency, who sees
+    nothing of the log.
     """
-    at = _released_at(work, leaf_hash)
+    at = _released_at(work, leaf_hash) or _committed_at(work, leaf_hash)
     time = audit.time_text(at) if at else _entry_time(work, leaf_hash)
     if time is None:
         raise NotFound
@@ -361,6 +363,11 @@ def _released_at(work: Work, leaf_hash: bytes) -> dt.datetime | None:
     """When a release was made that the actor may know of, by its entry."""
     known = tenancy.own(work, ReleaseRecord)
     return work.session.scalar(select(ReleaseRecord.released_at).where(known, ReleaseRecord.entry_leaf == leaf_hash))
+
+
+def _committed_at(work: Work, leaf_hash: bytes) -> dt.datetime | None:
+    """When a sealed bid that the actor may know of was committed to, by its entry."""
+    return work.session.scalar(select(Bid.committed_at).where(tenancy.own(work, Bid), Bid.entry_leaf == leaf_hash))
 
 
 def _entry_time(work: Work, leaf_hash: bytes) -> str | None:

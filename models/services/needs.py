@@ -16,7 +16,7 @@ from models.key_order import OPEN as OPEN_ORDER
 from models.key_order import KeyOrder
 from models.ledger import LedgerPayment
 from models.offer import OFFERED, Offer
-from models.placement import AWAITING_ACK, Assignment, PlacedCase, Placement
+from models.placement import AWAITING_ACK, Assignment, PlacedCase, Placement, case_ends_at
 from models.portfolio import UPLOADED, Portfolio
 from models.services import cases, tenancy
 from models.services.conduct import FLAGGED
@@ -137,7 +137,7 @@ def _work_items(work: Work, since: Any) -> Select[Any]:
         .join(Case, and_(Case.lender_id == WorkItem.lender_id, Case.id == WorkItem.case_id))
         .where(
             *(tenancy.own(work, table) for table in (WorkItem, PlacedCase, Placement, Case)),
-            Placement.expires_at > work.at,
+            case_ends_at() > work.at,
             Placement.frozen_at.is_(None),
             Case.status == OPEN_CASE,
         )

@@ -4,7 +4,7 @@ Releases and everything an agency reports on a case begin with `get_placed` and,
 """
 
 import datetime as dt
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import and_, exists, select
@@ -12,9 +12,11 @@ from sqlalchemy import and_, exists, select
 from models.case import Case
 from models.case_actions import Standing, actions
 from models.errors import CaseClosedToWork, Forbidden, NotFound
-from models.placement import Assignment, PlacedCase, Placement
+from models.placement import RETURN_CODES, Assignment, PlacedCase, Placement, ends_at, reason_of_return
 from models.services import placements, tenancy
 from models.work import AGENCY, Work
+
+RETURNED: Final = frozenset(map(reason_of_return, RETURN_CODES))
 
 
 class Placed(NamedTuple):
@@ -75,8 +77,8 @@ def hold(work: Work, placed: Placed) -> Held:
     """
     placement = placed.placement
     work.session.refresh(placement, with_for_update={"read": True})
-    case, ended_at, end_reason = work.session.execute(
-        select(Case, PlacedCase.ended_at, PlacedCase.end_reason)
+    case, placed_case = work.session.execute(
+        select(Case, PlacedCase)
         .join(PlacedCase, and_(PlacedCase.lender_id == Case.lender_id, PlacedCase.case_id == Case.id))
         .where(
             tenancy.of_lender(placement.lender_id, Case),
@@ -85,14 +87,14 @@ def hold(work: Work, placed: Placed) -> Held:
         )
         .execution_options(populate_existing=True)
     ).one()
-    if ended_at is not None:
-        raise CaseClosedToWork(code_of_end(end_reason))
+    if placed_case.ended_at is not None:
+        raise CaseClosedToWork(code_of_end(placed_case.end_reason))
     standing = Standing(
         side=AGENCY,
         roles=work.actor.roles,
         status=case.status,
         placement_state=placement.state,
-        expires_at=placement.expires_at,
+        expires_at=ends_at(placement, placed_case),
         assigned_to_me=placed.assigned,
         offered=False,
         frozen=placement.frozen_at is not None,
@@ -105,4 +107,6 @@ def hold(work: Work, placed: Placed) -> Held:
 
 def code_of_end(end_reason: str | None) -> str:
     """What an agency is told of a case that it no longer has."""
-    return "placement_expired" if end_reason == placements.EXPIRY else "case_recalled"
+    if end_reason == placements.EXPIRY:
+        return "placement_expired"
+    return "case_returned" if end_reason in RETURNED else "case_recalled"

@@ -16,7 +16,6 @@ from models.errors import AlreadyUploaded, Conflict, Invalid, NotFound, RowError
 from models.identifiers import looks_personal
 from models.ids import new_id
 from models.intake import Sealer
-from models.offer import OfferedCase
 from models.organisation import SELF
 from models.portfolio import PLATFORM, REFUSED, UPLOADED, ClassKey, Portfolio, PortfolioError
 from models.sealed_portfolio import peek
@@ -24,6 +23,7 @@ from models.services import audit, bulk, incoming_cases, organisations, pages, s
 from models.services.incoming_cases import Intake, Stored
 from models.strata import BALANCE_BAND_ABOVE, BALANCE_BANDS, CASE_SCHEMA, Strata, stratify
 from models.tabular import Upload
+from models.tender import TenderedCase
 from models.work import Work
 
 NAME_CHARS_MAX = 100
@@ -146,7 +146,9 @@ def strata(work: Work, portfolio_id: UUID) -> Strata:
 
 
 def progress(work: Work, portfolio_ids: Iterable[UUID]) -> dict[UUID, Progress]:
-    offered = exists().where(OfferedCase.lender_id == Case.lender_id, OfferedCase.case_id == Case.id, OfferedCase.open)
+    offered = exists().where(
+        TenderedCase.lender_id == Case.lender_id, TenderedCase.case_id == Case.id, TenderedCase.open
+    )
     place = case(
         (Case.status.in_(CLOSED), literal("closed")),
         (Case.agency_id.is_not(None), literal("placed")),

@@ -21,12 +21,14 @@ from models.work import AGENCY, AUDITOR, LENDER, Work
 PACE = "release_pace"
 
 
-def record(work: Work, refusal: Refusal, permission: str, case_id: UUID | None = None) -> None:
-    """For an agency the lender's log, if the case is or was placed with it; else the log of the tenant at work.
+def record(
+    work: Work, refusal: Refusal, permission: str, case_id: UUID | None = None, placement_id: UUID | None = None
+) -> None:
+    """For an agency the lender's log, if case or placement is or was its own; else the log of the tenant at work.
 
     `permission` says what was asked for. Too quick a pace has an entry of its own besides, once an hour.
     """
-    placement = _find_placement(work, case_id) if work.actor.side == AGENCY and case_id else None
+    placement = _find_placement(work, case_id, placement_id) if work.actor.side == AGENCY else None
     if placement is None:
         _write(work, refusal, permission, {"case": _find_own(work, case_id)})
         return
@@ -55,8 +57,12 @@ def _is_first(work: Work, code: str, since: dt.datetime) -> bool:
     return work.session.scalar(added.returning(AccessRefusal.code)) is not None
 
 
-def _find_placement(work: Work, case_id: UUID) -> Placement | None:
-    """Under which the case is or was in the agency's hands, the latest."""
+def _find_placement(work: Work, case_id: UUID | None, placement_id: UUID | None) -> Placement | None:
+    """The one asked for, or under which the case is or was in the agency's hands, the latest."""
+    if placement_id is not None:
+        return work.session.scalar(select(Placement).where(tenancy.own(work, Placement), Placement.id == placement_id))
+    if case_id is None:
+        return None
     return work.session.scalar(
         select(Placement)
         .join(PlacedCase, (PlacedCase.lender_id == Placement.lender_id) & (PlacedCase.placement_id == Placement.id))

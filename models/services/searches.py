@@ -20,7 +20,7 @@ from models.case import Case, PhoneToken
 from models.errors import Conflict, Forbidden, Invalid, RowError, TooMany
 from models.ids import new_id
 from models.organisation import SELF, Organisation
-from models.placement import ACTIVE, Assignment, PlacedCase, Placement
+from models.placement import ACTIVE, Assignment, PlacedCase, Placement, case_ends_at, runs
 from models.release import REASONS
 from models.search import KINDS, Search
 from models.services import audit, organisations, releases, tenancy, turns
@@ -157,7 +157,7 @@ def _lenders(work: Work) -> Iterator[Placement]:
 
 
 def _live(work: Work) -> list[ColumnElement[bool]]:
-    return [Placement.state == ACTIVE, Placement.frozen_at.is_(None), Placement.expires_at > work.now()]
+    return [Placement.state == ACTIVE, Placement.frozen_at.is_(None), runs(work.now())]
 
 
 def _lock_live(work: Work, placement: Placement) -> list[UUID]:
@@ -188,8 +188,10 @@ def _holding(work: Work, lender_id: UUID, kind: str, wanted: str) -> Select[UUID
 
 def _placed_under(work: Work, query: Select[UUID], placement_ids: list[UUID]) -> Select[UUID]:
     """Of those cases the ones in these placements now; for a collector, their own."""
-    query = query.join(PlacedCase, (PlacedCase.lender_id == Case.lender_id) & (PlacedCase.case_id == Case.id)).where(
-        PlacedCase.placement_id.in_(placement_ids), PlacedCase.ended_at.is_(None)
+    query = (
+        query.join(PlacedCase, (PlacedCase.lender_id == Case.lender_id) & (PlacedCase.case_id == Case.id))
+        .join(Placement, (Placement.lender_id == PlacedCase.lender_id) & (Placement.id == PlacedCase.placement_id))
+        .where(PlacedCase.placement_id.in_(placement_ids), PlacedCase.ended_at.is_(None), case_ends_at() > work.now())
     )
     if not own_only(work):
         return query

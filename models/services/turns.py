@@ -1,5 +1,7 @@
 """One at a time: the second of two runs over the same lender waits a moment, or is told to come again."""
 
+from uuid import UUID
+
 from psycopg.errors import LockNotAvailable
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -8,11 +10,15 @@ from models.errors import Unavailable
 from models.work import Work
 
 
-def take(work: Work, what: str) -> None:
-    """Hold the tenant's turn at `what` until the transaction ends; Unavailable where another holds it too long."""
+def take(work: Work, what: str, lender_id: UUID | None = None) -> None:
+    """Hold the tenant's turn at `what` until the transaction ends; Unavailable where another holds it too long.
+
+    An agency that crossed names the lender, in whose tenant the turn is.
+    """
     try:
         work.session.execute(
-            text("select pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"{work.tenant_id}/{what}"}
+            text("select pg_advisory_xact_lock(hashtextextended(:name, 0))"),
+            {"name": f"{lender_id or work.tenant_id}/{what}"},
         )
     except OperationalError as refused:
         if isinstance(refused.orig, LockNotAvailable):

@@ -1,4 +1,4 @@
-"""Who is who: organisations, people, tokens, mandates and agreements."""
+"""Who is who: organisations, people, tokens and mandates."""
 
 from typing import Any
 from uuid import UUID
@@ -7,16 +7,14 @@ from flask_smorest import Blueprint
 
 from models.business_day import day_of
 from models.member import Member
-from models.services import agreements, mandates, members, organisations
+from models.services import mandates, members, organisations
 from portal.access import open_work, own_work, permit, public, require_known
-from portal.description import ONCE
-from portal.requests import once
 from portal.schemas import directory as s
 from portal.schemas.base import with_facts
 from portal.schemas.proof import ProofRequest, ProofView
 from portal.signing_in import prove, token_for
 
-blueprint = Blueprint("directory", __name__, description="Organisations, people, tokens, mandates, agreements")
+blueprint = Blueprint("directory", __name__, description="Organisations, people, tokens, mandates")
 
 
 @blueprint.get("/me")
@@ -148,37 +146,3 @@ def list_mandates() -> Any:
     """A lender's mandates, or those an auditor holds."""
     with own_work() as work:
         return mandates.list_own(work)
-
-
-@blueprint.post("/agreements")
-@permit("agreements.create")
-@blueprint.arguments(s.AgreementRequest)
-@blueprint.response(201, s.AgreementView)
-@blueprint.doc(**ONCE)
-def create_agreement(given: dict[str, Any]) -> Any:
-    """Agree terms with an agency, named by its organisation code."""
-    code = given.pop("agency_code")
-    with open_work() as work:
-        return once(
-            work,
-            lambda: agreements.create(work, code, agreements.Terms(**given)),
-            lambda agreement_id: agreements.get(work, agreement_id),
-        )
-
-
-@blueprint.get("/agreements")
-@permit("agreements.read")
-@blueprint.response(200, s.AgreementView(many=True))
-def list_agreements() -> Any:
-    """The agreements one's organisation is a party to."""
-    with open_work() as work:
-        return agreements.list_own(work)
-
-
-@blueprint.get("/agreements/<uuid:agreement_id>")
-@permit("agreements.read")
-@blueprint.response(200, s.AgreementView)
-def read_agreement(agreement_id: UUID) -> Any:
-    """One agreement and its terms."""
-    with open_work() as work:
-        return agreements.get(work, agreement_id)

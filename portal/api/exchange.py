@@ -5,13 +5,15 @@ from uuid import UUID
 
 from flask_smorest import Blueprint
 
-from models.services import assignments, offers, placements
+from models.services import assignments, offers, placements, tenders
 from portal.access import open_work, permit, tenant_work
+from portal.acknowledging import acknowledge
 from portal.description import ONCE
 from portal.requests import once
 from portal.schemas import exchange as s
 from portal.schemas.base import PageQuery, page, page_of
 from portal.schemas.erasure import FreezeRequest
+from portal.schemas.placements import PlacementQuery
 
 blueprint = Blueprint("exchange-api", __name__, description="Offers, placements, assignments")
 
@@ -24,7 +26,7 @@ blueprint = Blueprint("exchange-api", __name__, description="Offers, placements,
 def create_offer(given: dict[str, Any]) -> Any:
     """Offer a portfolio's free cases to the agency of an agreement."""
     with open_work() as work:
-        return once(work, lambda: offers.create(work, **given), lambda offer_id: offers.get(work, offer_id))
+        return once(work, lambda: tenders.assign(work, **given), lambda offer_id: offers.get(work, offer_id))
 
 
 @blueprint.get("/offers")
@@ -77,12 +79,13 @@ def withdraw_offer(offer_id: UUID) -> Any:
 
 @blueprint.get("/placements")
 @permit("placements.read")
-@blueprint.arguments(PageQuery, location="query")
+@blueprint.arguments(PlacementQuery, location="query")
 @blueprint.response(200, page_of(s.PlacementView))
 def list_placements(query: dict[str, Any]) -> Any:
     """The placements one's organisation is a party to, the newest first."""
+    after, limit = query.pop("after"), query.pop("limit")
     with tenant_work() as work:
-        return page(placements.list_own(work, **query), query["limit"])
+        return page(placements.list_own(work, after, limit, filters=placements.PlacementFilter(**query)), limit)
 
 
 @blueprint.get("/placements/<uuid:placement_id>")
@@ -112,8 +115,7 @@ def list_placement_cases(query: dict[str, Any], placement_id: UUID) -> Any:
 @blueprint.response(200, s.PlacementView)
 def acknowledge_placement(given: dict[str, Any], placement_id: UUID) -> Any:
     """Confirm count and balance; they must be what was placed, or work does not start."""
-    with open_work() as work:
-        return placements.acknowledge(work, placement_id, **given)
+    return acknowledge(placement_id, **given)
 
 
 @blueprint.post("/placements/<uuid:placement_id>/recall")
@@ -143,16 +145,6 @@ def unfreeze_placement(placement_id: UUID) -> Any:
     """Let the agency go on."""
     with open_work() as work:
         return placements.unfreeze(work, placement_id)
-
-
-@blueprint.post("/agencies/<uuid:agency_id>/freeze")
-@permit("placements.freeze")
-@blueprint.arguments(FreezeRequest)
-@blueprint.response(200, s.CountView)
-def freeze_agency(given: dict[str, Any], agency_id: UUID) -> Any:
-    """Freeze every live placement with an agency at once; the count is of those that were not frozen before."""
-    with open_work() as work:
-        return {"count": placements.freeze_agency(work, agency_id, given["reason"])}
 
 
 @blueprint.get("/placements/<uuid:placement_id>/opened")

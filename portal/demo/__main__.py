@@ -183,7 +183,8 @@ def bring_in_operator(settings: Settings, password: str) -> tuple[str, str]:
 @contextmanager
 def running(settings: Settings, port: int) -> Iterator[HTTPConnectionPool]:
     """The portal and the jobs as processes of their own, as in production."""
-    environment = os.environ | {"CONSIGN_CLOCK_FILE": str(settings.clock_file)}
+    # The program that is told of what happens is on this machine too.
+    environment = os.environ | {"CONSIGN_CLOCK_FILE": str(settings.clock_file), "CONSIGN_WEBHOOKS_LOCAL": "1"}
     listening = ["--bind", f"{HOST}:{port}", "--workers", "2", "--threads", "4", "--worker-class", "gthread"]
     commands = (
         [sys.executable, "-m", "gunicorn", *listening, "--timeout", "600", "--log-level", "warning", "wsgi:app"],

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from urllib3 import HTTPConnectionPool
@@ -72,3 +72,14 @@ class Client:
 def _with(path: str, query: dict[str, Any]) -> str:
     named = {key: value for key, value in query.items() if value is not None}
     return f"{path}?{urlencode(named)}" if named else path
+
+
+class Person(NamedTuple):
+    """Someone who can sign in."""
+
+    organisation: str
+    code: str
+    role: str
+    email: str
+    client: Client
+    id: str

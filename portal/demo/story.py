@@ -8,14 +8,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 from urllib3 import HTTPConnectionPool
 
 from models.business_day import ZONE
 from models.clock import ShiftedClock
 from models.csv_safe import csv_lines
-from portal.demo.client import Client, Refused
+from portal.demo.client import Client, Person, Refused
+from portal.demo.exchange import Exchange, listening
 
 DAYS = 6  # the story begins so many days before today, and ends before this day began
 CONTACTS, CLAIMS, RELEASES = 300, 100, 120
@@ -37,17 +38,6 @@ TITLES = {
     "auditor": "审计员",
 }
 OUTCOMES = ("conversation", "ring_no_answer", "ring_no_answer", "busy", "voicemail_no_message", "conversation")
-
-
-class Person(NamedTuple):
-    """Someone who can sign in."""
-
-    organisation: str
-    code: str
-    role: str
-    email: str
-    client: Client
-    id: str
 
 
 @dataclass
@@ -81,10 +71,18 @@ class Story:
         self.night = self.first_day  # the first whose jobs have not run yet
         self.bring_in()
         self.upload(portfolio)
-        self.place()
-        self.work()
-        self.report()
-        self.settle()
+        exchange = Exchange(
+            self.lender, self.managers, self.agreements, self.portfolio["id"], self._go_today, self._step
+        )
+        with listening(self.pool.host) as program:
+            exchange.subscribe(program)
+            self.place()
+            self.work()
+            exchange.place_the_rest()
+            self.report()
+            self.settle()
+            exchange.take_back(self.placements[0]["id"])
+            exchange.hear_out(program)
         self.check()
         return self.told
 
@@ -115,10 +113,32 @@ class Story:
             )
             for place, (manager, (*_, rate)) in enumerate(zip(self.managers, AGENCIES, strict=True), 1)
         ]
+        for agreement in self.agreements:
+            self.settlement.client.post(f"/agreements/{agreement['id']}/approve")
+        for manager, agreement in zip(self.managers, self.agreements, strict=True):
+            self._papers(manager, agreement)
         people = len(self.told.people) - 1
         self._step(
             "organisations", f"1 lender, 2 agencies, 1 auditor, {people} people, {len(self.agreements)} agreements"
         )
+
+    def _papers(self, manager: Person, agreement: dict[str, Any]) -> None:
+        """The agency records and attests what the lender asks for by default; the lender accepts it."""
+        lender_id = agreement["lender_id"]
+        for kind in manager.client.get(f"/lenders/{lender_id}/required-documents")["kinds"]:
+            made = manager.client.post(
+                "/agency-documents",
+                {
+                    "counterparty_id": lender_id,
+                    "kind": kind,
+                    "number": f"{kind.upper()}-{self.today.year}",
+                    "issuer": "上海市市场监督管理局" if kind == "licence" else "公信评估",
+                    "issued_on": f"{self.first_day - dt.timedelta(days=200)}",
+                    "expires_on": f"{self.today + dt.timedelta(days=165)}",
+                },
+            )
+            manager.client.post(f"/agency-documents/{made['id']}/attest")
+            self.compliance.client.post(f"/agency-documents/{made['id']}/accept")
 
     def upload(self, portfolio: Iterable[bytes]) -> None:
         started = time.monotonic()
@@ -425,6 +445,10 @@ class Story:
             self.clock.path.write_text("0")
             return
         self.clock.set(dt.datetime.combine(day, dt.time.fromisoformat(time_of_day), ZONE))
+
+    def _go_today(self, time_of_day: str) -> None:
+        """The same, on the day on which the story is."""
+        self._go(self.clock().astimezone(ZONE).date(), time_of_day)
 
     def _step(self, name: str, text: str) -> None:
         self.told.steps.append((name, text))

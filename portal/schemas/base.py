@@ -35,7 +35,8 @@ class Rate(fields.String):
 
     def __init__(self, **kwargs: Any) -> None:
         pattern = validate.Regexp(r"^[0-9](\.[0-9]{1,6})?$", error="Not a valid number.")
-        super().__init__(validate=pattern, metadata={"example": "0.180000"}, **kwargs)
+        metadata = {"example": "0.180000", **kwargs.pop("metadata", {})}
+        super().__init__(validate=pattern, metadata=metadata, **kwargs)
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else f"{value:.6f}"

@@ -26,7 +26,7 @@ class BreachView(Schema):
     agency_id = fields.UUID()
     placement_id = fields.UUID()
     case_id = fields.UUID()
-    member_id = fields.UUID()
+    member_id = fields.UUID(allow_none=True, metadata={"description": "Null: what the agency as a whole left undone."})
     subject_id = fields.UUID(metadata={"description": "The contact or release that breached."})
     subject_kind = fields.String()
     rule_id = fields.String()

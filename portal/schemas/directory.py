@@ -1,14 +1,12 @@
-"""Organisations, people, tokens, mandates and agreements as the API reads and writes them."""
+"""Organisations, people, tokens and mandates as the API reads and writes them."""
 
 from marshmallow import Schema, fields, validate
 
-from models.money import CURRENCIES
 from models.organisation import KINDS
 from models.services.members import SCOPES
-from portal.schemas.base import Line, Rate
+from portal.schemas.base import Line
 
 Text = validate.And(validate.Length(1, 200), Line)
-Number = validate.And(validate.Length(1, 60), Line)
 Scope = fields.String(validate=validate.OneOf(SCOPES))
 
 
@@ -99,36 +97,3 @@ class MandateView(Schema):
     starts_on = fields.Date()
     ends_on = fields.Date()
     revoked_at = fields.AwareDateTime(allow_none=True)
-
-
-class AgreementRequest(Schema):
-    agency_code = fields.String(required=True)
-    number = fields.String(required=True, validate=Number)
-    currency = fields.String(load_default="CNY", validate=validate.OneOf(sorted(CURRENCIES)))
-    contingency_rate = Rate(required=True)
-    term_days = fields.Integer(load_default=90)
-    tail_days = fields.Integer(load_default=15)
-    agency_may_receive = fields.Boolean(load_default=False)
-    processing_agreement = fields.String(required=True, validate=Number)
-    impact_assessment = fields.String(required=True, validate=Number)
-    starts_on = fields.Date(required=True)
-    ends_on = fields.Date(required=True)
-
-
-class AgreementView(Schema):
-    id = fields.UUID()
-    lender_id = fields.UUID()
-    agency_id = fields.UUID()
-    lender_name = fields.String()
-    agency_name = fields.String()
-    number = fields.String()
-    currency = fields.String()
-    contingency_rate = Rate()
-    term_days = fields.Integer()
-    tail_days = fields.Integer()
-    agency_may_receive = fields.Boolean()
-    processing_agreement = fields.String()
-    impact_assessment = fields.String()
-    starts_on = fields.Date()
-    ends_on = fields.Date()
-    state = fields.String()

@@ -2,11 +2,14 @@
 
 import json
 from base64 import b64encode
+from collections.abc import Iterable
+from typing import Any
 
 from marshmallow import Schema, fields, validate
 
+from models.agency_document import DOCUMENT_KINDS
 from models.erasure import HOLD_REASONS, SUBJECTS
-from models.lender_setting import EARLIER_AGENCIES
+from models.lender_setting import EARLIER_AGENCIES, ROTATIONS
 from models.placement_freeze import FREEZE_REASONS
 from models.services.lender_settings import RANGES
 from portal.schemas.forms import Form, TypedInteger
@@ -66,13 +69,23 @@ class HoldView(Schema):
     lifted_at = fields.AwareDateTime(allow_none=True)
 
 
-class LenderSettingsRequest(Schema):
+def counts(names: Iterable[str], kind: type[fields.Integer] = fields.Integer, **how: Any) -> dict[str, fields.Field]:
+    """A field for each setting that is a count, within its range."""
+    return {name: kind(validate=validate.Range(*RANGES[name]), **how) for name in names}
+
+
+KEEPING_COUNTS = ("retention_days", "releases_per_day", "export_rows")
+PLACING_COUNTS = tuple(name for name in RANGES if name not in KEEPING_COUNTS)
+DocumentKind = fields.String(validate=validate.OneOf(DOCUMENT_KINDS))
+
+
+class LenderSettingsRequest(Schema.from_dict(counts(RANGES), name="LenderSettingsCounts")):  # type: ignore[misc]
     """Those that are named change; the others stay as they are."""
 
-    retention_days = fields.Integer(validate=validate.Range(*RANGES["retention_days"]))
-    releases_per_day = fields.Integer(validate=validate.Range(*RANGES["releases_per_day"]))
-    export_rows = fields.Integer(validate=validate.Range(*RANGES["export_rows"]))
     earlier_agencies = fields.String(validate=validate.OneOf(EARLIER_AGENCIES))
+    rotation = fields.String(validate=validate.OneOf(ROTATIONS))
+    new_case_follows = fields.Boolean()
+    required_documents = fields.List(DocumentKind)
 
 
 class LenderSettingsView(Schema):
@@ -84,6 +97,30 @@ class LenderSettingsView(Schema):
         metadata={"description": "More in one export, or in those of cases within 24 hours, needs a second person."}
     )
     earlier_agencies = fields.String(metadata={"description": "What an agency learns of those before it."})
+    tape_borrowers_min = fields.Integer(
+        metadata={"description": "No group of cases that an agency is shown before an award has fewer borrowers."}
+    )
+    new_case_follows = fields.Boolean(
+        metadata={"description": "A new case goes to the agency that has the borrower's others."}
+    )
+    approval_cases = fields.Integer(metadata={"description": "A distribution of more cases needs a second person."})
+    required_documents = fields.List(
+        fields.String(), metadata={"description": "The papers without which an agency receives nothing."}
+    )
+    conduct_score_min = fields.Integer(metadata={"description": "Of 100; below it an agency receives nothing."})
+    complaints_per_5000_max = fields.Integer(metadata={"description": "Above it an agency receives nothing."})
+    limitation_days = fields.Integer(metadata={"description": "Overdue for so long, a debt is time-barred; 0: never."})
+    rotation = fields.String(metadata={"description": "What happens to the cases of a term that is over."})
+    paying_days = fields.Integer(
+        metadata={"description": "Who has paid within so many days stays at the end of a term; 0: nobody."}
+    )
+    retention_window_days = fields.Integer(
+        metadata={"description": "So long before the end of a term agencies may ask to keep cases."}
+    )
+    retention_days_max = fields.Integer()
+    retention_percent_max = fields.Integer(metadata={"description": "Of a placement's cases."})
+    objection_hours = fields.Integer(metadata={"description": "To object to a recall."})
+    stop_work_hours = fields.Integer(metadata={"description": "To confirm that work on recalled cases has stopped."})
     changed_at = fields.AwareDateTime(allow_none=True)
 
 
@@ -103,8 +140,13 @@ class FreezeForm(Form, FreezeRequest):
     pass
 
 
-class LenderSettingsForm(Form, LenderSettingsRequest):
-    retention_days = TypedInteger(required=True, validate=validate.Range(*RANGES["retention_days"]))
-    releases_per_day = TypedInteger(required=True, validate=validate.Range(*RANGES["releases_per_day"]))
-    export_rows = TypedInteger(required=True, validate=validate.Range(*RANGES["export_rows"]))
+class LenderSettingsForm(Form, Schema.from_dict(counts(KEEPING_COUNTS, TypedInteger, required=True))):  # type: ignore[misc]
     earlier_agencies = fields.String(required=True, validate=validate.OneOf(EARLIER_AGENCIES))
+
+
+class PlacingSettingsForm(Form, Schema.from_dict(counts(PLACING_COUNTS, TypedInteger, required=True))):  # type: ignore[misc]
+    """An empty box is a no, and no box ticked is none."""
+
+    rotation = fields.String(required=True, validate=validate.OneOf(ROTATIONS))
+    new_case_follows = fields.Boolean(load_default=False)
+    required_documents = fields.List(DocumentKind, load_default=[])

@@ -71,18 +71,19 @@ class OfferRequest(Schema):
 
 
 class OfferView(Schema):
-    """What both sides see; the agency sees strata and totals, and no case, until it accepts."""
+    """What both sides see: blurred totals and strata, and no case. The placement has the exact figures."""
 
     id = fields.UUID()
     agreement_id = fields.UUID()
     kind = fields.String()
     state = fields.String()
     currency = fields.String()
-    case_count = fields.Integer()
-    borrower_count = fields.Integer()
-    balance = Money()
+    case_count = fields.Integer(allow_none=True, metadata={"description": "Null below strata.k borrowers."})
+    borrower_count = fields.Integer(allow_none=True)
+    balance = Money(allow_none=True)
     strata = fields.Nested(StrataView)
     decline_reason = fields.String(allow_none=True)
+    outcome_reason = fields.String(allow_none=True)
     created_at = fields.AwareDateTime()
     expires_at = fields.AwareDateTime()
     decided_at = fields.AwareDateTime(allow_none=True)
@@ -100,7 +101,15 @@ class PlacementView(Schema):
     agency_name = fields.String()
     state = fields.String()
     agreement_number = fields.String()
-    contingency_rate = Rate()
+    tier = fields.Integer()
+    rate_card_version = fields.Integer(allow_none=True, metadata={"description": "Null where the rate was bid."})
+    lowest_rate = Rate(metadata={"description": "Of its cases; each has the rate that was frozen for it."})
+    highest_rate = Rate()
+    case_fee = Money(metadata={"description": "For each case, beside the rate: of a hybrid bid."})
+    settlement_floor = Rate()
+    tax_treatment = fields.String()
+    tax_rate = Rate()
+    contact_policy = fields.Dict()
     tail_days = fields.Integer()
     agency_may_receive = fields.Boolean()
     currency = fields.String()
@@ -108,6 +117,9 @@ class PlacementView(Schema):
     referred_amount = Money()
     started_at = fields.AwareDateTime()
     expires_at = fields.AwareDateTime()
+    extended_until = fields.AwareDateTime(
+        allow_none=True, metadata={"description": "The term is over, and retained cases go on until then."}
+    )
     acknowledged_at = fields.AwareDateTime(allow_none=True)
     ended_at = fields.AwareDateTime(allow_none=True)
     end_reason = fields.String(allow_none=True)
@@ -161,7 +173,9 @@ class PlacedCaseView(Schema):
     status = fields.String(attribute="case.status")
     balance = Money(attribute="case.balance")
     referred_amount = Money(attribute="placed.referred_amount")
+    contingency_rate = Rate(attribute="placed.contingency_rate")
     placement_seq = fields.Integer(allow_none=True, metadata={"description": "Null for an agency."})
+    retained_until = fields.AwareDateTime(attribute="placed.retained_until", allow_none=True)
     ended_at = fields.AwareDateTime(attribute="placed.ended_at", allow_none=True)
     end_reason = fields.String(attribute="placed.end_reason", allow_none=True)
     collector_id = fields.UUID(allow_none=True)

@@ -9,7 +9,7 @@ from models.buckets import BUCKETS
 from models.offer import DECLINE_REASONS
 from models.placement import RECALL_REASONS
 from portal.schemas.base import Rate
-from portal.schemas.directory import AgreementRequest, MandateRequest, MemberRequest
+from portal.schemas.directory import MandateRequest, MemberRequest
 from portal.schemas.exchange import AcknowledgeRequest
 from portal.schemas.forms import Form, ListQuery, TypedInteger, TypedMoney
 
@@ -25,10 +25,6 @@ class Percent(Rate):
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         text = fields.String.deserialize(self, value, *args, **kwargs)
         return Decimal(text) / 100 if isinstance(text, str) else text
-
-
-class AgreementForm(Form, AgreementRequest):
-    contingency_rate = Percent(required=True)
 
 
 class MandateForm(Form, MandateRequest):

@@ -103,10 +103,9 @@ def show(breach_id: UUID) -> str:
         parties, side = parties_of(work), work.actor.side
         same_person = BreachFilter(member_id=breach.member_id)
         same_rule = BreachFilter(rule_id=breach.rule_id, agency_id=breach.agency_id)
-        near = [
-            (_("Same person"), neighbours(work, view, same_person), same_person),
-            (_("Same rule, same agency"), neighbours(work, view, same_rule), same_rule),
-        ]
+        near = [(_("Same rule, same agency"), neighbours(work, view, same_rule), same_rule)]
+        if breach.member_id is not None:
+            near.insert(0, (_("Same person"), neighbours(work, view, same_person), same_person))
         shown = [breach, *chain.from_iterable(found for _heading, found, _filters in near)]
         numbers = cases.references(work, (one.case_id for one in shown))
     return render_template(

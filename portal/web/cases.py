@@ -23,6 +23,7 @@ from models.services import (
     contacts,
     corrections,
     documents,
+    histories,
     key_directory,
     promises,
     releases,
@@ -231,6 +232,7 @@ def _page(case_id: UUID, noun: str = "", refusal: Refusal | None = None) -> str:
         papers = documents.list_of_case(work, case_id)
         can_note = key_directory.somebody_here_can_seal(work, view.case.lender_id)
         corrected = corrections.list_of_case(work, case_id) if may("cases.corrections") else []
+        history = histories.of_case(work, case_id) if may("cases.list") else []
     lines = lines_of(items, view.case.currency, with_agency=may("cases.list"))
     today = moment(work.at, ZONE)[:10]
     blank = {
@@ -249,6 +251,7 @@ def _page(case_id: UUID, noun: str = "", refusal: Refusal | None = None) -> str:
         opened=opened,
         collectors=collectors,
         corrected=corrected,
+        history=history,
         papers=papers,
         paper_kinds=list(labels("document_kind").items()),
         # What somebody typed of a person is not repeated on a page.

@@ -8,15 +8,16 @@ from flask import Blueprint, Response, flash, redirect, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
+from models.agency_document import DOCUMENT_KINDS
 from models.erasure import CASE, HOLD_REASONS, PORTFOLIO
 from models.errors import Refusal
-from models.lender_setting import EARLIER_AGENCIES
+from models.lender_setting import EARLIER_AGENCIES, ROTATIONS
 from models.organisation import SELF
 from models.services import erasure_grounds, erasure_records, erasures, holds, lender_settings
 from portal.access import open_work, permit, require_known, tenant_work
 from portal.downloads import text_download
 from portal.requests import once
-from portal.schemas.erasure import HoldForm, LenderSettingsForm, SubjectForm
+from portal.schemas.erasure import HoldForm, LenderSettingsForm, PlacingSettingsForm, SubjectForm
 from portal.schemas.forms import ListQuery, require
 from portal.web.forms import MENDABLE, Answer, Page, show
 
@@ -141,6 +142,20 @@ def change_settings() -> Answer:
     return redirect(url_for("erasures.settings"))
 
 
+@blueprint.post("/settings/placing")
+@permit("lender_settings.change")
+def change_placing_settings() -> Answer:
+    form = request.form.to_dict() | {"required_documents": request.form.getlist("required_documents")}
+    try:
+        given = require(PlacingSettingsForm(), form)
+        with open_work() as work:
+            lender_settings.change(work, given)
+    except MENDABLE as refusal:
+        return _settings(form, refusal)
+    flash(_("The settings hold from now on."), "good")
+    return redirect(url_for("erasures.settings"))
+
+
 def _prospect(subject: Mapping[str, Any], form: Mapping[str, Any], refusal: Refusal | None = None) -> Page:
     kind, subject_id = subject["subject_kind"], subject["subject_id"]
     with open_work() as work:
@@ -175,9 +190,11 @@ def _settings(form: Mapping[str, Any] | None, refusal: Refusal | None = None) ->
         stands = lender_settings.get(work)
     return show(
         "erasures/settings.html",
-        stands._asdict() if form is None else form,
+        stands._asdict() | dict(form or {}),
         refusal,
         stands=stands,
         ranges=lender_settings.RANGES,
         choices=EARLIER_AGENCIES,
+        rotations=ROTATIONS,
+        document_kinds=DOCUMENT_KINDS,
     )

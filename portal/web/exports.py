@@ -15,7 +15,19 @@ from portal.schemas.base import page
 from portal.schemas.exports import SheetForm
 from portal.schemas.forms import ListQuery, require
 from portal.sheets import Sheet
-from portal.web import breaches, breaks, cases, ledger, offers, overview, parties, placements, portfolios
+from portal.web import (
+    agencies,
+    breaches,
+    breaks,
+    cases,
+    ledger,
+    offers,
+    overview,
+    parties,
+    placements,
+    portfolios,
+    tenders,
+)
 from portal.web.forms import MENDABLE, Answer, Page, show
 from portal.web.frame import may
 
@@ -28,12 +40,15 @@ SHEETS = {
     for sheet in (
         cases.WORKLIST,
         cases.SHEET,
+        tenders.SHEET,
         offers.SHEET,
         placements.SHEET,
         placements.CASES,
         placements.OPENED,
         portfolios.SHEET,
         parties.AGREEMENTS,
+        agencies.SHEET,
+        parties.AGENCY_LIST,
         ledger.SUSPENSE,
         breaks.SHEET,
         breaches.SHEET,

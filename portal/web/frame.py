@@ -2,9 +2,10 @@
 
 from typing import Any, NamedTuple
 
-from flask import current_app, request, url_for
+from flask import current_app, g, request, url_for
 from flask_babel import lazy_gettext as _
 
+from models.services import notices
 from models.work import AUDITOR
 from portal import access
 from portal.formats import moment
@@ -23,11 +24,17 @@ class Item(NamedTuple):
 
 NAVIGATION = (
     Item("overview.show", _("Overview"), "home", "self.read"),
+    Item("notices.index", _("Notices"), "mail", "notices.read"),
     Item("portfolios.index", _("Portfolios"), "file", "portfolios.read"),
+    Item("tenders.index", _("Tenders"), "offer", "tenders.read"),
     Item("offers.index", _("Offers"), "offer", "offers.read"),
+    Item("allocations.index", _("Allocations"), "list", "allocations.read"),
     Item("placements.index", _("Placements"), "link", "placements.read"),
+    Item("recalls.index", _("Recalls"), "back", "placements.read"),
+    Item("retentions.index", _("Retained cases"), "clock", "placements.read"),
     Item("cases.worklist", _("Worklist"), "list", "worklist.read"),
     Item("cases.index", _("Cases"), "list", "cases.list"),
+    Item("exclusions.index", _("Exclusions"), "stop", "exclusions.read"),
     Item("search.index", _("Search"), "search", "cases.search"),
     Item("activity.show", _("Activity files"), "upload", "activity.upload"),
     Item("ledger.index", _("Ledger"), "money", "ledger.read"),
@@ -39,10 +46,15 @@ NAVIGATION = (
     Item("audit.index", _("Audit log"), "lock", "audit.read"),
     Item("erasures.index", _("Retention"), "box", "erasures.read"),
     Item("keys.index", _("Keys"), "lock", "keys.read"),
+    Item("agencies.index", _("Agencies"), "people", "agencies.read"),
+    Item("agencies.list_papers", _("Papers"), "file", "papers.attest"),
     Item("parties.index", _("Parties"), "people", "agreements.read"),
     Item("organisations.index", _("Organisations"), "people", "organisations.read"),
     Item("jobs.index", _("Jobs"), "clock", "jobs.read"),
 )
+
+# Pages of a noun that has no entry of its own.
+WITHIN = {"agreements": "parties", "webhooks": "notices"}
 
 
 def frame() -> dict[str, Any]:
@@ -92,10 +104,21 @@ def _waits(item: Item) -> bool:
 
 
 def _shown(item: Item) -> dict[str, Any]:
-    here = (request.endpoint or "").split(".")[0]
+    noun = (request.endpoint or "").split(".")[0]
+    here = WITHIN.get(noun, noun)
     return {
         "endpoint": item.endpoint,
         "label": item.label,
         "icon": item.icon,
         "active": item.endpoint.split(".")[0] == here,
+        "count": unread if item.endpoint == "notices.index" else None,
     }
+
+
+def unread() -> int:
+    """How many notices nobody has read; asked for where the navigation is drawn, once a request."""
+    if "unread_notices" not in g:
+        with access.open_work() as work:
+            g.unread_notices = notices.count_unread(work)
+    count: int = g.unread_notices
+    return count

@@ -4,17 +4,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
+import polars as pl
 from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
-from flask_babel import ngettext
+from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
 from models.errors import Refusal
-from models.offer import ACCEPTED, DECLINE_REASONS, OFFERED, TRANSITIONS
-from models.services import agreements, offers, placements, portfolios
-from models.work import LENDER, Work
-from portal import sheets
+from models.offer import DECLINE_REASONS, OFFERED, PLACED, TRANSITIONS, Offer
+from models.services import agreements, bids, eligibility, offers, placements, portfolios, rate_cards
+from models.tender import SEALED_BID
+from models.work import AGENCY, LENDER, Work
+from portal import charts, sheets
 from portal.access import open_work, permit
+from portal.formats import short_money
 from portal.schemas.base import page
 from portal.schemas.exchange_forms import DeclineForm, StateQuery
 from portal.schemas.forms import require
@@ -24,7 +28,7 @@ from portal.web.forms import MENDABLE, Answer, Page, show
 blueprint = Blueprint("offers", __name__)
 
 LIST_ROWS = 50
-STATES = (OFFERED, *TRANSITIONS.values())
+STATES = tuple(dict.fromkeys((OFFERED, *TRANSITIONS.values())))
 
 
 @blueprint.get("/offers")
@@ -35,8 +39,10 @@ def index() -> str:
         found = offers.list_own(work, query["cursor"], LIST_ROWS, query["state"])
         waiting = offers.list_own(work, state=OFFERED)
         parties = {agreement.id: agreement for agreement in agreements.list_own(work)}
+        cards = rate_cards.list_newest(work)
     return render_template(
         "offers/index.html",
+        cards=cards,
         list=page(found, LIST_ROWS),
         waiting=waiting,
         parties=parties,
@@ -122,18 +128,43 @@ def _offer(offer_id: UUID, form: Mapping[str, Any], refusal: Refusal | None = No
     with open_work() as work:
         offer = offers.get(work, offer_id)
         agreement = agreements.get(work, offer.agreement_id)
+        card = rate_cards.list_newest(work)[agreement.id]
         portfolio = portfolios.get(work, offer.portfolio_id) if work.actor.side == LENDER else None
-        placement = placements.find_of_offer(work, offer_id) if offer.state == ACCEPTED else None
+        placement = placements.find_of_offer(work, offer_id) if offer.state in PLACED else None
         overdue = offer.state == OFFERED and offer.expires_at <= work.at
+        asked = offer.state == OFFERED and work.actor.side == AGENCY
+        bid = bids.find_own(work, offer) if work.actor.side == AGENCY and offer.kind == SEALED_BID else None
+        blocked = eligibility.reasons_told(work, offer) if asked else []
     return show(
         "offers/show.html",
         form,
         refusal,
         offer=offer,
         agreement=agreement,
+        card=card,
         portfolio=portfolio,
         placement=placement,
         overdue=overdue,
+        bid=bid,
+        blocked=blocked,
+        bars=_bars(offer),
         open=offer.state == OFFERED and not overdue,
         reasons=DECLINE_REASONS,
+    )
+
+
+def _bars(offer: Offer) -> Markup | None:
+    """The tape's balance by bucket as a picture; none where nothing is shown of so few."""
+    if not offer.strata["currencies"]:
+        return None
+    (whole,) = offer.strata["currencies"]
+    rows = [
+        (" – ".join(dict.fromkeys((one["values"][0], one["values"][-1]))), float(one["balance"]))
+        for one in whole["dimensions"]["bucket"]
+    ]
+    return charts.bars(
+        pl.DataFrame(rows, schema={"label": pl.String, "value": pl.Float64}, orient="row"),
+        title=_("Balance by bucket"),
+        description=_("What the cases of each bucket owe, blurred as everywhere on this page."),
+        write=lambda amount: short_money(amount, whole["currency"], str(get_locale())),
     )

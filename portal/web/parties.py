@@ -4,30 +4,63 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import gettext
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
+from models.agreement import PROPOSED
 from models.business_day import day_of
 from models.errors import Refusal
 from models.member import ROLES
-from models.services import agreements, mandates, members
-from models.work import Work
+from models.services import agreements, mandates, members, rate_cards, second_person
+from models.services.agreements import IN_FORCE, STANDINGS
+from models.services.pages import LIMIT_MAX
+from models.work import LENDER, Work
 from portal import sheets
 from portal.access import open_work, own_work, permit, require_known
-from portal.schemas.exchange_forms import AgreementForm, ColleagueForm, MandateForm
+from portal.schemas.agreement_forms import AgreementListQuery
+from portal.schemas.base import page
+from portal.schemas.exchange_forms import ColleagueForm, MandateForm
 from portal.schemas.forms import require
-from portal.sheets import Line, Sheet
+from portal.sheets import Line, Sheet, whole
 from portal.web.forms import NAMING, Answer, Page, show
+from portal.words import label
 
 blueprint = Blueprint("parties", __name__)
+
+LIST_ROWS = 50
 
 
 @blueprint.get("/agreements")
 @permit("agreements.read")
 def index() -> str:
+    query = require(AgreementListQuery(), request.args)
     with open_work() as work:
-        found, today = agreements.list_own(work), day_of(work.at)
-    return render_template("parties/agreements.html", agreements=found, today=today)
+        found = agreements.find(work, query["standing"], query["search"], query["cursor"], LIST_ROWS)
+        today, first_page = day_of(work.at), not any(query.values())
+        shown = {
+            "cards": rate_cards.list_newest(work),
+            "standings": {a.id: agreements.standing_on(a, today) for a in found},
+            "waiting": _waiting(work) if first_page and work.actor.side == LENDER else [],
+        }
+    return render_template(
+        "parties/agreements.html", list=page(found, LIST_ROWS), query=query, choices=STANDINGS, **shown
+    )
+
+
+def _waiting(work: Work) -> list[dict[str, Any]]:
+    """What waits for a second person, oldest first, and whether this person is the first."""
+    proposed = [
+        *((a, None, a.created_by, a.created_at) for a in agreements.find(work, PROPOSED, limit=LIMIT_MAX)),
+        *(
+            (agreements.get(work, c.agreement_id), c, c.proposed_by, c.proposed_at)
+            for c in rate_cards.list_proposed(work)
+        ),
+    ]
+    return [
+        {"agreement": agreement, "card": card, "at": at, "own": second_person.may_not(work, by)}
+        for agreement, card, by, at in sorted(proposed, key=lambda each: each[-1])
+    ]
 
 
 @blueprint.get("/agreements.csv")
@@ -37,45 +70,53 @@ def download_agreements() -> AnyResponse:
 
 
 def _agreements(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
-    for a in agreements.list_own(work):
-        names, terms = (a.number, a.lender_name, a.agency_name), (a.currency, a.contingency_rate)
-        yield a.lender_id, (*names, *terms, a.term_days, a.tail_days, a.starts_on, a.ends_on)
+    cards, today = rate_cards.list_newest(work), day_of(work.at)
+    standing, search = subject.get("standing"), subject.get("search")
+    for a in whole(lambda after: agreements.find(work, standing, search, after)):
+        card = cards[a.id]
+        names, rates = (a.number, a.lender_name, a.agency_name), (card.lowest_rate, card.highest_rate)
+        terms = (a.currency, a.tier, *rates, a.term_days, card.card.tail_days)
+        yield a.lender_id, (*names, *terms, a.starts_on, a.ends_on, agreements.standing_on(a, today))
 
 
 AGREEMENTS = Sheet(
     "agreements",
     "agreements.read",
-    ("number", "lender", "agency", "currency", "contingency_rate", "term_days", "tail_days", "from", "to"),
+    (
+        *("number", "lender", "agency", "currency", "tier", "lowest_rate", "highest_rate", "term_days", "tail_days"),
+        *("from", "to", "standing"),
+    ),
     _agreements,
+    filters=("standing", "search"),
 )
 
 
-@blueprint.get("/agreements/new")
-@permit("agreements.create")
-def new_agreement() -> Page:
-    with open_work() as work:
-        today = day_of(work.at)
-    usual = {
-        "currency": "CNY",
-        "term_days": "90",
-        "tail_days": "15",
-        "starts_on": today.isoformat(),
-        "ends_on": today.replace(year=today.year + 1, day=min(today.day, 28)).isoformat(),
-    }
-    return _agreement_form(usual)
+@blueprint.get("/agency-list.csv")
+@permit("agreements.publish")
+def download_agency_list() -> AnyResponse:
+    return sheets.download(AGENCY_LIST)
 
 
-@blueprint.post("/agreements")
-@permit("agreements.create")
-def create_agreement() -> Answer:
-    try:
-        given = require(AgreementForm(), request.form)
-        with open_work() as work:
-            made = agreements.create(work, given.pop("agency_code"), agreements.Terms(**given))
-    except NAMING as refusal:
-        return _agreement_form(request.form, refusal)
-    flash(_("Agreement %(number)s with %(agency)s stands.", number=made.number, agency=made.agency_name), "good")
-    return redirect(url_for("parties.index"))
+def _agency_list(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+    """Whom the lender has entrusted today, in words: this is what it publishes."""
+    for a in whole(lambda after: agreements.find(work, IN_FORCE, after=after)):
+        scope = [[label(code, table) for code in getattr(a, f"{table}s")] for table in ("province", "product")]
+        everything = gettext("all")
+        yield (
+            a.lender_id,
+            (
+                *(a.agency_name, a.number, a.starts_on, a.ends_on),
+                *("、".join(words) or everything for words in (*scope, a.buckets)),
+            ),
+        )
+
+
+AGENCY_LIST = Sheet(
+    "agency_list",
+    "agreements.publish",
+    ("agency", "agreement_number", "from", "to", "provinces", "products", "buckets"),
+    _agency_list,
+)
 
 
 @blueprint.get("/mandates")
@@ -114,10 +155,6 @@ def add_colleague() -> Answer:
         return _colleagues(request.form, refusal)
     flash(_("%(name)s may sign in now.", name=made.name), "good")
     return redirect(url_for("parties.list_colleagues"))
-
-
-def _agreement_form(form: Mapping[str, Any], refusal: Refusal | None = None) -> Page:
-    return show("parties/new_agreement.html", form, refusal)
 
 
 def _mandates(form: Mapping[str, Any], refusal: Refusal | None = None) -> Page:

@@ -1,5 +1,6 @@
-"""Placements from both sides: acknowledged and assigned by the agency, recalled by the lender."""
+"""Placements from both sides: acknowledged, worked and given back by the agency, recalled by the lender."""
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
@@ -9,17 +10,27 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from werkzeug.wrappers import Response as AnyResponse
 
+from models.business_day import start_of
 from models.errors import Refusal
-from models.placement import ACTIVE, AWAITING_ACK, AWAITING_KEYS, EXPIRED, LIVE, RECALL_REASONS, RECALLED
+from models.placement import ACTIVE, AWAITING_ACK, LIVE, RECALL_REASONS, RETURN_CODES
 from models.placement_freeze import FREEZE_REASONS
-from models.services import assignments, placements
+from models.retention import GROUNDS
+from models.retention import REQUESTED as RETENTION_REQUESTED
+from models.services import acknowledgements, assignments, placements, recalls, retentions, returns
+from models.services.pages import LIMIT_MAX
+from models.services.placements import PlacementFilter
+from models.services.recalls import RecallFilter
+from models.services.retentions import RetentionFilter
 from models.work import AGENCY, Work
 from portal import sheets
 from portal.access import open_work, permit, tenant_work
+from portal.acknowledging import acknowledge as acknowledge_placement
+from portal.placement_states import items_of
 from portal.schemas.base import page
 from portal.schemas.erasure import FreezeForm
-from portal.schemas.exchange_forms import AcknowledgeForm, AssignForm, DealForm, RecallForm, StateQuery
+from portal.schemas.exchange_forms import AcknowledgeForm, AssignForm, DealForm, RecallForm
 from portal.schemas.forms import ListQuery, require
+from portal.schemas.placements import STATES, PlacementListForm, RetentionForm, ReturnForm
 from portal.sheets import Line, Sheet, id_of, whole
 from portal.web.forms import MENDABLE, Answer, Page, show
 from portal.web.frame import may
@@ -30,19 +41,38 @@ LIST_ROWS = 50
 CASE_ROWS = 100
 OPENED_ROWS = 100
 OPENED_SHOWN = 8
-STATES = (AWAITING_KEYS, AWAITING_ACK, ACTIVE, RECALLED, EXPIRED)
+RECALLS_SHOWN = 20
 
 
 @blueprint.get("/placements")
 @permit("placements.read")
 def index() -> str:
-    query = require(StateQuery(), request.args)
+    query = require(PlacementListForm(), request.args)
     with tenant_work() as work:
-        found = placements.list_own(work, query["cursor"], LIST_ROWS, query["state"])
-        waiting = placements.list_own(work, state=AWAITING_ACK)
+        filters = _filter(query)
+        found = placements.list_own(work, query["cursor"], LIST_ROWS, filters=filters)
+        counts = placements.count_by_state(work)
+        parties = placements.list_parties(work)
+        broken = {row.placement_id for row in acknowledgements.list_open(work)}
     return render_template(
-        "placements/index.html", list=page(found, LIST_ROWS), waiting=waiting, state=query["state"], states=STATES
+        "placements/index.html",
+        list=page(found, LIST_ROWS),
+        waiting=counts.get(AWAITING_ACK, 0),
+        counts=counts,
+        parties=parties,
+        broken=broken,
+        query=query,
+        filtered=filters != placements.ANY,
+        state=query["state"],
+        states=[state for state in STATES if state in counts],
     )
+
+
+def _filter(query: Mapping[str, Any]) -> PlacementFilter:
+    """The day named is inside."""
+    day = query["ends_before"]
+    ends_before = start_of(day + dt.timedelta(days=1)) if day else None
+    return PlacementFilter(query["state"], query["other_id"], query["portfolio_id"], ends_before)
 
 
 @blueprint.get("/placements.csv")
@@ -52,7 +82,8 @@ def download() -> AnyResponse:
 
 
 def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
-    for placement in whole(lambda after: placements.list_own(work, after)):
+    filters = _filter(PlacementListForm().load(subject))
+    for placement in whole(lambda after: placements.list_own(work, after, filters=filters)):
         yield placement.lender_id, [getattr(placement, name) for name in SHEET.header]
 
 
@@ -68,13 +99,15 @@ SHEET = Sheet(
         "case_count",
         "currency",
         "referred_amount",
-        "contingency_rate",
+        "lowest_rate",
+        "highest_rate",
         "started_at",
         "expires_at",
         "ended_at",
         "end_reason",
     ),
     _lines,
+    ("state", "other_id", "portfolio_id", "ends_before"),
 )
 
 
@@ -110,8 +143,7 @@ CASES = Sheet(
 def acknowledge(placement_id: UUID) -> Answer:
     try:
         given = require(AcknowledgeForm(), request.form)
-        with open_work() as work:
-            placements.acknowledge(work, placement_id, **given)
+        acknowledge_placement(placement_id, **given)
     except MENDABLE as refusal:
         return _placement(placement_id, request.form, refusal)
     flash(_("Acknowledged. Assign the cases, and work may begin."), "good")
@@ -149,10 +181,14 @@ def deal(placement_id: UUID) -> Answer:
 @blueprint.post("/placements/<uuid:placement_id>/recall")
 @permit("placements.recall")
 def recall(placement_id: UUID) -> Answer:
-    """The selected cases, or the whole placement."""
+    """The selected cases, or the whole placement: at once, or when the agency has had its time to object."""
     try:
         chosen = request.form.getlist("case_ids") if "selected" in request.form else None
         given = require(RecallForm(), request.form.to_dict() | {"case_ids": chosen})
+        if "ask" in request.form:
+            with open_work() as work:
+                made = recalls.request(work, placement_id, given["reason"], given["case_ids"])
+            return redirect(url_for("recalls.show_one", recall_id=made.id))
         with open_work() as work:
             count = placements.recall(work, placement_id, **given)
     except MENDABLE as refusal:
@@ -165,6 +201,34 @@ def recall(placement_id: UUID) -> Answer:
         ),
         "good",
     )
+    return redirect(url_for("placements.show_one", placement_id=placement_id))
+
+
+@blueprint.post("/placements/<uuid:placement_id>/return")
+@permit("placements.return")
+def give_back(placement_id: UUID) -> Answer:
+    """The agency gives the selected cases back."""
+    try:
+        given = require(ReturnForm(), request.form.to_dict() | {"case_ids": request.form.getlist("case_ids")})
+        with open_work() as work:
+            count = returns.give_back(work, placement_id, **given)
+    except MENDABLE as refusal:
+        return _placement(placement_id, request.form, refusal)
+    flash(ngettext("%(num)d case given back.", "%(num)d cases given back.", count), "good")
+    return redirect(url_for("placements.show_one", placement_id=placement_id))
+
+
+@blueprint.post("/placements/<uuid:placement_id>/retain")
+@permit("retentions.request")
+def retain(placement_id: UUID) -> Answer:
+    """The agency asks to keep the selected cases beyond the term."""
+    try:
+        given = require(RetentionForm(), request.form.to_dict() | {"case_ids": request.form.getlist("case_ids")})
+        with open_work() as work:
+            count = retentions.request(work, placement_id, **given)
+    except MENDABLE as refusal:
+        return _placement(placement_id, request.form, refusal)
+    flash(ngettext("Asked to keep %(num)d case.", "Asked to keep %(num)d cases.", count), "good")
     return redirect(url_for("placements.show_one", placement_id=placement_id))
 
 
@@ -191,17 +255,6 @@ def unfreeze(placement_id: UUID) -> Answer:
         return _placement(placement_id, {}, refusal)
     flash(_("The freeze is lifted. The agency may go on."), "good")
     return redirect(url_for("placements.show_one", placement_id=placement_id))
-
-
-@blueprint.post("/agencies/<uuid:agency_id>/freeze")
-@permit("placements.freeze")
-def freeze_agency(agency_id: UUID) -> Answer:
-    """Every live placement with the agency."""
-    given = require(FreezeForm(), request.form)
-    with open_work() as work:
-        count = placements.freeze_agency(work, agency_id, given["reason"])
-    flash(ngettext("%(num)d placement frozen.", "%(num)d placements frozen.", count), "good")
-    return redirect(url_for("placements.index"))
 
 
 @blueprint.get("/placements/<uuid:placement_id>/opened")
@@ -254,8 +307,13 @@ def _placement(placement_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
         assigning = may("cases.assign") and placement.state == ACTIVE and placement.frozen_at is None
         collectors = assignments.collectors(work) if may("cases.assign") else []
         unassigned = assignments.count_unassigned(work, placement_id) if assigning else 0
-        over = placement.state in LIVE and placement.expires_at <= work.at
+        over = placement.state in LIVE and (placement.extended_until or placement.expires_at) <= work.at
         agency_looks = work.actor.side == AGENCY
+        breaks = acknowledgements.list_of_placement(work, placement_id)
+        recalled = recalls.list_own(work, RecallFilter(placement_id=placement_id), limit=RECALLS_SHOWN)
+        window = retentions.window(work, placement_id)
+        asked = retentions.list_own(work, RetentionFilter(RETENTION_REQUESTED, placement_id), limit=LIMIT_MAX)
+        at = work.at
         frozen = placements.find_freeze(work, placement)
         counted = placements.count_opened(work, placement_id)
         opened = placements.opened(work, placement_id, limit=OPENED_SHOWN)
@@ -279,4 +337,14 @@ def _placement(placement_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
         counted=counted,
         opened=opened,
         agency_looks=agency_looks,
+        breaks=[row for row in breaks if row.closed_at is None],
+        recalls=recalled,
+        stop_due=next((line for line in recalled if line.stop_due), None),
+        objected=next((line for line in recalled if line.objected), None),
+        window=window,
+        window_open=placement.state == ACTIVE and window.opens_at <= at < window.closes_at,
+        asked=asked,
+        return_codes=RETURN_CODES,
+        grounds=GROUNDS,
+        states=items_of(placement, breaks, recalled),
     )

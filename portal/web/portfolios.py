@@ -12,9 +12,9 @@ from models.buckets import BUCKETS
 from models.business_day import day_of
 from models.errors import Refusal
 from models.portfolio import REFUSED, Portfolio
-from models.services import agreements, offers, portfolios
+from models.services import agreements, lender_settings, offers, portfolios, rate_cards, tenders
 from models.services.portfolios import GridCell, Progress
-from models.strata import BALANCE_BAND_ABOVE, BALANCE_BANDS, K
+from models.strata import BALANCE_BAND_ABOVE, BALANCE_BANDS
 from models.work import Work
 from portal import sheets
 from portal.access import open_work, permit
@@ -80,7 +80,7 @@ def offer(portfolio_id: UUID) -> Answer:
     try:
         given = require(OfferForm(), request.form.to_dict() | {"buckets": request.form.getlist("buckets") or None})
         with open_work() as work:
-            made = offers.create(work, portfolio_id, **given)
+            made = tenders.assign(work, portfolio_id, **given)
     except MENDABLE as refusal:
         return _portfolio(portfolio_id, request.form, refusal)
     flash(_("Offered. The agency sees totals and strata, and no case until it accepts."), "good")
@@ -94,12 +94,14 @@ def _portfolio(portfolio_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
         parties = {agreement.id: agreement for agreement in agreements.list_own(work)}
         today = day_of(work.at)
         shown = {
+            "cards": rate_cards.list_newest(work),
             "strata": portfolios.strata(work, portfolio_id),
             "grids": grids(portfolios.grid(work, portfolio_id)),
             "keys": portfolios.list_keys(work, portfolio_id),
             "faults": portfolios.count_errors(work, portfolio_id),
             "errors": portfolios.list_errors(work, portfolio_id, ERRORS_SHOWN),
             "offers": offers.list_own(work, portfolio_id=portfolio_id),
+            "smallest_group": lender_settings.get(work).tape_borrowers_min,
         }
     return show(
         "portfolios/show.html",
@@ -112,7 +114,6 @@ def _portfolio(portfolio_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
         in_force=[a for a in parties.values() if a.state == "active" and a.starts_on <= today <= a.ends_on],
         buckets=BUCKETS,
         bands=BANDS,
-        smallest_group=K,
         chosen=form.getlist("buckets") if form is request.form else [],
         **shown,
     )

@@ -4,9 +4,16 @@ import argparse
 import json
 import sys
 
-from tests.benchmarks import intake, log, nightly, release, sealing
+from tests.benchmarks import exchange, intake, log, nightly, release, sealing
 
-SUITES = {"sealing": sealing.run, "intake": intake.run, "release": release.run, "nightly": nightly.run, "log": log.run}
+SUITES = {
+    "sealing": sealing.run,
+    "intake": intake.run,
+    "release": release.run,
+    "nightly": nightly.run,
+    "log": log.run,
+    "exchange": exchange.run,
+}
 
 
 def main() -> int:

@@ -1,6 +1,7 @@
 """An agency manager's day: an offer, its acceptance, the dealing out of cases, and a file of contacts."""
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from playwright.sync_api import expect
 
@@ -35,13 +36,13 @@ def test_an_offer_becomes_work_for_the_collectors(
 
     assert "/placements/" in page.url
     visitor.look("placement-to-acknowledge")
-    page.locator("[name=case_count]").fill(str(offer.case_count - 1))
-    page.locator("[name=balance]").fill(str(offer.balance))
+    page.locator("[name=case_count]").fill(str(len(debts) - 1))
+    page.locator("[name=balance]").fill(str(sum(Decimal(debt.balance) for debt in debts)))
     visitor.press("Acknowledge")
     expect(page.locator("[name=case_count]")).to_be_visible()
     visitor.complaints.clear()  # The browser tells on its console that the answer was a refusal.
     visitor.look("placement-count-differs")
-    page.locator("[name=case_count]").fill(str(offer.case_count))
+    page.locator("[name=case_count]").fill(str(len(debts)))
     visitor.press("Acknowledge")
     expect(page.locator(".notice-good")).to_be_visible()
     visitor.look("placement-to-deal")

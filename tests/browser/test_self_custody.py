@@ -16,7 +16,7 @@ from crypto.keyfile import make_keys, open_keyfile, read_public_file, seal_keyfi
 from crypto.orders import grouped
 from models.case import Case
 from models.placement import Placement
-from models.services import key_directory, key_orders, offers, placements
+from models.services import key_directory, key_orders, offers, placements, tenders
 from tests.browser.visitor import Visitor
 from tests.conftest import Clock
 from tests.own_keys import OwnKeys, confirm, own_agency, own_keys, own_lender
@@ -65,7 +65,7 @@ def own_desk(world: World, agency: OwnKeys) -> Desk:
     lender = own_lender(world)
     portfolio, agreement = lender.upload(1), world.agreement(lender.someone, agency.someone)
     with world.database.work(lender.someone.actor) as work:
-        offer = offers.create(work, portfolio.id, agreement.id)
+        offer = tenders.assign(work, portfolio.id, agreement.id)
     with world.database.work(agency.someone.actor) as work:
         placement = offers.accept(work, offer.id)
     confirm(world, lender.someone, agency.someone)

@@ -18,7 +18,7 @@ from models.database import Database
 from models.erasure import CASE, PORTFOLIO
 from models.errors import Conflict, NotFound, Refusal
 from models.objects import ObjectStore, open_store
-from models.services import cases, erasure_records, erasures, offers, placements, releases
+from models.services import cases, erasure_records, erasures, offers, placements, releases, tenders
 from models.services.erasure_records import StoredName
 from tests.conftest import Clock, login_url, plain
 from tests.facts import jobs
@@ -117,7 +117,7 @@ def test_what_is_placed_in_the_restored_copy_is_erased_all_the_same(story: Story
     world, agency = story.restored, story.restored.agency()
     agreement = world.agreement(story.lender, agency)
     with world.database.work(story.lender.actor) as work:
-        offer = offers.create(work, story.erased.portfolio_id, agreement.id)
+        offer = tenders.assign(work, story.erased.portfolio_id, agreement.id)
     with world.database.work(agency.actor) as work:
         placement = offers.accept(work, offer.id)
         placements.acknowledge(work, placement.id, 1, placement.referred_amount)

@@ -21,6 +21,7 @@ from models.services import (
     portfolios,
     reconciliations,
     releases,
+    tenders,
 )
 from models.work import JOBS, Actor, Work
 from tests.facts import BALANCE_HEADER, PAYMENT_HEADER, balance, ledger_file, payment
@@ -138,7 +139,7 @@ NAMED_BY_NUMBER: Final[Mapping[str, tuple[str, Callable[[str], Verb], str]]] = {
 
 
 def _offer_free(work: Work, exchange: Exchange) -> Any:
-    made = offers.create(work, _id(exchange, "portfolio_id", "northown", 3), exchange.agreements["northeast"].id)
+    made = tenders.assign(work, _id(exchange, "portfolio_id", "northown", 3), exchange.agreements["northeast"].id)
     return made.case_count, made.borrower_count, made.balance
 
 

@@ -13,6 +13,7 @@ from werkzeug.routing import Rule
 from models.services import members
 from models.work import DOOR, Actor
 from portal.access import COOKIE
+from portal.schemas.agreement_forms import CELL_COLUMNS
 from tests.flows.canaries import PERIOD, Exchange, organisation_of
 from tests.world import PASSWORD
 
@@ -41,14 +42,68 @@ AGREEMENT = {
     "starts_on": "2026-03-13",
     "ends_on": "2026-12-31",
 }
+RATE_CARD_FORM = {
+    **dict.fromkeys([f"cell_{name}" for name in CELL_COLUMNS], ""),
+    "cell_rate": "20",
+    "valid_from": "2026-06-01",
+    "tail_days": "10",
+    "tax_treatment": "inclusive",
+}
+RATE_CARD = {"valid_from": "2026-06-01", "cells": [{"rate": "0.200000"}]}
+PAPER = {
+    "kind": "insurance",
+    "number": "new",
+    "issuer": "I",
+    "issued_on": "2026-03-01",
+    "expires_on": "2026-12-31",
+}
 MANDATE = {"starts_on": "2026-03-13", "ends_on": "2026-12-31"}
 DECLINE, RECALL, FREEZE = {"reason": "rate"}, {"reason": "complaint"}, {"reason": "conduct"}
+EXCLUDE = {"reason": "deceased", "source": "court", "noted_on": "2026-03-13"}
 ACKNOWLEDGE = {"case_count": 3, "balance": "1.00"}
+COMMIT = {"commitment": "00" * 32}
+REVEAL = {"kind": "rate", "rate": "0.180000", "case_fee": "0.00", "nonce": "00" * 32}
+INVITE = {"commit_hours": 24, "reveal_hours": 24, "expected_recovery": "0.1", "kinds": ["rate"]}
 Body = dict[str, Any]
 # Everything that changes something and has an id in its path, with a body of the right shape. A noun in braces stands
 # for an id of the reader's own.
 CHANGES: Final[Mapping[str, Body]] = {
     "account.revoke_token": {},
+    "allocations-api.commit_allocation": {},
+    "allocations-api.keep_tender": {},
+    "allocations-api.undo_tender": {"reason": "wrong_split"},
+    "allocations-api.withdraw_allocation": {},
+    "allocations.commit": {},
+    "allocations.keep": {},
+    "allocations.undo": {"reason": "wrong_split"},
+    "allocations.withdraw": {},
+    "agreements-api.approve_agreement": {},
+    "agreements-api.approve_rate_card": {},
+    "agreements-api.approve_standard_terms": {},
+    "agreements-api.change_agreement": {"tier": 2},
+    "agreements-api.end_agreement": {},
+    "agreements-api.propose_rate_card": RATE_CARD,
+    "agreements-api.refuse_agreement": {},
+    "agreements-api.refuse_rate_card": {},
+    "agreements-api.refuse_standard_terms": {},
+    "bids-api.award_tender": {},
+    "bids-api.commit_bid": COMMIT,
+    "bids-api.reveal_bid": REVEAL,
+    "bids-api.withdraw_bid": {},
+    "bids.commit": COMMIT,
+    "bids.invite": INVITE | {"agreement_ids": ["{agreement_id}"]},
+    "bids.make_award": {},
+    "bids.reveal": REVEAL,
+    "bids.withdraw": {},
+    "agreements.approve": {},
+    "agreements.approve_rate_card": {},
+    "agreements.approve_standards": {},
+    "agreements.change": {"tier": "2", "term_days": "60"},
+    "agreements.end": {},
+    "agreements.propose_rate_card": RATE_CARD_FORM,
+    "agreements.refuse": {},
+    "agreements.refuse_rate_card": {},
+    "agreements.refuse_standards": {},
     "cases.correct": {"field": "email", "value": "new@example.com"},
     "cases.record_claim": CLAIM,
     "cases.record_contact": CONTACT,
@@ -61,7 +116,20 @@ CHANGES: Final[Mapping[str, Body]] = {
     "exchange-api.decline_offer": DECLINE,
     "erasures-api.lift_hold": {},
     "erasures.lift_hold": {},
-    "exchange-api.freeze_agency": FREEZE,
+    "agencies-api.accept_paper": {},
+    "agencies-api.attest_paper": {},
+    "agencies-api.change_standing": {"act": "watch", "reason": "conduct"},
+    "agencies-api.freeze_agency": FREEZE,
+    "agencies-api.record_complaints": {"upheld_complaints": 1},
+    "agencies-api.withdraw_paper": {},
+    "agencies.accept": {},
+    "agencies.attest": {},
+    "agencies.change_standing": {"act": "watch", "reason": "conduct"},
+    "agencies.freeze": FREEZE,
+    "agencies.record": PAPER,
+    "agencies.record_complaints": {"upheld_complaints": 1},
+    "agencies.record_own": PAPER,
+    "agencies.withdraw": {},
     "exchange-api.freeze_placement": FREEZE,
     "exchange-api.recall_placement": RECALL,
     "exchange-api.unfreeze_placement": {},
@@ -80,6 +148,15 @@ CHANGES: Final[Mapping[str, Body]] = {
     "keys.cancel": {},
     "keys.prove_for_order": {"password": "not anybody's password"},
     "keys.confirm": {"fingerprint": "00" * 32},
+    "exclusions-api.lift_exclusion": {},
+    "exclusions.lift": {},
+    "exclusions.record": EXCLUDE,
+    "tenders-api.approve_tender": {},
+    "tenders-api.refuse_tender": {},
+    "tenders-api.withdraw_tender": {},
+    "tenders.approve": {},
+    "tenders.refuse": {},
+    "tenders.withdraw": {},
     "offers.accept": {},
     "offers.decline": DECLINE,
     "offers.withdraw": {},
@@ -87,10 +164,37 @@ CHANGES: Final[Mapping[str, Body]] = {
     "placements.assign": {"collector_id": "{collector_id}", "case_ids": ["{case_id}"]},
     "placements.deal": {"collector_ids": ["{collector_id}"]},
     "placements.freeze": FREEZE,
-    "placements.freeze_agency": FREEZE,
+    "placements.give_back": {"code": "capacity", "case_ids": ["{case_id}"]},
     "placements.recall": RECALL,
+    "placements.retain": {"ground": "negotiation", "days": "5", "case_ids": ["{case_id}"]},
     "placements.unfreeze": {},
+    "recalls-api.confirm_stop": {"case_count": 1},
+    "recalls-api.execute_recall": {},
+    "recalls-api.keep_cases": {"case_ids": ["{case_id}"]},
+    "recalls-api.object_to_recall": {"code": "promise", "case_ids": ["{case_id}"]},
+    "recalls-api.return_cases": {"code": "capacity", "case_ids": ["{case_id}"]},
+    "recalls-api.withdraw_recall": {},
+    "recalls.confirm_stop": {"case_count": "1"},
+    "recalls.execute": {},
+    "recalls.keep": {"case_ids": ["{case_id}"]},
+    "recalls.object_to": {"code": "promise", "case_ids": ["{case_id}"]},
+    "recalls.withdraw": {},
+    "retentions-api.request_retentions": {"ground": "negotiation", "days": 5, "case_ids": ["{case_id}"]},
     "portfolios.offer": {"agreement_id": "{agreement_id}"},
+    "notices-api.mark_read": {},
+    "notices.read": {},
+    "webhooks-api.delete_webhook": {},
+    "webhooks-api.pause_webhook": {},
+    "webhooks-api.redeliver": {},
+    "webhooks-api.resume_webhook": {},
+    "webhooks-api.rotate_secret": {},
+    "webhooks-api.send_test": {},
+    "webhooks.delete": {},
+    "webhooks.pause": {},
+    "webhooks.redeliver": {},
+    "webhooks.resume": {},
+    "webhooks.rotate": {},
+    "webhooks.test": {},
     "working-api.correct_case": {"changes": {"email": "new@example.com"}},
     "working-api.record_claim": CLAIM,
     "working-api.record_contact": CONTACT,
@@ -111,6 +215,22 @@ class Naming(NamedTuple):
 NAMING: Final = (
     Naming("exchange-api.create_offer", "portfolio_id", {"portfolio_id": HOLE, "agreement_id": "{agreement_id}"}),
     Naming("exchange-api.create_offer", "agreement_id", {"portfolio_id": "{portfolio_id}", "agreement_id": HOLE}),
+    Naming(
+        "bids-api.invite_bidders", "portfolio_id", INVITE | {"portfolio_id": HOLE, "agreement_ids": ["{agreement_id}"]}
+    ),
+    Naming(
+        "bids-api.invite_bidders", "agreement_id", INVITE | {"portfolio_id": "{portfolio_id}", "agreement_ids": [HOLE]}
+    ),
+    Naming("bids.invite", "agreement_id", INVITE | {"agreement_ids": [HOLE]}),
+    *(
+        Naming(endpoint, noun, {"kind": "first_claim", "respond_hours": 72} | plan)
+        for endpoint in ("tenders-api.preview_tender", "tenders-api.create_tender", "tenders.create")
+        for noun, plan in (
+            ("portfolio_id", {"portfolio_id": HOLE, "agreement_ids": ["{agreement_id}"]}),
+            ("agreement_id", {"portfolio_id": "{portfolio_id}", "agreement_ids": [HOLE]}),
+        )
+    ),
+    Naming("exclusions-api.record_exclusion", "case_id", EXCLUDE | {"case_id": HOLE}),
     Naming("exchange-api.assign_cases", "collector_id", {"collector_ids": [HOLE], "case_ids": ["{case_id}"]}),
     Naming("exchange-api.assign_cases", "collector_id", {"collector_ids": [HOLE]}),
     Naming("exchange-api.assign_cases", "case_id", {"collector_ids": ["{collector_id}"], "case_ids": [HOLE]}),
@@ -119,11 +239,23 @@ NAMING: Final = (
     Naming("cases.assign", "placement_id", {"collector_id": "{collector_id}", "cases": [f"{HOLE}.{{case_id}}"]}),
     Naming("portfolios.offer", "agreement_id", {"agreement_id": HOLE}),
     Naming("exchange-api.recall_placement", "case_id", RECALL | {"case_ids": [HOLE]}),
+    Naming("recalls-api.request_recalls", "case_id", RECALL | {"case_ids": [HOLE]}),
+    Naming("recalls-api.request_recalls", "placement_id", RECALL | {"placement_id": HOLE}),
+    Naming("recalls-api.return_cases", "case_id", {"code": "capacity", "case_ids": [HOLE]}),
+    Naming("retentions-api.request_retentions", "case_id", {"ground": "negotiation", "days": 5, "case_ids": [HOLE]}),
+    Naming("retentions-api.decide_retentions", "retention_id", {"approve": True, "retention_ids": [HOLE]}),
+    Naming("retentions.decide", "retention_id", {"approve": "true", "retention_ids": [HOLE]}),
     Naming("working-api.record_contact", "contact_id", CONTACT | {"corrects_id": HOLE}),
     Naming("cases.record_contact", "contact_id", CONTACT | {"corrects_id": HOLE}),
     Naming("directory.create_token", "lender_id", {"name": "new", "scopes": ["read"], "days": 1, "lender_id": HOLE}),
     Naming("overview.choose_mandate", "lender_id", {"lender_id": HOLE}),
-    Naming("directory.create_agreement", "organisation_code", AGREEMENT | {"agency_code": HOLE}),
+    Naming("agreements-api.create_agreement", "organisation_code", AGREEMENT | {"agency_code": HOLE}),
+    Naming("agencies-api.record_paper", "agency_id", PAPER | {"counterparty_id": HOLE}),
+    Naming(
+        "agreements.create",
+        "organisation_code",
+        AGREEMENT | {"contingency_rate": "18", "tier": "1", "term_days": "90", "tail_days": "15", "agency_code": HOLE},
+    ),
     Naming("directory.grant_mandate", "organisation_code", MANDATE | {"auditor_code": HOLE}),
     *(
         Naming(endpoint, noun, {"subject_kind": kind, "subject_id": HOLE} | more)
@@ -151,6 +283,10 @@ FILTERS: Final = (
     ("/erasures/new?subject_kind=portfolio&subject_id=", "portfolio_id"),
     ("/api/v1/breaches?member_id=", "collector_id"),
     ("/breaches?agency_id=", "agency_id"),
+    ("/api/v1/agency-documents?counterparty_id=", "agency_id"),
+    ("/api/v1/tenders?portfolio_id=", "portfolio_id"),
+    ("/tenders?portfolio_id=", "portfolio_id"),
+    ("/tenders/new?portfolio_id=", "portfolio_id"),
 )
 
 

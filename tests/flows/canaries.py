@@ -19,6 +19,7 @@ from psycopg import sql
 from jobs import nightly
 from jobs.integration import Integrator
 from jobs.timetable import JOBS
+from jobs.webhooks import pass_on
 from models.agreement import Agreement
 from models.database import Database
 from models.erasure import PORTFOLIO
@@ -35,6 +36,7 @@ from models.services import (
     claims,
     contacts,
     erasures,
+    exclusions,
     holds,
     mandates,
     members,
@@ -44,7 +46,13 @@ from models.services import (
     portfolios,
     promises,
     releases,
+    standard_terms,
+    tenders,
+    webhook_deliveries,
+    webhooks,
 )
+from models.services.cases import CaseFilter
+from models.standard_terms import EVERY_TIER
 from models.work import OPERATOR, Actor
 from tests.conftest import Clock
 from tests.facts import balance, payment, receive_balances, receive_payments
@@ -183,6 +191,7 @@ class Exchange:
             self.offer(lender, "east", self.upload(lender, f"{lender}house", (7, 8)))
         self.call_everywhere("today")
         self.integrator.tick()
+        pass_on(self.database)
 
     def work_first_day(self, lender: str, agency: str) -> None:
         """Cases of the lender go to the agency, and all is done with them that is done on a first day."""
@@ -250,7 +259,7 @@ class Exchange:
 
     def offer(self, lender: str, agency: str, portfolio: Portfolio) -> Offer:
         with self.database.work(self.people[lender].actor) as work:
-            return offers.create(work, portfolio.id, self.agreements[lender + agency].id)
+            return tenders.assign(work, portfolio.id, self.agreements[lender + agency].id)
 
     def place(self, lender: str, agency: str, portfolio: Portfolio) -> Placement:
         offer = self.offer(lender, agency, portfolio)
@@ -288,6 +297,10 @@ class Exchange:
         for lender in LENDERS:
             for agency in AGENCIES:
                 self._hire(f"{agency}.{lender}", self.people[agency].organisation, ["collector"], lender + agency)
+        for key in (*LENDERS, *AGENCIES):
+            with self.database.work(self.people[key].actor) as work:
+                made = webhooks.create(work, f"https://example.com/{text_of(f'{key}own')}", []).row
+                webhook_deliveries.send_test(work, made.id)
         self._hire("idle.collector", self.people["idle"].organisation, ["collector"], "idleown")
         auditor, north = self.people["auditor"], self.people["north"]
         with self.database.work(north.actor) as work:
@@ -337,6 +350,10 @@ class Exchange:
             offers.decline(work, declined.id, "capacity")
         gone = self.upload(lender, mark, (16,))
         with self.database.work(self.people[lender].actor) as work:
+            standard_terms.propose(work, EVERY_TIER, {"visits": False}, None)
+        with self.database.work(self.people[lender].actor) as work:
+            case_id = cases.list_own(work, CaseFilter(portfolio_id=declined.portfolio_id))[0].case.id
+            exclusions.record(work, case_id, "in_court", "court", self.clock.at.date())
             holds.place(work, PORTFOLIO, declined.portfolio_id, "audit")
             erasures.erase(work, PORTFOLIO, gone.id)
 
@@ -395,11 +412,16 @@ def parties_to(table: str, row: dict[str, Any], keys: Mapping[str, str]) -> set[
 
 LOG_TABLES: Final = {"audit_outbox", "log_leaf", "log_head", "log_checkpoint"}
 SHARED: Final = {
+    "agency_document": "paper_id",
     "offer": "offer_id",
     "agreement": "agreement_id",
+    "rate_card": "rate_card_id",
     "placement": "placement_id",
+    "recall_request": "recall_id",
+    "retention": "retention_id",
     "breach": "breach_id",
     "contact": "contact_id",
+    "notice": "notice_id",
 }
 KEPT: Final = {
     "portfolio": "portfolio_id",
@@ -408,6 +430,11 @@ KEPT: Final = {
     "member": "collector_id",
     "erasure": "erasure_id",
     "legal_hold": "hold_id",
+    "webhook": "webhook_id",
+    "webhook_delivery": "delivery_id",
+    "standard_terms": "standard_terms_id",
+    "tender": "tender_id",
+    "exclusion": "exclusion_id",
 }
 
 

@@ -15,7 +15,7 @@ from models.claim import Claim
 from models.contact import Contact
 from models.errors import Forbidden, Invalid
 from models.placement import Placement
-from models.services import activity_files, contacts, offers, placements
+from models.services import activity_files, contacts, offers, placements, tenders
 from models.services.activity_files import FileOutcome
 from models.services.contacts import ContactReport
 from models.work import JOBS, Actor
@@ -195,7 +195,7 @@ def test_a_case_placed_again_takes_rows_of_its_new_placement(
     recall(world, lender, placement)
     agreement = world.agreement(lender, agency)
     with world.database.work(lender.actor) as work:
-        offer = offers.create(work, placement.portfolio_id, agreement.id)
+        offer = tenders.assign(work, placement.portfolio_id, agreement.id)
     with world.database.work(agency.actor) as work:
         again = offers.accept(work, offer.id)
     with world.database.work(agency.actor) as work:

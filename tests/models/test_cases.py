@@ -16,7 +16,7 @@ from models.ids import new_id
 from models.placement import ACTIVE, AWAITING_ACK, RETURNED, PlacedCase, Placement
 from models.promise import Promise
 from models.release import ReleaseRecord
-from models.services import assignments, cases, offers, placements
+from models.services import assignments, cases, offers, placements, tenders
 from models.services.cases import CaseFilter, WorklistFilter
 from models.work import AGENCY, AUDITOR, LENDER, Work
 from tests.world import Debt, Someone, World
@@ -259,7 +259,7 @@ def test_the_lender_sees_whether_a_case_may_be_offered_or_recalled(
     with world.database.work(lender.actor) as work:
         case_id = cases.list_own(work)[0].case.id
         found.append(cases.get(work, case_id).actions)
-        offer = offers.create(work, portfolio.id, agreement.id)
+        offer = tenders.assign(work, portfolio.id, agreement.id)
         found.append(cases.get(work, case_id).actions)
     with world.database.work(agency.actor) as work:
         offers.accept(work, offer.id)
@@ -325,7 +325,7 @@ def test_the_timeline_tells_each_side_its_own_part(world: World, lender: Someone
     agreement = world.agreement(lender, agency)
     world.clock.forward(hours=1)  # type: ignore[attr-defined]
     with world.database.work(lender.actor) as work:
-        offer = offers.create(work, first.portfolio_id, agreement.id)
+        offer = tenders.assign(work, first.portfolio_id, agreement.id)
     with world.database.work(agency.actor) as work:
         second = offers.accept(work, offer.id)
         placements.acknowledge(work, second.id, 1, Decimal(1000))

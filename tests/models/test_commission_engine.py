@@ -33,8 +33,10 @@ def attributed(*rows: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame([{**ordinary, **row} for row in rows], schema=ATTRIBUTED)
 
 
-def terms(rate: str = "0.225", version: int = 1, placement: str = "A", agreement: str = "AG") -> pl.DataFrame:
-    return pl.DataFrame([(placement, agreement, version, Decimal(rate))], schema=TERMS, orient="row")
+def terms(
+    rate: str = "0.225", version: int = 1, placement: str = "A", agreement: str = "AG", case: str = "k1"
+) -> pl.DataFrame:
+    return pl.DataFrame([(placement, case, agreement, version, Decimal(rate))], schema=TERMS, orient="row")
 
 
 def book(lines: pl.DataFrame, after: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -127,6 +129,18 @@ def test_a_placement_without_terms_is_refused_by_name() -> None:
     with pytest.raises(Conflict) as refused:
         derive(attributed({"placement_id": "B"}), terms())
     assert (refused.value.code, refused.value.facts) == ("terms_missing", {"placements": ["B"]})
+
+
+def test_each_case_of_a_placement_earns_at_its_own_rate() -> None:
+    paid = attributed({"id": "p1", "case_id": "k1"}, {"id": "p2", "case_id": "k2"})
+    lines = derive(paid, pl.concat([terms("0.225", case="k1"), terms("0.1", case="k2")]))
+    assert lines.select("case_id", "amount").rows() == [("k1", Decimal("225.00")), ("k2", Decimal("100.00"))]
+
+
+def test_a_case_without_terms_is_refused_by_the_name_of_its_placement() -> None:
+    with pytest.raises(Conflict) as refused:
+        derive(attributed({"case_id": "k2"}), terms(case="k1"))
+    assert (refused.value.code, refused.value.facts) == ("terms_missing", {"placements": ["A"]})
 
 
 def test_floats_are_refused() -> None:
@@ -241,14 +255,14 @@ def test_the_engine_agrees_with_whole_number_arithmetic_in_any_order(facts: list
         {"id": f"p{n:02}", "amount": Decimal(paid).scaleb(-2), "placement_id": f"A{n:02}"}
         for n, (paid, _) in enumerate(facts)
     ]
-    rates = [(f"A{n:02}", "AG", 1, Decimal(rate).scaleb(-6)) for n, (_, rate) in enumerate(facts)]
+    rates = [(f"A{n:02}", "k1", "AG", 1, Decimal(rate).scaleb(-6)) for n, (_, rate) in enumerate(facts)]
     shuffled = list(rows)
     random.shuffle(shuffled)
     card = pl.DataFrame(rates, schema=TERMS, orient="row")
     lines = derive(attributed(*shuffled), card)
     assert lines.equals(derive(attributed(*rows), card))
     assert lines["amount"].to_list() == [
-        earned(row["amount"], rate) for row, (_, _, _, rate) in zip(rows, rates, strict=True)
+        earned(row["amount"], rate) for row, (*_, rate) in zip(rows, rates, strict=True)
     ]
     assert [replay(derivation) for derivation in lines["derivation"]] == lines["amount"].to_list()
 
@@ -260,7 +274,9 @@ def test_whatever_changes_the_booked_sum_is_what_the_facts_say_now(days: list[li
     for facts in days:
         now = {f"p{n}": (Decimal(paid).scaleb(-2), Decimal(rate).scaleb(-6)) for n, paid, rate in facts}
         rows = [{"id": name, "amount": paid, "placement_id": name} for name, (paid, _) in now.items()]
-        card = pl.DataFrame([(name, "AG", 1, rate) for name, (_, rate) in now.items()], schema=TERMS, orient="row")
+        card = pl.DataFrame(
+            [(name, "k1", "AG", 1, rate) for name, (_, rate) in now.items()], schema=TERMS, orient="row"
+        )
         derived = derive(attributed(*rows), card)
         booked = book(difference(derived, booked, "2026-01"), after=booked)
         assert difference(derived, booked, "2026-01").height == 0

@@ -51,7 +51,7 @@ def attributed(*paid: tuple[str, dict[str, Any]]) -> pl.DataFrame:
 
 
 def terms(rate: str) -> pl.DataFrame:
-    return pl.DataFrame([(PLACEMENT, AGREEMENT, 1, Decimal(rate))], schema=TERMS, orient="row")
+    return pl.DataFrame([(PLACEMENT, CASE, AGREEMENT, 1, Decimal(rate))], schema=TERMS, orient="row")
 
 
 def booked(posted: pl.DataFrame, start: int = 1) -> pl.DataFrame:

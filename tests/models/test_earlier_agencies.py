@@ -10,7 +10,7 @@ from models.business_day import start_of
 from models.case import Case
 from models.lender_setting import HISTORY, NOTHING, OUTCOMES
 from models.placement import Placement
-from models.services import cases, lender_settings, offers, placements
+from models.services import cases, lender_settings, offers, placements, tenders
 from models.services.timelines import TimelineItem
 from tests.facts import Placed, call, claim, placed, recall, release
 from tests.world import Someone, World
@@ -46,7 +46,7 @@ def second(world: World) -> Second:
 def place_again(world: World, first: Placed, agency: Someone) -> Placement:
     agreement = world.agreement(first.lender, agency)
     with world.database.work(first.lender.actor) as work:
-        offer = offers.create(work, first.placement.portfolio_id, agreement.id)
+        offer = tenders.assign(work, first.placement.portfolio_id, agreement.id)
     with world.database.work(agency.actor) as work:
         placement = offers.accept(work, offer.id)
         return placements.acknowledge(work, placement.id, 1, placement.referred_amount)

@@ -82,10 +82,18 @@ def test_the_recall_of_one_case_takes_that_case_from_the_next_page_and_leaves_th
     assert refused.value.code == "case_recalled"
 
 
-def test_a_download_asked_for_after_the_recall_holds_nothing(world: World, ground: Placed) -> None:
+@pytest.mark.parametrize(("end", "code"), [("recall", "case_recalled"), ("expiry", "placement_expired")])
+def test_a_download_asked_for_after_the_end_is_refused(world: World, ground: Placed, end: str, code: str) -> None:
     with world.database.work(ground.agency.actor) as work:
         assert len(placements.export_cases(work, ground.placement.id)) == 4
-    recall(world, ground)
+    ENDS[end](world, ground)
+    with world.database.work(ground.agency.actor) as work, pytest.raises(CaseClosedToWork) as refused:
+        placements.export_cases(work, ground.placement.id)
+    assert refused.value.code == code
+
+
+def test_a_download_past_the_term_holds_nothing_although_no_job_has_swept_it(world: World, ground: Placed) -> None:
+    world.clock.forward(days=91)  # type: ignore[attr-defined]
     with world.database.work(ground.agency.actor) as work:
         assert placements.export_cases(work, ground.placement.id) == []
 

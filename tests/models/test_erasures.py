@@ -37,10 +37,10 @@ from models.services import (
     erasures,
     holds,
     lender_settings,
-    offers,
     placements,
     portfolios,
     releases,
+    tenders,
 )
 from models.services.erasure_records import SignedRecord, StoredName
 from models.work import Work
@@ -172,7 +172,7 @@ def test_an_erased_case_is_not_offered(world: World, lender: Someone) -> None:
     portfolio, agreement = world.portfolio(lender, 2), world.agreement(lender, world.agency())
     erase(world, lender, CASE, cases_of(world, lender, portfolio.id)[0].id)
     with world.database.work(lender.actor) as work:
-        assert offers.create(work, portfolio.id, agreement.id).case_count == 1
+        assert tenders.get(work, tenders.assign(work, portfolio.id, agreement.id).tender_id).case_count == 1
         assert cases.get(work, cases_of(world, lender, portfolio.id)[0].id).actions["offer"] == "case_erased"
 
 

@@ -1,5 +1,6 @@
 """Orders to a lender's tool: carried out whole, or refused whole, and nothing opens that should not."""
 
+import datetime as dt
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -7,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from crypto.canonical import canonical
 from crypto.cobblestone import seal
@@ -17,6 +18,7 @@ from crypto.grants import WrapContext, make_grant
 from crypto.secret import Secret
 from crypto.strict import to_base64
 from crypto.terms import lease_terms
+from models.audit import OutboxEntry
 from models.case_document import CaseDocument
 from models.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from models.ids import new_id
@@ -31,12 +33,16 @@ from models.services import (
     custodies,
     key_directory,
     key_orders,
+    lender_settings,
     offers,
     placements,
     release_limits,
     releases,
+    retentions,
+    tenders,
 )
 from models.services.contacts import ContactReport
+from models.work import JOBS, Actor
 from tests.conftest import Clock
 from tests.own_keys import OwnKeys, confirm, own_agency, own_lender
 from tests.world import Someone, World
@@ -48,7 +54,7 @@ def place(world: World, lender: OwnKeys, agency: Someone, cases: int = 2) -> Pla
     """Accepted and waiting for its keys; the agency's key is compared and pinned."""
     portfolio, agreement = lender.upload(cases), world.agreement(lender.someone, agency)
     with world.database.work(lender.someone.actor) as work:
-        offer = offers.create(work, portfolio.id, agreement.id)
+        offer = tenders.assign(work, portfolio.id, agreement.id)
     with world.database.work(agency.actor) as work:
         placement = offers.accept(work, offer.id)
     with world.database.work(lender.someone.actor) as work:
@@ -286,6 +292,36 @@ def test_a_case_recalled_after_the_order_was_taken_makes_the_answer_out_of_date(
         placements.recall(work, placement.id, "complaint", world.case_ids(placement, lender.someone)[:1])
     assert refusal_of(world, lender, order_id, data) == "answer_incomplete"
     lender.carry_out(order_id)
+
+
+def test_the_cases_retained_beyond_a_term_await_leases_of_their_own_and_open_until_their_day(
+    world: World, clock: Clock
+) -> None:
+    lender, agency = own_lender(world), world.agency()
+    placement = placed(world, lender, agency, 4)
+    kept, gone, *_ = world.case_ids(placement, lender.someone)
+    with world.database.work(lender.someone.actor) as work:
+        lender_settings.change(work, {"retention_percent_max": 50})
+    clock.at = placement.expires_at - dt.timedelta(days=1)
+    with world.database.work(agency.actor) as work:
+        retentions.request(work, placement.id, [kept], "negotiation", 10)
+    with world.database.work(lender.someone.actor) as work:
+        retentions.decide(work, [line.retention.id for line in retentions.list_own(work)], approve=True)
+    clock.forward(days=1, minutes=1)
+    with world.database.work(Actor(side=JOBS, org_id=lender.id, name="test")) as work:
+        assert placements.expire_due(work) == 0
+        work.session.execute(delete(OutboxEntry))  # as if the log had taken everything so far
+    with pytest.raises(Conflict) as awaited:
+        opened(world, agency, kept)
+    assert awaited.value.code == "keys_awaited"
+    order_id = waiting(world, lender)
+    terms = document(world, lender, order_id)["terms_base"]
+    assert terms["expires_at"] == int((placement.expires_at + dt.timedelta(days=10)).timestamp())
+    lender.carry_out(order_id)
+    assert opened(world, agency, kept)
+    with pytest.raises(Conflict) as ended:
+        opened(world, agency, gone)
+    assert ended.value.code == "placement_expired"
 
 
 def test_a_lease_made_once_more_has_a_higher_serial(world: World) -> None:

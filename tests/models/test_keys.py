@@ -36,6 +36,7 @@ from models.services import (
     portfolio_keys,
     releases,
     searches,
+    tenders,
 )
 from models.work import JOBS, Actor
 from tests.own_keys import OwnKeys, confirm, own_lender
@@ -197,7 +198,7 @@ def leased(world: World, lender: OwnKeys, agency: Someone) -> None:
     """A case of a lender that holds its own keys, leased to the agency."""
     portfolio, agreement = lender.upload(1), world.agreement(lender.someone, agency)
     with world.database.work(lender.someone.actor) as work:
-        offer = offers.create(work, portfolio.id, agreement.id)
+        offer = tenders.assign(work, portfolio.id, agreement.id)
     with world.database.work(agency.actor) as work:
         offers.accept(work, offer.id)
     with world.database.work(lender.someone.actor) as work:

@@ -18,7 +18,7 @@ def lender(world: World) -> Someone:
     return world.lender("administrator")
 
 
-def change(world: World, lender: Someone, **changes: int | str) -> lender_settings.Settings:
+def change(world: World, lender: Someone, **changes: lender_settings.Value) -> lender_settings.Settings:
     with world.database.work(lender.actor) as work:
         return lender_settings.change(work, changes)
 
@@ -33,7 +33,21 @@ def test_a_change_leaves_the_other_settings_as_they_are(world: World, lender: So
     change(world, lender, earlier_agencies=HISTORY)
     for someone in (lender, world.auditor(lender)):
         with world.database.work(someone.actor) as work:
-            assert lender_settings.get(work) == (1826, 200, 1000, HISTORY, lender.member.id, world.clock())
+            found = lender_settings.get(work)
+        assert found == lender_settings.Settings(
+            retention_days=1826,
+            earlier_agencies=HISTORY,
+            required_documents=["licence", "due_diligence"],
+            changed_by=lender.member.id,
+            changed_at=world.clock(),
+        )
+
+
+def test_what_an_agency_needs_may_be_nothing_and_is_kept_as_it_was_given(world: World, lender: Someone) -> None:
+    assert change(world, lender, required_documents=["training"]).required_documents == ["training"]
+    assert change(world, lender, required_documents=[], new_case_follows=False).new_case_follows is False
+    with world.database.work(lender.actor) as work:
+        assert lender_settings.get(work).required_documents == []
 
 
 def test_the_log_has_each_setting_as_it_was_and_as_it_is(world: World, lender: Someone) -> None:
@@ -56,10 +70,17 @@ def test_the_log_has_each_setting_as_it_was_and_as_it_is(world: World, lender: S
         ("export_rows", "many", "out_of_range"),
         ("earlier_agencies", "everything", "unknown_value"),
         ("colour", "blue", "unknown_value"),
+        ("conduct_score_min", 101, "out_of_range"),
+        ("tape_borrowers_min", 4, "out_of_range"),
+        ("complaints_per_5000_max", -1, "out_of_range"),
+        ("rotation", "sometimes", "unknown_value"),
+        ("new_case_follows", "yes", "unknown_value"),
+        ("required_documents", ["licence", "diploma"], "unknown_value"),
+        ("required_documents", "licence", "unknown_value"),
     ],
 )
 def test_a_setting_out_of_range_changes_nothing(
-    world: World, lender: Someone, name: str, value: int | str, code: str
+    world: World, lender: Someone, name: str, value: lender_settings.Value, code: str
 ) -> None:
     with world.database.work(lender.actor) as work, pytest.raises(Invalid) as refused:
         lender_settings.change(work, {"retention_days": 1826} | {name: value})

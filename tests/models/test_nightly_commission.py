@@ -10,7 +10,8 @@ from sqlalchemy import select
 
 from models.commission.engine import replay
 from models.commission_line import CommissionLine
-from models.services import commissions, job_runs
+from models.rates import Cell
+from models.services import commissions, job_runs, rate_cards
 from tests.conftest import Clock
 from tests.facts import TODAY, Placed, jobs, payment, placed, recall, receive_payments
 from tests.world import Debt, Someone, World
@@ -44,6 +45,20 @@ def test_a_payment_earns_its_rate(world: World, of: Placed) -> None:
         "2026-03",
     )
     assert replay(line.derivation) == line.amount
+
+
+def test_each_case_earns_the_rate_it_was_placed_at_whatever_the_card_says_later(world: World) -> None:
+    cells = [Cell(Decimal("0.10")), Cell(Decimal("0.20"), bucket="M3")]
+    of = placed(world, [Debt(1, dpd=45), Debt(2, dpd=75)], contingency_rate=None, cells=cells)
+    with world.database.work(of.lender.actor) as work:
+        later = rate_cards.propose(
+            work, of.placement.agreement_id, rate_cards.Terms([Cell(Decimal("0.5"))], TODAY + dt.timedelta(days=1))
+        )
+    with world.database.work(world.person(of.lender, "administrator").actor) as work:
+        rate_cards.approve(work, later.id)
+    receive_payments(world, of.lender, *(payment(case, "1000.00") for case in of.cases))
+    book(world, of.lender)
+    assert sorted(line.amount for line in lines(world, of.agency)) == [Decimal("100.00"), Decimal("200.00")]
 
 
 def test_booking_twice_books_nothing(world: World, of: Placed) -> None:

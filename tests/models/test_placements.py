@@ -24,7 +24,7 @@ from models.case import Case
 from models.errors import Conflict, Invalid, NotFound
 from models.offer import ACCEPTED, DECLINED, OFFERED, WITHDRAWN
 from models.placement import ACTIVE, AWAITING_ACK, EXPIRED, RECALLED, Assignment, PlacedCase, Placement
-from models.services import assignments, cases, offers, placements
+from models.services import assignments, cases, offers, placements, tenders
 from models.work import JOBS, Actor
 from tests.world import Debt, Someone, World
 
@@ -172,7 +172,7 @@ def test_a_recalled_case_is_placed_again_with_the_next_number(world: World, lend
         placements.recall(work, placement.id, "conduct")
     agreement = world.agreement(lender, other)
     with world.database.work(lender.actor) as work:
-        offer = offers.create(work, placement.portfolio_id, agreement.id)
+        offer = tenders.assign(work, placement.portfolio_id, agreement.id)
     with world.database.work(other.actor) as work:
         second = offers.accept(work, offer.id)
         assert {line.placement_seq for line in placements.list_cases(work, second.id)} == {None}
@@ -275,8 +275,8 @@ def test_any_order_of_acts_leaves_each_case_placed_once_and_known_to_its_agency_
         @precondition(lambda self: self.offer is None and self.placement is None)
         def offer_to(self, agency_id: UUID) -> None:
             with world.database.work(lender.actor) as work:
-                offer = offers.create(work, self.portfolio.id, agreements[agency_id])
-            assert (offer.state, offer.case_count) == (OFFERED, 3)
+                offer = tenders.assign(work, self.portfolio.id, agreements[agency_id])
+                assert (offer.state, tenders.get(work, offer.tender_id).case_count) == (OFFERED, 3)
             self.offer = (offer.id, agency_id)
 
         @rule()

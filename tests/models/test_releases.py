@@ -19,7 +19,7 @@ from models.case import STATUSES, Case, CaseSalt, CaseSealing
 from models.contact import Contact
 from models.errors import CaseClosedToWork, Conflict, Forbidden, Invalid, NotFound, Unavailable
 from models.placement import Placement
-from models.services import assignments, contacts, key_paths, offers, placements, releases
+from models.services import assignments, contacts, key_paths, offers, placements, releases, tenders
 from models.services.contacts import ContactReport
 from models.services.releases import Release
 from models.work import JOBS, Actor, Work
@@ -429,7 +429,7 @@ def test_an_agency_reads_its_own_notes_and_the_lender_those_of_all(
 def _placed_again(world: World, lender: Someone, agency: Someone, before: Placement, case_id: UUID) -> Placement:
     agreement = world.agreement(lender, agency)
     with world.database.work(lender.actor) as work:
-        offer = offers.create(work, before.portfolio_id, agreement.id)
+        offer = tenders.assign(work, before.portfolio_id, agreement.id)
     with world.database.work(agency.actor) as work:
         placement = offers.accept(work, offer.id)
     with world.database.work(agency.actor) as work:

@@ -19,6 +19,7 @@ from models.services import (
     placements,
     portfolios,
     releases,
+    tenders,
 )
 from models.services.releases import Release
 from tests.own_keys import OwnKeys, confirm, own_agency, own_lender
@@ -31,7 +32,7 @@ def place(world: World, lender: OwnKeys, agency: Someone, cases: int = 2) -> Pla
     """Accepted, and waiting for its keys."""
     portfolio, agreement = lender.upload(cases), world.agreement(lender.someone, agency)
     with world.database.work(lender.someone.actor) as work:
-        offer = offers.create(work, portfolio.id, agreement.id)
+        offer = tenders.assign(work, portfolio.id, agreement.id)
     with world.database.work(agency.actor) as work:
         return offers.accept(work, offer.id)
 

@@ -45,7 +45,7 @@ def test_a_repeated_request_with_one_key_makes_one_agreement(world: World, progr
     again = client.post("/api/v1/agreements", json=body, headers={"Idempotency-Key": "k1"})
     assert first.status_code == again.status_code == 201
     assert first.json == again.json
-    assert len(client.get("/api/v1/agreements").json) == 1
+    assert len(client.get("/api/v1/agreements").json["items"]) == 1
 
 
 def test_one_key_for_two_requests_is_refused(world: World, program: Client) -> None:

@@ -78,7 +78,8 @@ def test_a_placement_is_frozen_and_let_go(program: Client, ground: Placed) -> No
     assert client.post(f"{path}/freeze", json={"reason": "conduct"}).json["code"] == "already_frozen"
     assert client.post(f"{path}/unfreeze").json["frozen_at"] is None
     agency = f"{API}/agencies/{ground.agency.organisation.id}/freeze"
-    assert client.post(agency, json={"reason": "licence"}).json == {"count": 1}
+    frozen = client.post(agency, json={"reason": "licence"}).json
+    assert (frozen["state"], frozen["reason"]) == ("frozen", "licence")
     assert client.post(agency, json={"reason": "because"}).status_code == 422
 
 

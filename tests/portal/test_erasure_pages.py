@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from models.case import Case
 from models.portfolio import Portfolio
-from models.services import cases, erasures, holds
+from models.services import cases, erasures, holds, lender_settings
 from tests.facts import placed
 from tests.world import Someone, World
 
@@ -97,6 +97,36 @@ def test_a_hold_is_placed_and_lifted_and_says_who(
     assert client.post(f"/holds/{hold_id}/lift").status_code == 302
     assert client.post(f"/holds/{hold_id}/lift").status_code == 409
     assert "/lift" not in client.get("/holds").text
+
+
+PLACING = {
+    "tape_borrowers_min": "30",
+    "approval_cases": "1,000",
+    "conduct_score_min": "70",
+    "complaints_per_5000_max": "10",
+    "limitation_days": "0",
+    "rotation": "automatic",
+    "paying_days": "30",
+    "retention_window_days": "14",
+    "retention_days_max": "30",
+    "retention_percent_max": "10",
+    "objection_hours": "24",
+    "stop_work_hours": "24",
+    "required_documents": ["licence", "training"],
+}
+
+
+def test_the_settings_of_placing_are_changed_as_a_whole(world: World, signed_in: Client, lender: Someone) -> None:
+    client = signed_in(lender)
+    assert client.post("/settings/placing", data=PLACING).status_code == 302
+    with world.database.work(lender.actor) as work:
+        now = lender_settings.get(work)
+    assert (now.approval_cases, now.rotation, now.new_case_follows) == (1000, "automatic", False)
+    assert now.required_documents == ["licence", "training"]
+    assert client.post("/settings/placing", data=PLACING | {"conduct_score_min": "101"}).status_code == 422
+    assert client.post("/settings/placing", data=PLACING | {"required_documents": "diploma"}).status_code == 422
+    manager = signed_in(world.person(lender, "portfolio_manager"))
+    assert manager.post("/settings/placing", data=PLACING).status_code == 403
 
 
 def test_settings_are_changed_within_their_range(signed_in: Client, lender: Someone) -> None:

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from crypto.grants import fingerprint
 from crypto.keyfile import make_keys
-from models.services import key_orders, offers, placements
+from models.services import key_orders, offers, placements, tenders
 from tests.own_keys import OwnKeys, confirm, own_agency, own_lender
 from tests.world import PASSWORD, Someone, World
 
@@ -21,7 +21,7 @@ def awaiting(world: World, lender: OwnKeys, agency: Someone) -> UUID:
     """A placement that waits for the lender's keys; answers its order."""
     portfolio, agreement = lender.upload(2), world.agreement(lender.someone, agency)
     with world.database.work(lender.someone.actor) as work:
-        offer = offers.create(work, portfolio.id, agreement.id)
+        offer = tenders.assign(work, portfolio.id, agreement.id)
     with world.database.work(agency.actor) as work:
         offers.accept(work, offer.id)
     with world.database.work(lender.someone.actor) as work:

@@ -10,7 +10,9 @@ from flask.testing import FlaskClient
 from models.activity_file import CLAIM_COLUMNS, contact_columns
 from models.case_file import COLUMNS
 from models.columns import Column
+from models.exclusion_file import EXCLUSION_COLUMNS
 from models.ledger_file import BALANCE_COLUMNS, PAYMENT_COLUMNS
+from models.recall_file import RECALL_COLUMNS, RETURN_COLUMNS
 from models.services import portfolios
 from models.services.members import SCOPES
 from portal.access import PERMISSIONS
@@ -20,14 +22,27 @@ Client = Callable[[Someone], FlaskClient]
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 UPLOADS = {
+    "record_exclusions": EXCLUSION_COLUMNS,
     "upload_portfolio": COLUMNS,
     "receive_payments": PAYMENT_COLUMNS,
     "receive_balances": BALANCE_COLUMNS,
     "record_contacts": contact_columns(),
     "record_claims": CLAIM_COLUMNS,
+    "request_recall_file": RECALL_COLUMNS,
+    "return_file": RETURN_COLUMNS,
 }
 ONCE = {"create_agreement", "create_offer", "accept_offer", "record_contact", "record_promise", "record_claim"}
-ONCE |= {"erase", "place_hold"}
+ONCE |= {
+    "create_tender",
+    "record_exclusion",
+    "record_paper",
+    "erase",
+    "place_hold",
+    "invite_bidders",
+    "preview_allocation",
+    "propose_rate_card",
+    "propose_standard_terms",
+}
 
 
 @pytest.fixture(scope="module")

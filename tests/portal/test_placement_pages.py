@@ -50,7 +50,7 @@ def test_after_a_refused_form_reloading_and_the_language_lead_to_the_page(world:
 def test_an_agencys_page_holds_no_recall(world: World, signed_in: Client) -> None:
     lender, agency = world.lender(), world.agency()
     placement = world.placement(lender, agency, 1, acknowledged=False)
-    assert "/recall" not in signed_in(agency).get(f"/placements/{placement.id}").text
+    assert f"/placements/{placement.id}/recall" not in signed_in(agency).get(f"/placements/{placement.id}").text
 
 
 def test_other_figures_begin_nothing_and_both_are_shown(world: World, signed_in: Client) -> None:
@@ -123,7 +123,9 @@ def test_the_whole_placement_is_recalled_with_its_own_button(world: World, signe
     answer = signed_in(lender).post(f"/placements/{placement.id}/recall", data={"reason": "debt_sold"})
     assert answer.status_code == 302
     assert not acknowledged(world, agency, placement)
-    assert signed_in(agency).get(f"/placements/{placement.id}/cases.csv").text.count("\n") == 1
+    client = signed_in(agency)
+    assert client.get(f"/placements/{placement.id}/cases.csv").status_code == 409
+    assert "cases.csv" not in client.get(f"/placements/{placement.id}").text
 
 
 @pytest.mark.parametrize(("language", "word"), [("zh", "委案"), ("en", "Placements")])

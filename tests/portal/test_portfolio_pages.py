@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from models.services import agreements, members, offers, portfolios
+from models.services import members, portfolios, tenders
 from tests.world import Debt, Someone, World, case_file
 
 Client = Callable[[Someone], FlaskClient]
@@ -51,7 +51,7 @@ def test_the_figures_of_a_portfolio_count_each_case_once(world: World) -> None:
     lender, agency = world.lender(), world.agency()
     portfolio, agreement = world.portfolio(lender, DEBTS), world.agreement(lender, agency)
     with world.database.work(lender.actor) as work:
-        offers.create(work, portfolio.id, agreement.id, ["M3"])
+        tenders.assign(work, portfolio.id, agreement.id, ["M3"])
         progress = portfolios.progress(work, [portfolio.id])[portfolio.id]
         cells = portfolios.grid(work, portfolio.id)
     assert progress == (0, 0, 1, 2)
@@ -69,7 +69,7 @@ def test_an_offer_is_made_from_the_portfolios_page(world: World, signed_in: Clie
     answer = signed_in(lender).post(f"/portfolios/{portfolio.id}/offers", data=form)
     assert answer.status_code == 302
     with world.database.work(lender.actor) as work:
-        assert [(o.case_count, o.portfolio_id) for o in offers.list_own(work)] == [(2, portfolio.id)]
+        assert [(t.case_count, t.portfolio_id) for t in tenders.list_own(work)] == [(2, portfolio.id)]
 
 
 def test_an_offer_of_nothing_says_so_in_place_and_keeps_the_form(world: World, signed_in: Client) -> None:
@@ -110,29 +110,6 @@ def test_the_list_is_downloaded_with_one_line_for_each_currency(world: World, si
     world.portfolio(lender, [Debt(1), Debt(2, currency="USD")])
     lines = signed_in(lender).get("/portfolios.csv").text.splitlines()
     assert [line.split(",")[6] for line in lines] == ["currency", "CNY", "USD"]
-
-
-def test_an_agreement_is_entered_in_per_cent(world: World, signed_in: Client) -> None:
-    lender, agency = world.lender("administrator"), world.agency()
-    form = {
-        "agency_code": agency.organisation.code,
-        "number": "2026-7",
-        "currency": "CNY",
-        "contingency_rate": "18.5",
-        "term_days": "90",
-        "tail_days": "15",
-        "processing_agreement": "PA",
-        "impact_assessment": "IA",
-        "starts_on": "2026-03-01",
-        "ends_on": "2026-12-31",
-    }
-    client = signed_in(lender)
-    assert client.post("/agreements", data=form).status_code == 302
-    with world.database.work(lender.actor) as work:
-        assert f"{agreements.list_own(work)[0].contingency_rate:.4f}" == "0.1850"
-    again = client.post("/agreements", data=form)
-    assert again.status_code == 409
-    assert 'value="2026-7"' in again.text
 
 
 def test_an_unknown_agency_code_is_told_on_the_form(world: World, signed_in: Client) -> None:

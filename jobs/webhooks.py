@@ -1,0 +1,78 @@
+"""Telling the organisations' own programs: notices are made into deliveries, and attempts are tasks."""
+
+import logging
+import traceback
+from collections.abc import Sequence
+from uuid import UUID
+
+from jobs import nightly
+from models.database import Database
+from models.organisation import AGENCY
+from models.outbound import Courier
+from models.services import organisations, webhook_deliveries
+from models.work import AGENCY as AGENCY_SIDE
+from models.work import JOBS, OPERATOR, Actor
+
+logger = logging.getLogger(__name__)
+
+
+def pass_on(database: Database) -> int:
+    """About every two seconds, for whoever has webhooks, in their own context; answers how many notices went on."""
+    with database.work(nightly.actor_of("clock", nightly.NOBODY, OPERATOR)) as work:
+        kinds = dict(webhook_deliveries.list_organisations(work))
+    return nightly.for_each(kinds, "webhooks", lambda org_id: _pass_on_one(database, _actor(org_id, kinds[org_id])))
+
+
+def deliver(database: Database, courier: Courier, org_id: UUID, deliveries: Sequence[tuple[UUID, int]]) -> None:
+    """One attempt at each, in order, up to the first that nobody answers.
+
+    No transaction is open while the receiver is asked; what it answered is kept in a second one. `JobFailed` where it
+    could not be kept: the text of what went wrong could hold an address.
+    """
+    try:
+        with database.work(nightly.actor_of("webhooks", org_id)) as work:
+            actor = _actor(org_id, organisations.get_own(work).kind)
+        for place, (delivery_id, attempt) in enumerate(deliveries, 1):
+            if not _deliver_one(database, courier, actor, delivery_id, attempt, deliveries[place:]):
+                return
+    except Exception as failure:  # noqa: BLE001 (like the worker: whatever went wrong, its text stays here)
+        place_of = traceback.extract_tb(failure.__traceback__)[-1]
+        error_class = type(failure).__name__
+        logger.error("webhooks of %s: %s at %s:%s", org_id, error_class, place_of.filename, place_of.lineno)
+        raise nightly.JobFailed(error_class) from None
+
+
+def _deliver_one(
+    database: Database,
+    courier: Courier,
+    actor: Actor,
+    delivery_id: UUID,
+    attempt: int,
+    following: Sequence[tuple[UUID, int]],
+) -> bool:
+    """Whether the next may be tried: somebody answered, or nobody had to be asked."""
+    with database.work(actor) as work:
+        begun = webhook_deliveries.begin(work, delivery_id, attempt)
+    if begun is None:
+        return True
+    answer = courier.post(begun.url, begun.headers, begun.body)
+    silent = answer.status is None
+    with database.work(actor) as work:
+        webhook_deliveries.finish(work, delivery_id, attempt, answer, following if silent else ())
+    return not silent
+
+
+def _pass_on_one(database: Database, actor: Actor) -> int:
+    total, more = 0, True
+    while more:
+        with database.work(actor) as work:
+            count = webhook_deliveries.pass_on(work)
+        total, more = total + count, count == webhook_deliveries.NOTICES_MAX
+    with database.work(actor) as work:
+        webhook_deliveries.requeue_overdue(work)
+    return total
+
+
+def _actor(org_id: UUID, kind: str) -> Actor:
+    """An agency's notices are read in its own context, a lender's in the jobs'."""
+    return nightly.actor_of("webhooks", org_id, AGENCY_SIDE if kind == AGENCY else JOBS)

@@ -1,0 +1,91 @@
+"""The papers an agency is entrusted by: licence, insurance, due diligence, training. One row for each version."""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, Key
+from models.errors import RowError
+from models.provinces import PROVINCES
+
+LICENCE, INSURANCE, DUE_DILIGENCE, TRAINING = "licence", "insurance", "due_diligence", "training"
+DOCUMENT_KINDS = (LICENCE, INSURANCE, DUE_DILIGENCE, TRAINING)
+
+RECORDED, ATTESTED, ACCEPTED, WITHDRAWN = "recorded", "attested", "accepted", "withdrawn"
+TRANSITIONS = {
+    (RECORDED, "attest"): ATTESTED,  # by a manager of the agency: so it is
+    (ATTESTED, "accept"): ACCEPTED,  # by the lender: seen, and good enough
+    (RECORDED, "withdraw"): WITHDRAWN,
+    (ATTESTED, "withdraw"): WITHDRAWN,
+    (ACCEPTED, "withdraw"): WITHDRAWN,
+}
+DIGEST_BYTES = 32
+
+
+class Paper(NamedTuple):
+    """What a document says; `provinces` of a licence, where empty means everywhere."""
+
+    kind: str
+    number: str
+    issuer: str
+    issued_on: dt.date
+    expires_on: dt.date
+    provinces: Sequence[str] = ()
+    file_digest: bytes | None = None
+
+
+def faults(paper: Paper, today: dt.date) -> list[RowError]:
+    """What is wrong with a paper that is recorded today."""
+    return [
+        *([RowError(0, "kind", "unknown_value")] if paper.kind not in DOCUMENT_KINDS else []),
+        *(RowError(0, name, "required_missing") for name in ("number", "issuer") if not getattr(paper, name).strip()),
+        *([RowError(0, "issued_on", "in_future")] if paper.issued_on > today else []),
+        *([RowError(0, "expires_on", "dates_reversed")] if paper.expires_on < paper.issued_on else []),
+        *([RowError(0, "expires_on", "expired_already")] if paper.issued_on <= paper.expires_on < today else []),
+        *([RowError(0, "provinces", "unknown_region")] if not set(paper.provinces) <= set(PROVINCES) else []),
+        *([RowError(0, "provinces", "of_licences_only")] if paper.provinces and paper.kind != LICENCE else []),
+        *(
+            [RowError(0, "file_digest", "invalid_length")]
+            if paper.file_digest is not None and len(paper.file_digest) != DIGEST_BYTES
+            else []
+        ),
+    ]
+
+
+class AgencyDocument(Base):
+    """It counts from the day on which the agency has attested it and the lender has accepted it, until it expires."""
+
+    __tablename__ = "agency_document"
+    __table_args__ = (
+        CheckConstraint("expires_on >= issued_on", name="term"),
+        Index(None, "lender_id", "agency_id", "kind"),
+        Index(None, "agency_id"),
+    )
+    lender_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.id"), primary_key=True)
+    id: Mapped[Key]
+    agency_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.id"))
+    kind: Mapped[str]
+    number: Mapped[str]
+    issuer: Mapped[str]
+    provinces: Mapped[list[str]]  # of a licence: where it holds; empty: everywhere
+    issued_on: Mapped[dt.date]
+    expires_on: Mapped[dt.date]
+    file_digest: Mapped[bytes | None]  # SHA-256 of the paper itself, which stays with the parties
+    recorded_at: Mapped[dt.datetime]
+    attested_by: Mapped[UUID | None]  # of the agency
+    attested_at: Mapped[dt.datetime | None]
+    accepted_by: Mapped[UUID | None]  # of the lender
+    accepted_at: Mapped[dt.datetime | None]
+    withdrawn_at: Mapped[dt.datetime | None]
+
+    @property
+    def state(self) -> str:
+        if self.withdrawn_at:
+            return WITHDRAWN
+        if self.accepted_at:
+            return ACCEPTED
+        return ATTESTED if self.attested_at else RECORDED

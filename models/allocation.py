@@ -1,0 +1,265 @@
+"""Allocation (分案): which household goes to which agency of a panel. Pure: the same cases, plan and seed, in any
+order, give the same split.
+
+The unit is the household. It is judged by its leading case, the one with the largest balance, and by its whole
+balance. Where an agency has the borrower already, it keeps it, outside every share. What is left is laid out in the
+seed's order along a circle, as long as its weight; each agency takes an arc as long as its share, and a household
+goes where its middle lies: so each gets its share to within one household.
+"""
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from itertools import accumulate
+from typing import Any, Final
+from uuid import UUID
+
+import polars as pl
+
+from models.allocation_plan import AMOUNT, Plan, Rule, Where
+from models.money import MONEY, Schema
+from models.strata import BALANCE_BAND_ABOVE, BALANCE_BANDS, UNKNOWN
+
+# Bit n stands for the n-th agreement of the panel.
+CASES: Final[Schema] = {
+    "case_id": pl.String,
+    "borrower_id": pl.String,
+    "balance": MONEY,
+    "bucket": pl.String,
+    "product": pl.String,
+    "province": pl.String,  # null: the case does not say
+    "may": pl.Int64,  # whose agreement covers the case
+    "earlier": pl.Int64,  # of the borrower: whose agency had it before and shall not have it again
+    "holder": pl.Int64,  # of the borrower: whose agency has it now; 0: none of the panel; null: nobody
+}
+SPLIT: Final[Schema] = {
+    "case_id": pl.String,
+    "borrower_id": pl.String,
+    "balance": MONEY,
+    "rule": pl.Int32,  # the first is 1; null: none fits
+    "seat": pl.Int32,  # which of the panel, from 0; null: left out
+    "follows": pl.Boolean,  # the agency has the borrower already
+    "left_out": pl.String,  # one of LEFT_OUT
+}
+NO_RULE, FOLLOWS_ELSEWHERE, OUTSIDE_TERMS, EARLIER_AGENCY = (
+    "no_rule",
+    "follows_elsewhere",
+    "outside_terms",
+    "earlier_agency",
+)
+LEFT_OUT: Final = (NO_RULE, FOLLOWS_ELSEWHERE, OUTSIDE_TERMS, EARLIER_AGENCY)
+STARTS: Final = 16
+WHOLE: Final = 10_000  # shares are counted in hundredths of a per cent
+ROWS_PER_PIECE: Final = 50_000
+
+
+def split(cases: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+    """CASES in, SPLIT out, in order of case id."""
+    households = _judged(_households(cases), plan)
+    free = households.filter(pl.col("left_out").is_null() & ~pl.col("follows"))
+    dealt = pl.concat([_held(households), _dealt(free, plan)])
+    whole = households.select("borrower_id", "rule", "follows", "left_out").join(dealt, on="borrower_id", how="left")
+    return (
+        cases.join(whole, on="borrower_id", how="left")
+        .select(pl.col(name).cast(dtype) for name, dtype in SPLIT.items())
+        .sort("case_id")
+    )
+
+
+def digest(parts: pl.DataFrame, panel: Sequence[UUID], cards: Mapping[UUID, int]) -> bytes:
+    """Of which case goes where with which balance, and under which version of each rate card: SHA-256.
+
+    `parts` as `split` makes them, in their order.
+    """
+    seen = sha256(repr([(str(agreement_id), cards[agreement_id]) for agreement_id in panel]).encode())
+    for piece in parts.drop_nulls("seat").iter_slices(ROWS_PER_PIECE):
+        seen.update(piece.select("case_id", "seat", "balance").write_csv(include_header=False).encode())
+    return seen.digest()
+
+
+def figures(parts: pl.DataFrame, plan: Plan) -> dict[str, Any]:
+    """What a split comes to, as JSON takes it: by agreement, by rule and by reason left out."""
+    placed = parts.drop_nulls("seat")
+    return {
+        "seats": _by(placed, "seat", lambda row: {"agreement_id": str(plan.panel[row["seat"]])}),
+        "follows": _by(placed.filter("follows"), "seat", lambda row: {"agreement_id": str(plan.panel[row["seat"]])}),
+        "rules": [_of_rule(placed, number, rule, plan.panel) for number, rule in enumerate(plan.rules, 1)],
+        "left_out": _by(parts.drop_nulls("left_out"), "left_out", lambda row: {"reason": row["left_out"]}),
+    }
+
+
+def _of_rule(placed: pl.DataFrame, number: int, rule: Rule, panel: Sequence[UUID]) -> dict[str, Any]:
+    """The shares asked and got of what the rule divided: what follows an agency stands outside."""
+    divided = placed.filter(pl.col("rule") == number, ~pl.col("follows"))
+    weight = pl.col("balance").sum() if rule.basis == AMOUNT else pl.len()
+    whole = divided.select(weight).item()
+    got = dict(divided.group_by("seat").agg(weight.alias("weight")).iter_rows())
+    return {
+        "rule": number,
+        **_totals(divided),
+        "parts": [
+            {
+                "agreement_id": str(agreement_id),
+                "asked": f"{share:.2f}",
+                "got": f"{100 * got.get(panel.index(agreement_id), 0) / whole:.2f}" if whole else None,
+            }
+            for agreement_id, share in sorted(rule.shares.items())
+        ],
+    }
+
+
+def _by(rows: pl.DataFrame, key: str, named: Any) -> list[dict[str, Any]]:
+    groups = rows.partition_by(key, maintain_order=True)
+    return [named(group.row(0, named=True)) | _totals(group) for group in sorted(groups, key=lambda g: g[key][0])]
+
+
+def _totals(rows: pl.DataFrame) -> dict[str, Any]:
+    amount = rows["balance"].sum() or 0
+    return {"households": rows["borrower_id"].n_unique(), "cases": rows.height, "amount": f"{amount:.2f}"}
+
+
+def _households(cases: pl.DataFrame) -> pl.DataFrame:
+    """One row for each borrower: its size, its whole balance, its leading case, and who may have all of it."""
+    return (
+        cases.sort(["balance", "case_id"], descending=[True, False])
+        .group_by("borrower_id", maintain_order=True)
+        .agg(
+            pl.col("bucket", "product", "holder").first(),
+            pl.col("province").first().fill_null(UNKNOWN),
+            pl.col("may").bitwise_and(),
+            pl.col("earlier").bitwise_or(),
+            cases=pl.len().cast(pl.Int64),
+            amount=pl.col("balance").sum(),
+        )
+    )
+
+
+def _judged(households: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+    """With `rule`, `follows`, `left_out` and `choice`: the bits of those who may take it."""
+    rule = pl.lit(None, pl.Int32)
+    for number, one in reversed([*enumerate(plan.rules, 1)]):
+        rule = pl.when(_fits(one.where)).then(pl.lit(number, pl.Int32)).otherwise(rule)
+    named = {number: _bits(one, plan.panel) for number, one in enumerate(plan.rules, 1)}
+    covered = pl.col("may") & pl.col("rule").replace_strict(named, default=0, return_dtype=pl.Int64)
+    held = pl.col("holder").is_not_null()
+    return (
+        households.with_columns(rule=rule)
+        .with_columns(
+            choice=pl.when(held).then(pl.col("holder") & pl.col("may")).otherwise(covered & ~pl.col("earlier")),
+            covered=covered,
+        )
+        .with_columns(
+            left_out=pl.when(pl.col("choice") != 0)
+            .then(None)
+            .when(held & (pl.col("holder") == 0))
+            .then(pl.lit(FOLLOWS_ELSEWHERE))
+            .when(~held & pl.col("rule").is_null())
+            .then(pl.lit(NO_RULE))
+            .when(held | (pl.col("covered") == 0))
+            .then(pl.lit(OUTSIDE_TERMS))
+            .otherwise(pl.lit(EARLIER_AGENCY)),
+            follows=held & (pl.col("choice") != 0),
+        )
+    )
+
+
+def _fits(where: Where) -> pl.Expr:
+    sets = {"bucket": where.buckets, "product": where.products, "province": where.provinces}
+    return pl.all_horizontal(
+        pl.lit(True),
+        *(pl.col(name).is_in(list(values)) for name, values in sets.items() if values),
+        *([pl.col("amount") >= where.amount_from] if where.amount_from is not None else []),
+        *([pl.col("amount") < where.amount_below] if where.amount_below is not None else []),
+    )
+
+
+def _bits(rule: Rule, panel: Sequence[UUID]) -> int:
+    return sum(1 << panel.index(agreement_id) for agreement_id in rule.shares)
+
+
+def _held(households: pl.DataFrame) -> pl.DataFrame:
+    """Who has the borrower already keeps it; of two that have, the first of the panel."""
+    followers = households.filter("follows")
+    first = {bits: (bits & -bits).bit_length() - 1 for bits in followers["choice"].unique()}
+    return followers.select("borrower_id", seat=pl.col("choice").replace_strict(first, return_dtype=pl.Int64))
+
+
+def _dealt(free: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+    nobody = pl.DataFrame(schema={"borrower_id": pl.String, "seat": pl.Int64})
+    order = [sha256(plan.seed + borrower_id.encode()).digest() for borrower_id in free["borrower_id"]]
+    ordered = _stratified(free, plan).with_columns(order=pl.Series(order, dtype=pl.Binary)).sort("order")
+    strata = ordered.partition_by(["rule", "stratum"], as_dict=True, maintain_order=True)
+    over = [[0] * len(plan.panel) for _ in plan.rules]
+    return pl.concat(
+        [
+            nobody,
+            *(_deal(part, plan, number, name, over[number - 1]) for (number, name), part in sorted(strata.items())),
+        ]
+    )
+
+
+def _stratified(households: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+    band = pl.lit(BALANCE_BAND_ABOVE)
+    for below, name in reversed(BALANCE_BANDS.items()):
+        band = pl.when(pl.col("amount") < below).then(pl.lit(name)).otherwise(band)
+    names = [pl.lit(""), *(pl.col(name) for name in plan.dimensions)]
+    return households.with_columns(balance_band=band).with_columns(stratum=pl.concat_str(names, separator="\x1f"))
+
+
+def _deal(part: pl.DataFrame, plan: Plan, number: int, stratum: str, over: list[int]) -> pl.DataFrame:
+    """One rule's households of one stratum. Those with the fewest to choose from come first, and the others make up
+    for them, so that each agency comes as near to its share as it can.
+
+    `over`: by how much each agency is over its share in the strata before; of several starts the one is taken that
+    brings all of them nearest, so that small strata do not add up.
+    """
+    rule, panel = plan.rules[number - 1], plan.panel
+    shares = [int(rule.shares.get(agreement_id, 0) * 100) for agreement_id in panel]
+    part = part.with_columns(weight=_weights(part, rule.basis))
+    total, got = int(part["weight"].sum()), [0] * len(panel)
+    dealt = []
+    groups = part.partition_by("choice", as_dict=True, maintain_order=True)
+    for (choice,), group in sorted(groups.items(), key=lambda one: (one[0][0].bit_count(), one[0][0])):
+        allowed = [share if choice >> seat & 1 else 0 for seat, share in enumerate(shares)]
+        needs = [max(0, share * total - WHOLE * got[seat]) if share else 0 for seat, share in enumerate(allowed)]
+        off = [over[seat] + WHOLE * got[seat] - share * total for seat, share in enumerate(shares)]
+        seats = _fairest(group["weight"], needs if any(needs) else allowed, off, f"{number}/{stratum}/{choice}", plan)
+        dealt.append(group.select("borrower_id", seat=seats))
+        got = [have + more for have, more in zip(got, _sums(group["weight"], seats, len(panel)), strict=True)]
+    over[:] = [have + WHOLE * got[seat] - shares[seat] * total for seat, have in enumerate(over)]
+    return pl.concat(dealt)
+
+
+def _fairest(weights: pl.Series, needs: Sequence[int], off: Sequence[int], name: str, plan: Plan) -> pl.Series:
+    """The arcs from that one of STARTS places on the circle which leaves nobody far from its share; `off`: how far
+    each is now."""
+
+    def worst(start: int) -> int:
+        sums = _sums(weights, _arcs(weights, needs, start), len(needs))
+        return max(abs(now + WHOLE * more) for now, more in zip(off, sums, strict=True))
+
+    salts = (plan.seed + f"{name}/{attempt}".encode() for attempt in range(STARTS))
+    return _arcs(weights, needs, min((int.from_bytes(sha256(salt).digest()) for salt in salts), key=worst))
+
+
+def _sums(weights: pl.Series, seats: pl.Series, count: int) -> list[int]:
+    found = pl.DataFrame({"seat": seats, "weight": weights}).group_by("seat").sum()
+    sums = dict(found.iter_rows())
+    return [sums.get(seat, 0) for seat in range(count)]
+
+
+def _weights(part: pl.DataFrame, basis: str) -> pl.Series:
+    cents = (part["amount"].cast(pl.Decimal(38, 2)) * 100).cast(pl.Int64)
+    return cents if basis == AMOUNT and cents.sum() else part["cases"]
+
+
+def _arcs(weights: pl.Series, needs: Sequence[int], start: int) -> pl.Series:
+    """For each household the index of the arc in which its middle lies; lengths are as `needs` to one another.
+
+    Counted in half units, so that middles are whole. No arc's sum differs from its length by more than the heaviest.
+    """
+    if not weights.sum():
+        weights = pl.repeat(1, len(weights), dtype=pl.Int64, eager=True)
+    around, whole = 2 * int(weights.sum()), sum(needs)
+    middles = (2 * weights.cum_sum() - weights + start % around) % around
+    ends = [-(-around * end // whole) for end in accumulate(needs)][:-1]
+    return pl.Series(ends, dtype=pl.Int64).search_sorted(middles, side="right").cast(pl.Int64)

@@ -1,0 +1,6 @@
+"""Provinces by their GB/T 2260 codes: the first two digits of a region, and 0000."""
+
+from typing import Final
+
+GB_2260 = "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82"
+PROVINCES: Final = tuple(f"{digits}0000" for digits in GB_2260.split())

@@ -1,0 +1,33 @@
+"""Cases that come back, as a file: the lender's recalls (撤案) and the agency's returns (退案), a case a row."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import polars as pl
+
+from models import columns
+from models.columns import Column, first_true
+from models.placement import RECALL_REASONS, RETURN_CODES
+from models.tabular import Batch, Source, read_table
+
+RECALL_COLUMNS: Final = (
+    Column("case_number", columns.CASE_NUMBER, required=True),
+    Column("reason", columns.choice(*RECALL_REASONS), required=True),
+)
+RETURN_COLUMNS: Final = (
+    Column("case_number", columns.CASE_NUMBER, required=True),
+    Column("return_code", columns.choice(*RETURN_CODES), required=True),
+)
+
+
+def read(source: Source, expected: tuple[Column, ...]) -> Iterator[Batch]:
+    """Rows: row, case_number, and the reason or code. A case that is named twice is refused the second time.
+
+    Raises Invalid where the file as a whole is refused.
+    """
+    seen = columns.Seen()
+    for batch in read_table(source, columns.header_of(expected)):
+        texts = columns.tidied(batch.rows, expected)
+        repeats = seen.repeats(texts["case_number"])
+        crossed = texts.select(case_number=first_true(duplicate_case_number=pl.lit(repeats)))
+        yield columns.judged(batch, expected, texts, crossed)

@@ -1,0 +1,564 @@
+"""Tenders (发单): the lender's side of every way of placing. What each agency is shown of one is its offer.
+
+Of each portfolio only its open, unplaced, unscrubbed cases are tendered, in whole households: a borrower of whom
+something is placed with, or tendered to, another agency is left out. Locks are taken in one order everywhere: the
+tender, its offers by id, the agencies' turns, placements and cases by id.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+import polars as pl
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    Text,
+    any_,
+    cast,
+    exists,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import aliased
+
+from models.agreement import Agreement
+from models.case import Case
+from models.errors import Conflict, NotFound
+from models.household import within_limit
+from models.ids import new_id
+from models.money import MONEY, Schema
+from models.notice import AGENCY as TELL_AGENCY
+from models.notice import LENDER as TELL_LENDER
+from models.offer import OFFERED, Offer
+from models.offer import TRANSITIONS as OFFER_TRANSITIONS
+from models.services import (
+    agreements,
+    audit,
+    bulk,
+    eligibility,
+    lender_settings,
+    notices,
+    pages,
+    portfolios,
+    scrub,
+    second_person,
+    tape,
+    tenancy,
+    turns,
+)
+from models.states import step
+from models.tender import ASSIGNED, AWAITING_APPROVAL, FIRST_CLAIM, OPEN, TRANSITIONS, Tender, TenderedCase
+from models.tender_plan import Plan, refuse_impossible
+from models.work import LENDER, Work
+
+CANDIDATE: Final[Schema] = {
+    "case_id": pl.String,
+    "borrower_id": pl.String,
+    "currency": pl.String,
+    "balance": MONEY,
+    "bucket": pl.String,
+    "product": pl.String,
+    "region": pl.String,
+    "age_band": pl.String,
+}
+OUTSIDE = "cases_outside_agreement"  # beside the gate's reasons: some of the cases are not what was agreed on
+INELIGIBLE = "ineligible"  # why an offer was taken back from an agency that may not receive any more
+
+
+def create(work: Work, plan: Plan) -> Tender:
+    """Tender the portfolio's free cases: to one agency after another, or to a panel of whom the first takes all.
+
+    Above the lender's limit the tender waits for a second person; else whoever is asked first has the offer. Conflict
+    by the gate's code where nobody named may be asked, `no_cases_to_offer` where no case is left.
+    """
+    assert work.actor.side == LENDER
+    panel = get_panel(work, plan)
+    # Two made at once could each take one case of the same borrower: the second waits.
+    turns.take(work, "offers")
+    cases = _some(read_planned(work, plan, panel))
+    require_anybody(assess(work, panel, cases))
+    state = AWAITING_APPROVAL if needs_approval(work, cases.height) else OPEN
+    tender = open_tender(work, plan.portfolio_id, plan.kind, cases, _rules(plan, panel), state=state)
+    if tender.state == OPEN:
+        _begin(work, tender, cases)
+    return tender
+
+
+def assign(
+    work: Work,
+    portfolio_id: UUID,
+    agreement_id: UUID,
+    buckets: list[str] | None = None,
+    case_limit: int | None = None,
+    respond_hours: int = 72,
+) -> Offer:
+    """Offer the portfolio's free cases to the agency of one agreement, at once: `create` with one choice.
+
+    Conflict `needs_approval` above the lender's limit: then it takes a tender, and a second person.
+    """
+    plan = Plan(portfolio_id, ASSIGNED, [agreement_id], buckets, None, case_limit, respond_hours)
+    tender = create(work, plan)
+    if tender.state == AWAITING_APPROVAL:
+        raise Conflict("needs_approval")
+    (offer,) = lock_offers(work, tender)
+    return offer
+
+
+def get_panel(work: Work, plan: Plan) -> list[Agreement]:
+    """The agreements that a possible plan names, in its order; NotFound for one or a portfolio that is not ours."""
+    refuse_impossible(plan)
+    portfolios.get(work, plan.portfolio_id)
+    panel = [agreements.get(work, agreement_id) for agreement_id in plan.agreement_ids]
+    if len({agreement.currency for agreement in panel}) > 1:
+        raise Conflict("currencies_mixed")
+    return panel
+
+
+def assess(work: Work, panel: Sequence[Agreement], cases: pl.DataFrame) -> list[eligibility.Candidate]:
+    """The panel at the gate, in its order, for these cases of one currency."""
+    found = eligibility.assess(work, work.tenant_id, panel, work.at, cases.height)
+    return [one._replace(reasons=[*one.reasons, OUTSIDE]) if not _covers(one, cases) else one for one in found]
+
+
+def require_anybody(seats: Sequence[eligibility.Candidate]) -> None:
+    """Conflict by the one agency's first reason, or `nobody_eligible`, with every reason there is in `reasons`."""
+    if all(seat.reasons for seat in seats):
+        found = list(dict.fromkeys(code for seat in seats for code in seat.reasons))
+        raise Conflict(found[0] if len(seats) == 1 else "nobody_eligible", reasons=found)
+
+
+def needs_approval(work: Work, case_count: int) -> bool:
+    """Whether so many cases are above what one person of the lender may distribute."""
+    return case_count > lender_settings.get(work).approval_cases
+
+
+def read_planned(work: Work, plan: Plan, panel: Sequence[Agreement]) -> pl.DataFrame:
+    """The cases that the plan tenders now, as CANDIDATE, in order of upload; there may be none.
+
+    Asked of one agency alone, cases outside its agreement stay out, and those come in whose household it has.
+    """
+    alone = panel[0] if len(panel) == 1 else None
+    query = _candidates(work, plan, panel[0].currency, alone.agency_id if alone else None)
+    if alone is not None:
+        query = query.where(eligibility.fits(work, alone, work.at))
+    return _taken(work, query, plan.case_limit)
+
+
+def read_candidates(
+    work: Work,
+    portfolio_id: UUID,
+    currency: str,
+    buckets: list[str] | None,
+    case_limit: int | None,
+    agency_id: UUID | None,
+) -> pl.DataFrame:
+    """CANDIDATE rows in order of upload; `agency_id` None: for a panel. Conflict `no_cases_to_offer`."""
+    plan = Plan(portfolio_id, ASSIGNED, (), buckets)
+    return _some(_taken(work, _candidates(work, plan, currency, agency_id), case_limit))
+
+
+def open_tender(
+    work: Work,
+    portfolio_id: UUID,
+    kind: str,
+    cases: pl.DataFrame,
+    rules: dict[str, Any],
+    *,
+    state: str = OPEN,
+    **moments: dt.datetime,
+) -> Tender:
+    """A tender that holds these cases: open, or, where `needs_approval` says so, awaiting it."""
+    tender = Tender(
+        lender_id=work.tenant_id,
+        id=new_id(),
+        portfolio_id=portfolio_id,
+        kind=kind,
+        state=state,
+        currency=cases["currency"][0],
+        case_count=cases.height,
+        borrower_count=cases["borrower_id"].n_unique(),
+        balance=total(cases),
+        scrubbed=scrub.count(work, portfolio_id),
+        rules=rules,
+        created_by=work.actor.member_id,
+        created_at=work.at,
+        **moments,
+    )
+    work.session.add(tender)
+    work.session.flush()
+    held = cases.select(
+        lender_id=pl.lit(str(tender.lender_id)), tender_id=pl.lit(str(tender.id)), case_id="case_id", open=True
+    )
+    bulk.append(work, TenderedCase, held)
+    audit.record(work, audit.Action.TENDER_CREATE, {"tender": tender.id, "kind": kind, "cases": tender.case_count})
+    return tender
+
+
+def make_offer(
+    work: Work, tender: Tender, agreement: Agreement, cases: pl.DataFrame | None, expires_at: dt.datetime
+) -> Offer:
+    """Show one agency the tender as its safe tape, which is made from `cases` when it is first shown.
+
+    `cases` None: those that it holds and that may still be placed. Stands in the lender's tenant.
+    """
+    if cases is None and tender.tape is None:
+        cases = read_held(work, tender)
+    shown = tape.publish(work, tender, cases)
+    offer = Offer(
+        lender_id=tender.lender_id,
+        id=new_id(),
+        agency_id=agreement.agency_id,
+        agreement_id=agreement.id,
+        tender_id=tender.id,
+        portfolio_id=tender.portfolio_id,
+        kind=tender.kind,
+        state=OFFERED,
+        currency=tender.currency,
+        case_count=shown.case_count,
+        borrower_count=shown.borrower_count,
+        balance=shown.balance,
+        strata=dict(shown.strata),
+        terms={},
+        created_at=work.at,
+        expires_at=expires_at,
+    )
+    work.session.add(offer)
+    work.session.flush()
+    subject = {"offer": offer.id, "agency": offer.agency_id, "tender": tender.id, "cases": tender.case_count}
+    audit.record(work, audit.Action.OFFER_CREATE, subject)
+    until = audit.time_text(expires_at)
+    notices.tell(work, tender.lender_id, offer.agency_id, TELL_AGENCY, "offer.made", "offer", offer.id, until=until)
+    return offer
+
+
+def list_own(
+    work: Work,
+    after: UUID | None = None,
+    limit: int = 50,
+    state: str | None = None,
+    kind: str | None = None,
+    portfolio_id: UUID | None = None,
+) -> list[Tender]:
+    """Newest first."""
+    query = select(Tender).where(tenancy.own(work, Tender))
+    for column, value in ((Tender.state, state), (Tender.kind, kind), (Tender.portfolio_id, portfolio_id)):
+        if value is not None:
+            query = query.where(column == value)
+    return list(work.session.scalars(pages.newest(query, Tender.id, after, limit)))
+
+
+def count_by_state(work: Work) -> dict[str, int]:
+    """How many tenders stand in each state."""
+    rows = work.session.execute(
+        select(Tender.state, func.count()).where(tenancy.own(work, Tender)).group_by(Tender.state)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def count_answers(work: Work, tender_ids: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
+    """Of each tender, how many of its offers stand in each state."""
+    rows = work.session.execute(
+        select(Offer.tender_id, Offer.state, func.count())
+        .where(tenancy.own(work, Offer), Offer.tender_id.in_(tender_ids))
+        .group_by(Offer.tender_id, Offer.state)
+    )
+    found: dict[UUID, dict[str, int]] = {tender_id: {} for tender_id in tender_ids}
+    for tender_id, state, count in rows:
+        found[tender_id][state] = count
+    return found
+
+
+def list_offers(work: Work, tender_id: UUID) -> list[Offer]:
+    """Every offer of a tender, in the order in which they were made."""
+    query = select(Offer).where(tenancy.own(work, Offer), Offer.tender_id == tender_id)
+    return list(work.session.scalars(query.order_by(Offer.id)))
+
+
+def get(work: Work, tender_id: UUID) -> Tender:
+    found = work.session.scalar(select(Tender).where(tenancy.own(work, Tender), Tender.id == tender_id))
+    if found is None:
+        raise NotFound
+    return found
+
+
+def lock(work: Work, lender_id: UUID, tender_id: UUID) -> Tender:
+    """Wait for whoever is deciding this tender now, then read it as they left it. Offers are locked after it."""
+    return work.session.scalars(
+        select(Tender)
+        .where(tenancy.of_lender(lender_id, Tender), Tender.id == tender_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+
+
+def close(work: Work, tender: Tender, act: str, now: dt.datetime) -> None:
+    """Move a locked tender to its end; what it still held may be tendered again."""
+    tender.state = step(TRANSITIONS, tender.state, act)
+    tender.decided_at = now
+    work.session.execute(
+        update(TenderedCase)
+        .where(
+            tenancy.of_lender(tender.lender_id, TenderedCase), TenderedCase.tender_id == tender.id, TenderedCase.open
+        )
+        .values(open=False)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def approve(work: Work, tender_id: UUID) -> Tender:
+    """A second person opens what is above the limit; whoever is asked first has the offer now.
+
+    Forbidden `second_person_needed` for whoever made it. Of a kind that this module does not begin, the caller does.
+    """
+    assert work.actor.side == LENDER
+    tender = lock(work, work.tenant_id, get(work, tender_id).id)
+    state = step(TRANSITIONS, tender.state, "approve")
+    second_person.require(work, tender.created_by)
+    tender.state, tender.approved_by, tender.approved_at = state, work.actor.member_id, work.at
+    audit.record(work, audit.Action.TENDER_APPROVE, {"tender": tender.id, "cases": tender.case_count})
+    if tender.kind in (ASSIGNED, FIRST_CLAIM):
+        _begin(work, tender, None)
+    return tender
+
+
+def refuse(work: Work, tender_id: UUID) -> Tender:
+    """It is never opened: a second person says no, or whoever made it takes it back. Its cases are free again."""
+    assert work.actor.side == LENDER
+    tender = lock(work, work.tenant_id, get(work, tender_id).id)
+    close(work, tender, "refuse", work.at)
+    tender.approved_by, tender.approved_at = work.actor.member_id, work.at
+    audit.record(work, audit.Action.TENDER_REFUSE, {"tender": tender.id})
+    return tender
+
+
+def withdraw(work: Work, tender_id: UUID) -> Tender:
+    """The lender takes a tender back, with every offer of it that is not answered yet."""
+    assert work.actor.side == LENDER
+    tender = lock(work, work.tenant_id, get(work, tender_id).id)
+    close(work, tender, "withdraw", work.at)
+    for offer in lock_offers(work, tender):
+        take_back(work, offer, work.at)
+    audit.record(work, audit.Action.TENDER_WITHDRAW, {"tender": tender.id})
+    return tender
+
+
+def take_back(work: Work, offer: Offer, now: dt.datetime, reason: str | None = None) -> None:
+    """End a locked offer that is not answered yet, and tell its agency."""
+    offer.state = step(OFFER_TRANSITIONS, offer.state, "withdraw")
+    offer.decided_at, offer.outcome_reason = now, reason
+    audit.record(work, audit.Action.OFFER_WITHDRAW, {"offer": offer.id, "agency": offer.agency_id, "reason": reason})
+    notices.tell(work, offer.lender_id, offer.agency_id, TELL_AGENCY, "offer.withdrawn", "offer", offer.id)
+
+
+def lock_offers(work: Work, tender: Tender) -> Sequence[Offer]:
+    """The unanswered offers of a locked tender, in order of id."""
+    return work.session.scalars(
+        select(Offer)
+        .where(tenancy.of_lender(tender.lender_id, Offer), Offer.tender_id == tender.id, Offer.state == OFFERED)
+        .order_by(Offer.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def go_on(work: Work, tender: Tender, now: dt.datetime, last: Offer) -> None:
+    """After an offer of a locked tender ended without a placement: ask the next choice, or run out.
+
+    `last` is that offer. Stands in the lender's tenant, in the same transaction.
+    """
+    if lock_offers(work, tender) or (tender.kind == ASSIGNED and _ask_next(work, tender, now, None)):
+        return
+    close(work, tender, "run_out", now)
+    audit.record(work, audit.Action.TENDER_RUN_OUT, {"tender": tender.id})
+    told = (work, tender.lender_id, last.agency_id, TELL_LENDER)
+    notices.tell(*told, "tender.unanswered", "tender", tender.id, cases=tender.case_count)
+
+
+def choices_left(work: Work, tender: Tender) -> list[UUID]:
+    """The agreements of an assigned tender that were neither asked nor passed over yet, in their order."""
+    asked = set(
+        work.session.scalars(
+            select(Offer.agreement_id).where(tenancy.of_lender(tender.lender_id, Offer), Offer.tender_id == tender.id)
+        )
+    )
+    done = {*map(str, asked), *tender.rules.get("passed_over", {})}
+    return [UUID(choice) for choice in tender.rules.get("choices", []) if choice not in done]
+
+
+def release(work: Work, case_ids: Sequence[UUID]) -> int:
+    """Take cases out of the open tenders that hold them; answers how many stood in one."""
+    held = update(TenderedCase).where(
+        tenancy.own(work, TenderedCase), TenderedCase.open, bulk.among(TenderedCase.case_id, case_ids)
+    )
+    freed = held.values(open=False).returning(TenderedCase.case_id).execution_options(synchronize_session=False)
+    return len(work.session.scalars(freed).all())
+
+
+def _begin(work: Work, tender: Tender, cases: pl.DataFrame | None) -> None:
+    """Make the first offers of a tender that just opened; Conflict where nobody may be asked any more."""
+    if tender.kind == ASSIGNED:
+        if _ask_next(work, tender, work.at, cases) is None:
+            raise Conflict("nobody_eligible", reasons=_codes(tender.rules["passed_over"]))
+        return
+    panel = [agreements.get(work, UUID(agreement_id)) for agreement_id in tender.rules["panel"]]
+    cases = read_held(work, tender) if cases is None else cases
+    eligibility.take_turns(work, tender.lender_id, [agreement.agency_id for agreement in panel])
+    seats = assess(work, panel, cases)
+    require_anybody(seats)
+    tender.rules = tender.rules | {"passed_over": {str(one.agreement.id): one.reasons for one in seats if one.reasons}}
+    until = _answer_until(tender, work.at)
+    for seat in seats:
+        if not seat.reasons:
+            make_offer(work, tender, seat.agreement, cases, until)
+
+
+def _ask_next(work: Work, tender: Tender, now: dt.datetime, cases: pl.DataFrame | None) -> Offer | None:
+    """The next choice whom the gate lets through has its offer; whom it does not is passed over, with the reasons."""
+    left = choices_left(work, tender)
+    found = work.session.scalars(
+        select(Agreement).where(tenancy.of_lender(tender.lender_id, Agreement), Agreement.id.in_(left))
+    )
+    by_id = {agreement.id: agreement for agreement in found}
+    eligibility.take_turns(work, tender.lender_id, [agreement.agency_id for agreement in by_id.values()])
+    for agreement_id in left:
+        reasons = eligibility.reasons(work, by_id[agreement_id], now, tender.case_count)
+        if not reasons and not holds_outside(work, tender, by_id[agreement_id], now):
+            return make_offer(work, tender, by_id[agreement_id], cases, _answer_until(tender, now))
+        passed = tender.rules.get("passed_over", {}) | {str(agreement_id): reasons or [OUTSIDE]}
+        tender.rules = tender.rules | {"passed_over": passed}
+    return None
+
+
+def _answer_until(tender: Tender, now: dt.datetime) -> dt.datetime:
+    return now + dt.timedelta(hours=tender.rules["respond_hours"])
+
+
+def holds_outside(work: Work, tender: Tender, agreement: Agreement, now: dt.datetime) -> bool:
+    """Whether the tender holds a case that the agreement does not cover."""
+    outside = _held(tender).where(~eligibility.fits(work, agreement, now)).limit(1)
+    return work.session.scalar(outside) is not None
+
+
+def _covers(seat: eligibility.Candidate, cases: pl.DataFrame) -> bool:
+    """Whether the agreement, and where it asks for one the licence, covers every case."""
+    province = (pl.col("region").str.slice(0, 2) + "0000").fill_null("")
+    wanted = ((province, seat.provinces), ("product", seat.agreement.products), ("bucket", seat.agreement.buckets))
+    fits = [(pl.col(name) if isinstance(name, str) else name).is_in(list(values)) for name, values in wanted if values]
+    return not fits or bool(cases.select(pl.all_horizontal(fits).all()).item())
+
+
+def _codes(passed_over: Mapping[str, Sequence[str]]) -> list[str]:
+    return list(dict.fromkeys(code for codes in passed_over.values() for code in codes))
+
+
+def _rules(plan: Plan, panel: Sequence[Agreement]) -> dict[str, Any]:
+    """What the tender was made by; `agency_id` where it is one agency's alone."""
+    named = [str(agreement.id) for agreement in panel]
+    agencies = {agreement.agency_id for agreement in panel}
+    return {
+        "choices" if plan.kind == ASSIGNED else "panel": named,
+        "respond_hours": plan.respond_hours,
+        "buckets": plan.buckets,
+        "provinces": plan.provinces,
+        "case_limit": plan.case_limit,
+        "agency_id": str(*agencies) if len(agencies) == 1 else None,
+    }
+
+
+def _taken(work: Work, query: Select[*tuple[Any, ...]], case_limit: int | None) -> pl.DataFrame:
+    cases = bulk.read(work, query, CANDIDATE)
+    return cases if case_limit is None else within_limit(cases, case_limit)
+
+
+def _some(cases: pl.DataFrame) -> pl.DataFrame:
+    if cases.is_empty():
+        raise Conflict("no_cases_to_offer")
+    return cases
+
+
+def read_held(work: Work, tender: Tender) -> pl.DataFrame:
+    """What a tender holds that may still be placed, as CANDIDATE. Conflict `no_cases_to_offer`."""
+    query = _held(tender).where(Case.agency_id.is_(None), scrub.clear(work, tender.lender_id))
+    return _some(_taken(work, query.with_only_columns(*_columns()).order_by(Case.id), None))
+
+
+def _held(tender: Tender) -> Select[*tuple[Any, ...]]:
+    return (
+        select(Case.id)
+        .join(TenderedCase, (TenderedCase.lender_id == Case.lender_id) & (TenderedCase.case_id == Case.id))
+        .where(tenancy.of_lender(tender.lender_id, Case), TenderedCase.tender_id == tender.id, TenderedCase.open)
+    )
+
+
+def _columns() -> tuple[Any, ...]:
+    """Those of CANDIDATE."""
+    figures = (Case.currency, Case.balance, Case.bucket, Case.product, Case.region, Case.age_band)
+    return cast(Case.id, String), cast(Case.borrower_id, String), *figures
+
+
+def _candidates(work: Work, plan: Plan, currency: str, agency_id: UUID | None) -> Select[*tuple[Any, ...]]:
+    """The columns of CANDIDATE for the cases that may be tendered to the agency, or to anybody."""
+    return (
+        select(*_columns())
+        .where(
+            tenancy.own(work, Case),
+            Case.portfolio_id == plan.portfolio_id,
+            scrub.free(),
+            scrub.clear(work),
+            chosen(plan, currency),
+            ~household_elsewhere(work, agency_id),
+        )
+        .order_by(Case.id)
+    )
+
+
+def chosen(plan: Plan, currency: str) -> ColumnElement[bool]:
+    """The cases that a plan means, of what the portfolio has."""
+    return (
+        (Case.currency == currency)
+        & _among(Case.bucket, plan.buckets)
+        & _among(func.substr(Case.region, 1, 2).concat("0000"), plan.provinces)
+    )
+
+
+def household_elsewhere(work: Work, agency_id: UUID | None) -> ColumnElement[bool]:
+    """Something of the borrower is tendered to another agency than this one, or to any; or placed with one, where the
+    lender has new cases follow placed ones."""
+    household = aliased(Case)
+    of_household = (household.lender_id == Case.lender_id, household.borrower_id == Case.borrower_id)
+    follows = lender_settings.get(work).new_case_follows
+    to_others: Any = Tender.rules["agency_id"].as_string().is_distinct_from(str(agency_id))
+    tendered = exists().where(
+        *of_household,
+        TenderedCase.lender_id == household.lender_id,
+        TenderedCase.case_id == household.id,
+        TenderedCase.open,
+        Tender.lender_id == TenderedCase.lender_id,
+        Tender.id == TenderedCase.tender_id,
+        *([to_others] if agency_id else []),
+    )
+    placed = exists().where(
+        *of_household,
+        household.agency_id.is_not(None),
+        *([household.agency_id != agency_id] if agency_id else []),
+    )
+    return or_(tendered, placed if follows else false())
+
+
+def _among(column: Any, values: Sequence[str] | None) -> ColumnElement[bool]:
+    """None leaves the dimension open."""
+    return literal(True) if values is None else column == any_(literal(list(values), ARRAY(Text)))
+
+
+def total(cases: pl.DataFrame) -> Decimal:
+    """What is owed on cases of one currency."""
+    return Decimal(str(cases["balance"].sum()))

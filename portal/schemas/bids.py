@@ -1,0 +1,128 @@
+"""Sealed bids and awards as the API and the pages read and write them."""
+
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from models.award import KINDS, NONCE_BYTES
+from models.buckets import BUCKETS
+from models.provinces import PROVINCES
+from models.services.bids import COMMITMENT_BYTES, HOURS_MAX
+from portal.schemas.base import Money, Rate
+from portal.schemas.exchange_forms import Percent
+from portal.schemas.forms import Form, TypedInteger
+
+HOURS = validate.Range(1, HOURS_MAX)
+
+
+class Hex(fields.String):
+    """Bytes of a fixed length as lower-case hex."""
+
+    def __init__(self, octets: int, **kwargs: Any) -> None:
+        pattern = validate.Regexp(rf"^[0-9a-f]{{{2 * octets}}}\Z", error="Not a valid string.")
+        super().__init__(validate=pattern, **kwargs)
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else str(value.hex())
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        text = super().deserialize(value, *args, **kwargs)
+        return bytes.fromhex(text) if isinstance(text, str) else text
+
+
+class InviteRequest(Schema):
+    """A tender of sealed bids. The scoring is published to every bidder before anyone commits."""
+
+    portfolio_id = fields.UUID(required=True)
+    agreement_ids = fields.List(fields.UUID(), required=True, validate=validate.Length(1, 500))
+    buckets = fields.List(fields.String(validate=validate.OneOf(BUCKETS)), load_default=None, allow_none=True)
+    provinces = fields.List(fields.String(validate=validate.OneOf(PROVINCES)), load_default=None, allow_none=True)
+    case_limit = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(1, 10_000_000))
+    commit_hours = fields.Integer(required=True, validate=HOURS)
+    reveal_hours = fields.Integer(required=True, validate=HOURS)
+    expected_recovery = Rate(required=True, metadata={"description": "Of the balance: what the scoring counts on."})
+    kinds = fields.List(fields.String(validate=validate.OneOf(KINDS)), load_default=KINDS)
+
+
+class InviteForm(Form):
+    agreement_ids = fields.List(fields.UUID(), required=True, validate=validate.Length(1, 500))
+    buckets = fields.List(fields.String(validate=validate.OneOf(BUCKETS)), load_default=None)
+    case_limit = TypedInteger(load_default=None, validate=validate.Range(1, 10_000_000))
+    commit_hours = TypedInteger(required=True, validate=HOURS)
+    reveal_hours = TypedInteger(required=True, validate=HOURS)
+    expected_recovery = Percent(required=True)
+    kinds = fields.List(fields.String(validate=validate.OneOf(KINDS)), required=True, validate=validate.Length(1))
+
+
+class BidTenderView(Schema):
+    id = fields.UUID()
+    portfolio_id = fields.UUID()
+    kind = fields.String()
+    state = fields.String()
+    currency = fields.String()
+    case_count = fields.Integer()
+    borrower_count = fields.Integer()
+    balance = Money()
+    commit_until = fields.AwareDateTime(allow_none=True)
+    reveal_until = fields.AwareDateTime(allow_none=True)
+    passed_over = fields.Function(
+        lambda tender: tender.rules.get("passed_over", {}),
+        metadata={"description": "Agreement id → the gate's reasons why it was not invited."},
+    )
+
+
+class CommitRequest(Schema):
+    commitment = Hex(
+        COMMITMENT_BYTES,
+        required=True,
+        metadata={
+            "description": "SHA-256 over `consign/bid/1`, a zero byte, and tender id, agency id (16 raw bytes each), "
+            "the terms as RFC 8785 JSON and the nonce, each behind its length in 4 big-endian bytes."
+        },
+    )
+
+
+class RevealRequest(Schema):
+    """The bid exactly as it was committed: three texts, each in its one spelling, and the nonce."""
+
+    kind = fields.String(required=True, validate=validate.OneOf(KINDS))
+    rate = fields.String(required=True, validate=validate.Length(8, 8), metadata={"example": "0.180000"})
+    case_fee = fields.String(required=True, validate=validate.Length(4, 9), metadata={"example": "0.00"})
+    nonce = Hex(NONCE_BYTES, required=True)
+
+
+class CommitForm(Form, CommitRequest):
+    pass
+
+
+class RevealForm(Form, RevealRequest):
+    pass
+
+
+class BidView(Schema):
+    """One's own bid. Kind, rate, fee and score are null until the award has opened it."""
+
+    id = fields.UUID()
+    offer_id = fields.UUID()
+    tender_id = fields.UUID()
+    state = fields.String()
+    commitment = Hex(COMMITMENT_BYTES)
+    entry_leaf = Hex(32, metadata={"description": "Of the commitment's entry: what /audit-log/receipts takes."})
+    committed_at = fields.AwareDateTime()
+    revealed_at = fields.AwareDateTime(allow_none=True)
+    kind = fields.String(allow_none=True)
+    rate = Rate(allow_none=True)
+    case_fee = Money(allow_none=True)
+    score = fields.Function(lambda bid: None if bid.score is None else f"{bid.score:.8f}")
+    reason = fields.String(allow_none=True)
+    decided_at = fields.AwareDateTime(allow_none=True)
+
+
+class AwardView(Schema):
+    """What came of a tender; the record itself is a file that `python -m models.award verify` computes again."""
+
+    tender_id = fields.UUID()
+    outcome = fields.String(attribute="record.outcome")
+    winner = fields.String(attribute="record.winner", allow_none=True)
+    digest = Hex(32, metadata={"description": "SHA-256 of the record file, as the audit log has it."})
+    awarded_at = fields.AwareDateTime()

@@ -1,0 +1,191 @@
+"""Allocations: the plan, the page on which somebody decides, and what became of it."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from werkzeug.datastructures import MultiDict
+
+from models.allocation_plan import BASES, DIMENSIONS, KINDS, RANDOM, equal_shares
+from models.buckets import BUCKETS
+from models.errors import Invalid, Refusal
+from models.provinces import PROVINCES
+from models.services import allocations, eligibility, portfolios, second_person, undoing
+from models.services.eligibility import Candidate
+from models.tender import AWAITING_APPROVAL, PLACED, PREVIEWED, UNDO_REASONS, Tender
+from models.work import Work
+from portal.access import open_work, permit
+from portal.formats import count
+from portal.schemas.allocations import AllocationRequest, BuilderQuery, UndoForm, read_form, read_query
+from portal.schemas.base import page
+from portal.schemas.forms import ListQuery, require
+from portal.web.forms import MENDABLE, Answer, Page, show
+
+blueprint = Blueprint("allocations", __name__)
+
+LIST_ROWS = 50
+PORTFOLIOS_SHOWN = 200
+
+
+@blueprint.get("/allocations")
+@permit("allocations.read")
+def index() -> str:
+    query = require(ListQuery(), request.args)
+    with open_work() as work:
+        found = allocations.list_own(work, query["cursor"], LIST_ROWS)
+        waiting = allocations.list_own(work, state=AWAITING_APPROVAL)
+        names = {one.portfolio_id: portfolios.get(work, one.portfolio_id).name for one in found}
+    return render_template("allocations/index.html", list=page(found, LIST_ROWS), waiting=waiting, names=names)
+
+
+@blueprint.get("/allocations/new")
+@permit("allocations.plan")
+def new() -> Page:
+    return _builder(require(BuilderQuery(), read_query(request.args)), MultiDict())
+
+
+@blueprint.post("/allocations")
+@permit("allocations.plan")
+def create() -> Answer:
+    try:
+        given = require(AllocationRequest(), read_form(request.form))
+        with open_work() as work:
+            tender = allocations.preview(work, **given)
+    except MENDABLE as refusal:
+        return _builder(require(BuilderQuery(), read_query(request.form)), request.form, refusal)
+    return redirect(url_for("allocations.show_one", tender_id=tender.id))
+
+
+@blueprint.get("/allocations/<uuid:tender_id>")
+@permit("allocations.read")
+def show_one(tender_id: UUID) -> Page:
+    return _allocation(tender_id)
+
+
+@blueprint.post("/allocations/<uuid:tender_id>/commit")
+@permit("allocations.commit")
+def commit(tender_id: UUID) -> Answer:
+    try:
+        with open_work() as work:
+            tender = allocations.commit(work, tender_id)
+    except MENDABLE as refusal:
+        return _allocation(tender_id, refusal)
+    if tender.state == AWAITING_APPROVAL:
+        flash(_("That many cases need a second person. Nothing is placed until somebody else commits."), "watch")
+    else:
+        placed = ngettext(
+            "%(count)s case is placed, exactly as previewed.",
+            "%(count)s cases are placed, exactly as previewed.",
+            tender.case_count,
+            count=count(tender.case_count),
+        )
+        flash(placed, "good")
+    return redirect(url_for("allocations.show_one", tender_id=tender_id))
+
+
+@blueprint.post("/allocations/<uuid:tender_id>/withdraw")
+@permit("allocations.plan")
+def withdraw(tender_id: UUID) -> Answer:
+    try:
+        with open_work() as work:
+            allocations.withdraw(work, tender_id)
+    except MENDABLE as refusal:
+        return _allocation(tender_id, refusal)
+    flash(_("Dropped. Nothing was placed."), "good")
+    return redirect(url_for("allocations.index"))
+
+
+@blueprint.post("/allocations/<uuid:tender_id>/undo")
+@permit("tenders.undo")
+def undo(tender_id: UUID) -> Answer:
+    try:
+        given = require(UndoForm(), request.form)
+        with open_work() as work:
+            tender = undoing.undo(work, allocations.get(work, tender_id).id, given["reason"])
+    except MENDABLE as refusal:
+        return _allocation(tender_id, refusal)
+    if tender.state == PLACED:
+        flash(_("That many cases need a second person. They stay placed until somebody else confirms."), "watch")
+    else:
+        flash(_("Undone. Every case is free again, and the agencies have been told."), "good")
+    return redirect(url_for("allocations.show_one", tender_id=tender_id))
+
+
+@blueprint.post("/allocations/<uuid:tender_id>/keep")
+@permit("tenders.undo")
+def keep(tender_id: UUID) -> Answer:
+    try:
+        with open_work() as work:
+            undoing.keep(work, allocations.get(work, tender_id).id)
+    except MENDABLE as refusal:
+        return _allocation(tender_id, refusal)
+    flash(_("The cases stay where they are."), "good")
+    return redirect(url_for("allocations.show_one", tender_id=tender_id))
+
+
+def _builder(query: dict[str, Any], form: MultiDict[str, str], refusal: Refusal | None = None) -> Page:
+    with open_work() as work:
+        portfolio_id = query["portfolio_id"]
+        chosen = set(query["agreement"])
+        candidates = eligibility.panel(work)
+        shown: dict[str, Any] = {
+            "portfolio": portfolios.get(work, portfolio_id) if portfolio_id else None,
+            "portfolios": portfolios.list_own(work, limit=PORTFOLIOS_SHOWN),
+            "free": portfolios.progress(work, [portfolio_id])[portfolio_id].free if portfolio_id else 0,
+            "products": allocations.list_products(work, portfolio_id) if portfolio_id else [],
+        }
+    panel = [one for one in candidates if one.agreement.id in chosen]
+    return show(
+        "allocations/new.html",
+        form,
+        refusal,
+        query=query | {"rules": 1 if query["kind"] == RANDOM else query["rules"]},
+        panel=panel,
+        candidates=[one for one in candidates if _is_sought(one, query["find"]) or one in panel],
+        equal=equal_shares([one.agreement.id for one in panel]) if panel else {},
+        errors=refusal.errors if isinstance(refusal, Invalid) else [],
+        kinds=KINDS,
+        bases=BASES,
+        buckets=BUCKETS,
+        provinces=PROVINCES,
+        dimensions=DIMENSIONS,
+        **shown,
+    )
+
+
+def _is_sought(candidate: Candidate, text: str) -> bool:
+    agreement = candidate.agreement
+    return text.casefold() in f"{agreement.agency_name} {agreement.number}".casefold()
+
+
+def _allocation(tender_id: UUID, refusal: Refusal | None = None) -> Page:
+    with open_work() as work:
+        tender = allocations.get(work, tender_id)
+        portfolio = portfolios.get(work, tender.portfolio_id)
+        placements = undoing.list_placements(work, tender)
+        obstacle = undoing.find_obstacle(work, tender) if tender.state == PLACED else None
+        stands_alone = _stands_alone(work, tender)
+    preview: dict[str, Any] = tender.preview or {}
+    return show(
+        "allocations/show.html",
+        request.form,
+        refusal,
+        tender=tender,
+        portfolio=portfolio,
+        preview=preview,
+        names={one["agreement_id"]: one["agency_name"] for one in preview["agencies"]},
+        blocked=[one for one in preview["agencies"] if one["reasons"]],
+        open=tender.state in (PREVIEWED, AWAITING_APPROVAL),
+        placements={str(placement.agreement_id): placement for placement in placements},
+        obstacle=obstacle,
+        stands_alone=stands_alone,
+        undo_reasons=UNDO_REASONS,
+    )
+
+
+def _stands_alone(work: Work, tender: Tender) -> bool:
+    """Whether the next step needs somebody else than whoever looks."""
+    first = tender.created_by if tender.state == AWAITING_APPROVAL else tender.undo_asked_by
+    return first is not None and second_person.may_not(work, first)

@@ -1,0 +1,227 @@
+"""Sealed bids: the lender invites and awards, an agency commits, reveals and sees what came of its own bid alone."""
+
+import datetime as dt
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import polars as pl
+from flask import Blueprint, flash, redirect, request, url_for
+from flask_babel import gettext as _
+from markupsafe import Markup
+from werkzeug.wrappers import Response as AnyResponse
+
+from models.award import KINDS, PLACED, VOID, canonical
+from models.bid import COMMITTED, REVEALED, Award
+from models.buckets import BUCKETS
+from models.errors import Conflict, NotFound, Refusal
+from models.offer import OFFERED
+from models.services import agreements, awards, bids, eligibility, offers, placements, portfolios, tenders
+from models.tender import AWAITING_APPROVAL, OPEN, SEALED_BID
+from portal import charts
+from portal.access import open_work, permit, tenant_work
+from portal.downloads import file_download
+from portal.schemas.bids import CommitForm, InviteForm, RevealForm
+from portal.schemas.forms import require
+from portal.web.forms import MENDABLE, Answer, Page, show
+
+blueprint = Blueprint("bids", __name__)
+
+LISTS = ("agreement_ids", "buckets", "kinds")
+
+
+@blueprint.get("/portfolios/<uuid:portfolio_id>/bids/new")
+@permit("offers.create")
+def new(portfolio_id: UUID) -> Page:
+    return _invitation(portfolio_id, {"commit_hours": 48, "reveal_hours": 24, "kinds": KINDS})
+
+
+@blueprint.post("/portfolios/<uuid:portfolio_id>/bids/new")
+@permit("offers.create")
+def invite(portfolio_id: UUID) -> Answer:
+    chosen = {name: request.form.getlist(name) for name in LISTS}
+    form = request.form.to_dict() | {name: values for name, values in chosen.items() if values}
+    try:
+        given = require(InviteForm(), form)
+        with open_work() as work:
+            tender = bids.invite(work, portfolio_id, **given)
+    except MENDABLE as refusal:
+        return _invitation(portfolio_id, form, refusal)
+    flash(_("A second person opens it.") if tender.state == AWAITING_APPROVAL else _("The agencies are asked."), "good")
+    return redirect(url_for("bids.show_award", tender_id=tender.id))
+
+
+@blueprint.get("/tenders/<uuid:tender_id>/award")
+@permit("awards.read")
+def show_award(tender_id: UUID) -> Page:
+    return _award(tender_id)
+
+
+@blueprint.post("/tenders/<uuid:tender_id>/award")
+@permit("offers.create")
+def make_award(tender_id: UUID) -> Answer:
+    try:
+        with open_work() as work:
+            made = awards.award(work, tender_id)
+    except MENDABLE as refusal:
+        return _award(tender_id, refusal)
+    won = made.record["outcome"] == PLACED
+    flash(_("Awarded. Every bidder has been told.") if won else _("Nobody has won."), "good" if won else "watch")
+    return redirect(url_for("bids.show_award", tender_id=tender_id))
+
+
+@blueprint.get("/tenders/<uuid:tender_id>/award.json")
+@permit("awards.read")
+def download_record(tender_id: UUID) -> AnyResponse:
+    with tenant_work() as work:
+        found = awards.find(work, tender_id)
+    if found is None:
+        raise NotFound
+    return file_download(f"award-{tender_id}.json", canonical(found.record), "application/json")
+
+
+@blueprint.get("/offers/<uuid:offer_id>/bid")
+@permit("bids.read")
+def show_bid(offer_id: UUID) -> Page:
+    return _bid(offer_id)
+
+
+@blueprint.post("/offers/<uuid:offer_id>/bid/commit")
+@permit("offers.decide")
+def commit(offer_id: UUID) -> Answer:
+    try:
+        given = require(CommitForm(), request.form)
+        with open_work() as work:
+            bids.commit(work, offer_id, given["commitment"])
+    except MENDABLE as refusal:
+        return _bid(offer_id, refusal)
+    flash(_("Committed. Keep the slip: without it the bid cannot be revealed."), "good")
+    return redirect(url_for("bids.show_bid", offer_id=offer_id))
+
+
+@blueprint.post("/offers/<uuid:offer_id>/bid/withdraw")
+@permit("offers.decide")
+def withdraw(offer_id: UUID) -> Answer:
+    try:
+        with open_work() as work:
+            bids.withdraw(work, offer_id)
+    except MENDABLE as refusal:
+        return _bid(offer_id, refusal)
+    flash(_("Withdrawn. You may commit to another bid until the window closes."), "good")
+    return redirect(url_for("bids.show_bid", offer_id=offer_id))
+
+
+@blueprint.post("/offers/<uuid:offer_id>/bid/reveal")
+@permit("offers.decide")
+def reveal(offer_id: UUID) -> Answer:
+    try:
+        given = require(RevealForm(), request.form)
+        nonce = given.pop("nonce")
+        with open_work() as work:
+            bids.reveal(work, offer_id, given, nonce)
+    except MENDABLE as refusal:
+        return _bid(offer_id, refusal)
+    flash(_("Revealed. It stays under seal until the award."), "good")
+    return redirect(url_for("bids.show_bid", offer_id=offer_id))
+
+
+@blueprint.get("/offers/<uuid:offer_id>/bid.json")
+@permit("bids.read")
+def download_part(offer_id: UUID) -> AnyResponse:
+    with open_work() as work:
+        own = awards.part(work, offers.get(work, offer_id))
+    return file_download(f"bid-{offer_id}.json", canonical(own), "application/json")
+
+
+def _invitation(portfolio_id: UUID, form: Mapping[str, Any], refusal: Refusal | None = None) -> Page:
+    with open_work() as work:
+        portfolio = portfolios.get(work, portfolio_id)
+        seats = eligibility.panel(work)
+        unrevealed = bids.count_unrevealed(work)
+    return show(
+        "bids/new.html",
+        form,
+        refusal,
+        portfolio=portfolio,
+        seats=sorted(seats, key=lambda seat: bool(seat.reasons)),
+        unrevealed=unrevealed,
+        buckets=BUCKETS,
+        kinds=KINDS,
+    )
+
+
+def _award(tender_id: UUID, refusal: Refusal | None = None) -> Page:
+    with tenant_work() as work:
+        tender = tenders.get(work, tender_id)
+        if tender.kind != SEALED_BID:
+            raise NotFound
+        award = awards.find(work, tender_id)
+        portfolio = portfolios.get(work, tender.portfolio_id)
+        asked = tenders.list_offers(work, tender_id)
+        parties = {agreement.id: agreement for agreement in agreements.list_own(work)}
+        unrevealed = bids.count_unrevealed(work)
+        ripe = tender.state == OPEN and tender.reveal_until is not None and work.at >= tender.reveal_until
+        now = work.at
+        won = next((offer for offer in asked if award and award.record["winner"] and offer.state == "won"), None)
+        placement = placements.find_of_offer(work, won.id) if won else None
+    return show(
+        "bids/award.html",
+        {},
+        refusal,
+        tender=tender,
+        award=award,
+        ranking=_ranked(award),
+        chart_svg=_ranking_chart(award),
+        portfolio=portfolio,
+        asked=asked,
+        parties=parties,
+        unrevealed=unrevealed,
+        ripe=ripe,
+        now=now,
+        placement=placement,
+    )
+
+
+def _ranked(award: Award | None) -> list[dict[str, Any]]:
+    """The bids as the record has them, the best first; what was never revealed comes last."""
+    record = award.record["bids"] if award else []
+    entries = [bid | {"committed": dt.datetime.fromisoformat(bid["committed_at"])} for bid in record]
+    return sorted(entries, key=lambda bid: (bid["state"] == VOID, -Decimal(bid["score"] or 0)))
+
+
+def _ranking_chart(award: Award | None) -> Markup | None:
+    scored = [bid for bid in _ranked(award) if bid["score"] is not None]
+    if len(scored) < 2:
+        return None
+    # A bar has no length below nought; the figure beside it is the score as it is.
+    lengths = [max(float(bid["score"]), 0.0) for bid in scored]
+    frame = pl.DataFrame({"label": [bid["agency_name"] for bid in scored], "value": lengths})
+    title = _("Scores")
+    described = _("The score of each bid, the best first.")
+    return charts.bars(frame, title=title, description=described, write=lambda score: f"{score:.4f}")
+
+
+def _bid(offer_id: UUID, refusal: Refusal | None = None) -> Page:
+    with open_work() as work:
+        offer = offers.get(work, offer_id)
+        if offer.kind != SEALED_BID:
+            raise Conflict("no_bids_taken")
+        bid = bids.find_own(work, offer)
+        agreement = agreements.get(work, offer.agreement_id)
+        placement = placements.find_of_offer(work, offer_id) if offer.state == "won" else None
+        gate = eligibility.reasons_told(work, offer) if offer.state == OFFERED else []
+        windows, now = bids.windows(offer, work.at), work.at
+    return show(
+        "bids/show.html",
+        {},
+        refusal,
+        offer=offer,
+        bid=bid,
+        agreement=agreement,
+        placement=placement,
+        gate=gate,
+        windows=windows,
+        now=now,
+        standing=bid is not None and bid.state in (COMMITTED, REVEALED),
+    )

@@ -1,0 +1,72 @@
+"""The inbox: what the other side did, what waits for us first."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import ngettext
+
+from models.notice import KINDS, Notice
+from models.services import notices
+from models.work import Work
+from portal.access import open_work, permit, require_known
+from portal.formats import count
+from portal.notices import kinds_of, lines_of
+from portal.schemas.base import page
+from portal.schemas.forms import require
+from portal.schemas.notices import NoticeListForm, ReadForm
+from portal.web.forms import Answer
+
+blueprint = Blueprint("notices", __name__)
+
+LIST_ROWS = 50
+
+
+@blueprint.get("/notices")
+@permit("notices.read")
+def index() -> str:
+    query = require(NoticeListForm(), request.args)
+    with open_work() as work:
+        found = _listed(work, query)
+        names, waiting = notices.names_of(work, found), notices.count_unread(work)
+    side = require_known().actor.side
+    return render_template(
+        "notices/index.html",
+        lines=lines_of(found, names, side),
+        next_after=None if query["show"] == "first" else page(found, LIST_ROWS)["next_after"],
+        waiting=waiting,
+        newest=max((notice.id for notice in found), default=None),
+        kinds=kinds_of(side, KINDS),
+        query=query,
+    )
+
+
+@blueprint.post("/notices/<uuid:notice_id>/read")
+@permit("notices.mark")
+def read(notice_id: UUID) -> Answer:
+    query = require(NoticeListForm(), request.args)
+    with open_work() as work:
+        notices.mark_read(work, notice_id)
+    return redirect(url_for("notices.index", show=query["show"], kind=query["kind"]))
+
+
+@blueprint.post("/notices/read")
+@permit("notices.mark")
+def read_all() -> Answer:
+    with open_work() as work:
+        marked = notices.mark_all_read(work, **require(ReadForm(), request.form))
+    told = ngettext(
+        "%(count)s notice marked as read.", "%(count)s notices marked as read.", marked, count=count(marked)
+    )
+    flash(told, "good")
+    return redirect(url_for("notices.index"))
+
+
+def _listed(work: Work, query: dict[str, Any]) -> list[Notice]:
+    """What waits, then what was read, on one page; or a page of all, or of what waits."""
+    kind, cursor = query["kind"], query["cursor"]
+    if query["show"] != "first":
+        return notices.list_own(work, cursor, LIST_ROWS, kind, False if query["show"] == "unread" else None)
+    waiting = notices.list_own(work, None, LIST_ROWS, kind, read=False)
+    left = LIST_ROWS - len(waiting)
+    return waiting + (notices.list_own(work, None, left, kind, read=True) if left else [])

@@ -1,0 +1,120 @@
+"""Retained cases (留案): what agencies ask to keep beyond a term, and the lender's decisions, many at once."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flask import Blueprint, flash, redirect, request, url_for
+from flask_babel import ngettext
+from werkzeug.wrappers import Response as AnyResponse
+
+from models.errors import Refusal
+from models.retention import REQUESTED
+from models.services import placements, retentions
+from models.services.retentions import RetentionFilter
+from models.work import AGENCY, Work
+from portal import sheets
+from portal.access import open_work, permit, tenant_work
+from portal.schemas import placements as s
+from portal.schemas.forms import require
+from portal.sheets import Line, Sheet
+from portal.web.forms import MENDABLE, Answer, Page, show
+
+blueprint = Blueprint("retentions", __name__)
+
+LIST_ROWS = 100
+
+
+@blueprint.get("/retentions")
+@permit("placements.read")
+def index() -> Page:
+    return _list({})
+
+
+@blueprint.get("/retentions.csv")
+@permit("placements.read")
+def download() -> AnyResponse:
+    return sheets.download(SHEET)
+
+
+def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+    query = s.RetentionListForm().load(subject)
+    after, filters = query.pop("cursor"), RetentionFilter(**query)
+    while found := retentions.list_own(work, filters, after, LIST_ROWS):
+        for line in found:
+            row = line.retention
+            about = (line.reference, line.balance, line.currency, line.lender_name, line.agency_name)
+            asked = (row.ground, row.days, row.state, line.expires_at, line.promised_on, line.claimed_on)
+            yield row.lender_id, (row.id, row.placement_id, *about, *asked, row.requested_at, row.decided_at)
+        after = found[-1].retention.id
+
+
+SHEET = Sheet(
+    "retentions",
+    "placements.read",
+    (
+        "id",
+        "placement_id",
+        "case_number",
+        "balance",
+        "currency",
+        "lender_name",
+        "agency_name",
+        "ground",
+        "days",
+        "state",
+        "expires_at",
+        "promised_on",
+        "claimed_on",
+        "requested_at",
+        "decided_at",
+    ),
+    _lines,
+    ("state", "placement_id", "agency_id"),
+)
+
+
+@blueprint.post("/retentions/decide")
+@permit("retentions.decide")
+def decide() -> Answer:
+    """Those ticked, approved or refused, all of them or none."""
+    try:
+        ticked = {"retention_ids": request.form.getlist("retention_ids")}
+        given = require(s.RetentionDecisionForm(), request.form.to_dict() | ticked)
+        with open_work() as work:
+            count = retentions.decide(work, given["retention_ids"], approve=given["approve"])
+    except MENDABLE as refusal:
+        return _list(request.form, refusal)
+    flash(
+        ngettext("%(num)d case stays beyond its term.", "%(num)d cases stay beyond their term.", count)
+        if given["approve"]
+        else ngettext("%(num)d request refused.", "%(num)d requests refused.", count),
+        "good",
+    )
+    return redirect(url_for("retentions.index", state=REQUESTED))
+
+
+def _list(form: Mapping[str, Any], refusal: Refusal | None = None) -> Page:
+    query = require(s.RetentionListForm(), request.args)
+    after, filters = query.pop("cursor"), RetentionFilter(**query)
+    with tenant_work() as work:
+        found = retentions.list_own(work, filters, after, LIST_ROWS)
+        waiting = retentions.count_waiting(work)
+        windows = {line.retention.placement_id: None for line in found if line.retention.state == REQUESTED}
+        rooms = {placement_id: retentions.window(work, placement_id) for placement_id in windows}
+        parties = placements.list_parties(work)
+        agency_looks = work.actor.side == AGENCY
+    return show(
+        "retentions/index.html",
+        form,
+        refusal,
+        retentions=found,
+        next_after=found[-1].retention.id if len(found) == LIST_ROWS else None,
+        query=query,
+        filtered=filters != retentions.ANY,
+        states=s.RETENTION_STATES,
+        waiting=waiting,
+        rooms=rooms,
+        parties=parties,
+        agency_looks=agency_looks,
+        now=work.at,
+    )

@@ -1,0 +1,232 @@
+"""Tenders as the lender sees them: made on one page with a preview, followed, approved and withdrawn."""
+
+from collections.abc import Iterator, Mapping
+from uuid import UUID, uuid4
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from werkzeug.datastructures import MultiDict
+from werkzeug.wrappers import Response as AnyResponse
+
+from models.buckets import BUCKETS
+from models.errors import Refusal
+from models.offer import PLACED as TAKEN_UP
+from models.provinces import PROVINCES
+from models.services import (
+    agreements,
+    approvals,
+    eligibility,
+    lender_settings,
+    placements,
+    portfolios,
+    second_person,
+    tender_previews,
+    tenders,
+)
+from models.tender import AWAITING_APPROVAL, KINDS, OPEN, Tender
+from models.tender_plan import PLANNED_KINDS, Plan
+from models.work import Work
+from portal import sheets
+from portal.access import open_work, permit
+from portal.requests import once
+from portal.schemas.base import page
+from portal.schemas.forms import require
+from portal.schemas.tenders import STATES, PlanForm, TenderListForm, WizardForm
+from portal.sheets import Line, Sheet, whole
+from portal.web.forms import MENDABLE, Answer, Page, show
+
+blueprint = Blueprint("tenders", __name__)
+
+LIST_ROWS = 50
+CHOICES_SHOWN = 4  # selects for one choice after the other
+PORTFOLIOS_SHOWN = 200
+LISTS = ("agreement_ids", "buckets", "provinces")
+FILTERS = ("state", "kind", "portfolio_id")
+COLUMNS = "made kind state portfolio cases borrowers currency balance answered waiting decided"
+
+
+@blueprint.get("/tenders")
+@permit("tenders.read")
+def index() -> str:
+    query = require(TenderListForm(), request.args)
+    chosen = {name: query[name] for name in FILTERS}
+    with open_work() as work:
+        found = tenders.list_own(work, query["cursor"], LIST_ROWS, **chosen)
+        answers = tenders.count_answers(work, [tender.id for tender in found])
+        counts = tenders.count_by_state(work)
+        names = {portfolio.id: portfolio.name for portfolio in portfolios.list_own(work, limit=PORTFOLIOS_SHOWN)}
+    return render_template(
+        "tenders/index.html",
+        list=page(found, LIST_ROWS),
+        answers=answers,
+        counts=counts,
+        names=names,
+        query=query,
+        chosen={name: value for name, value in chosen.items() if value is not None},
+        states=[state for state in STATES if counts.get(state)],
+        kinds=KINDS,
+    )
+
+
+@blueprint.get("/tenders.csv")
+@permit("tenders.read")
+def download() -> AnyResponse:
+    return sheets.download(SHEET)
+
+
+def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+    query = require(TenderListForm(), subject)
+    chosen = {name: query[name] for name in FILTERS}
+    names = {portfolio.id: portfolio.name for portfolio in whole(lambda after: portfolios.list_own(work, after))}
+    for t in whole(lambda after: tenders.list_own(work, after, **chosen)):
+        answers = tenders.count_answers(work, [t.id])[t.id]
+        waiting = answers.get("offered", 0)
+        figures = (t.case_count, t.borrower_count, t.currency, t.balance, sum(answers.values()) - waiting, waiting)
+        yield t.lender_id, (t.created_at, t.kind, t.state, names.get(t.portfolio_id), *figures, t.decided_at)
+
+
+SHEET = Sheet("tenders", "tenders.read", tuple(COLUMNS.split()), _lines, FILTERS)
+
+
+@blueprint.get("/tenders/new")
+@permit("offers.create")
+def new() -> Page:
+    """Filled in step by step: each step is a request for this page, and nothing is changed before `create`."""
+    if "preview" not in request.args:
+        return _wizard(request.args)
+    try:
+        plan = _plan(request.args)
+        with open_work() as work:
+            preview = tender_previews.make(work, plan)
+    except MENDABLE as refusal:
+        return _wizard(request.args, refusal=refusal)
+    return _wizard(request.args, preview)
+
+
+@blueprint.post("/tenders/new")
+@permit("offers.create")
+def create() -> Answer:
+    try:
+        plan = _plan(request.form)
+        with open_work() as work:
+            made = once(work, lambda: tenders.create(work, plan), lambda made: tenders.get(work, made))
+    except MENDABLE as refusal:
+        return _wizard(request.form, refusal=refusal)
+    if made.state == AWAITING_APPROVAL:
+        flash(_("It waits for a second person: nobody is asked before."), "watch")
+    else:
+        flash(_("Open. Each agency asked sees totals and groups, and no case."), "good")
+    return redirect(url_for("tenders.show_one", tender_id=made.id))
+
+
+@blueprint.get("/tenders/<uuid:tender_id>")
+@permit("tenders.read")
+def show_one(tender_id: UUID) -> Page:
+    return _tender(tender_id)
+
+
+@blueprint.post("/tenders/<uuid:tender_id>/approve")
+@permit("tenders.approve")
+def approve(tender_id: UUID) -> Answer:
+    try:
+        with open_work() as work:
+            approvals.approve(work, tender_id)
+    except MENDABLE as refusal:
+        return _tender(tender_id, refusal)
+    flash(_("Approved. Whoever is asked first has the offer now."), "good")
+    return redirect(url_for("tenders.show_one", tender_id=tender_id))
+
+
+@blueprint.post("/tenders/<uuid:tender_id>/refuse")
+@permit("tenders.approve")
+def refuse(tender_id: UUID) -> Answer:
+    try:
+        with open_work() as work:
+            tenders.refuse(work, tender_id)
+    except MENDABLE as refusal:
+        return _tender(tender_id, refusal)
+    flash(_("Refused. Its cases are free again."), "good")
+    return redirect(url_for("tenders.show_one", tender_id=tender_id))
+
+
+@blueprint.post("/tenders/<uuid:tender_id>/withdraw")
+@permit("offers.create")
+def withdraw(tender_id: UUID) -> Answer:
+    try:
+        with open_work() as work:
+            tenders.withdraw(work, tender_id)
+    except MENDABLE as refusal:
+        return _tender(tender_id, refusal)
+    flash(_("Withdrawn. Its cases may be offered again."), "good")
+    return redirect(url_for("tenders.show_one", tender_id=tender_id))
+
+
+def _plan(given: MultiDict[str, str]) -> Plan:
+    """What was chosen; an empty select chooses nobody."""
+    lists = {name: [one for one in given.getlist(name) if one] or None for name in LISTS}
+    filled = {name: value for name, value in (given.to_dict() | lists).items() if value is not None}
+    return Plan(**require(PlanForm(), filled))
+
+
+def _wizard(
+    given: MultiDict[str, str], preview: tender_previews.Preview | None = None, refusal: Refusal | None = None
+) -> Page:
+    known = require(WizardForm(), {name: given[name] for name in ("portfolio_id", "kind") if given.get(name)})
+    portfolio_id = known["portfolio_id"]
+    with open_work() as work:
+        found = portfolios.list_own(work, limit=PORTFOLIOS_SHOWN)
+        free = portfolios.progress(work, [portfolio.id for portfolio in found])
+        portfolio = portfolios.get(work, portfolio_id) if portfolio_id else None
+        currencies = set(portfolio.balances) if portfolio else set()
+        seats = [seat for seat in eligibility.panel(work) if seat.agreement.currency in currencies]
+        settings = lender_settings.get(work)
+    return show(
+        "tenders/new.html",
+        {"respond_hours": "72"} | given.to_dict(),
+        refusal,
+        portfolios=[one for one in found if free[one.id].free],
+        free=free,
+        portfolio=portfolio,
+        kind=known["kind"],
+        kinds=PLANNED_KINDS,
+        seats=seats,
+        preview=preview,
+        picked=given.getlist("agreement_ids"),
+        buckets=BUCKETS,
+        provinces=PROVINCES,
+        chosen={name: given.getlist(name) for name in LISTS},
+        choices_shown=max(CHOICES_SHOWN, len(given.getlist("agreement_ids"))),
+        settings=settings,
+        once=uuid4().hex,
+    )
+
+
+def _tender(tender_id: UUID, refusal: Refusal | None = None) -> Page:
+    with open_work() as work:
+        tender = tenders.get(work, tender_id)
+        parties = {agreement.id: agreement for agreement in agreements.list_own(work)}
+        made = tenders.list_offers(work, tender_id)
+        shown = {
+            "portfolio": portfolios.get(work, tender.portfolio_id),
+            "placed": {offer.id: placements.find_of_offer(work, offer.id) for offer in made if offer.state in TAKEN_UP},
+            "k": lender_settings.get(work).tape_borrowers_min,
+            "is_own": second_person.may_not(work, tender.created_by),
+        }
+    return show(
+        "tenders/show.html",
+        {},
+        refusal,
+        tender=tender,
+        offers=made,
+        parties=parties,
+        waiting=[parties[one].agency_name for one in _choices(tender) if one not in {o.agreement_id for o in made}],
+        open=tender.state == OPEN,
+        **shown,
+    )
+
+
+def _choices(tender: Tender) -> list[UUID]:
+    """Who may still be asked, in their order."""
+    passed = tender.rules.get("passed_over", {})
+    named = tender.rules.get("choices", [])
+    return [UUID(one) for one in named if one not in passed] if tender.state in (OPEN, AWAITING_APPROVAL) else []

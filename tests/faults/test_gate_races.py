@@ -1,0 +1,79 @@
+"""The gate against acts that come at once: a freeze against an acceptance, and acceptances against one capacity."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from uuid import UUID
+
+import pytest
+
+from models.errors import Conflict
+from models.placement import LIVE
+from models.services import offers, placements, standings, tenders
+from models.tender import FIRST_CLAIM
+from models.tender_plan import Plan
+from tests.world import Debt, Someone, World
+
+ROUNDS = [50, pytest.param(1000, marks=pytest.mark.soak)]
+
+
+def at_once(*acts: Callable[[], object]) -> list[str]:
+    """What each came to: `done`, or the code of its refusal."""
+
+    def outcome(act: Callable[[], object]) -> str:
+        try:
+            act()
+        except Conflict as refused:
+            return refused.code
+        return "done"
+
+    with ThreadPoolExecutor(len(acts)) as threads:
+        return list(threads.map(outcome, acts))
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_a_freeze_leaves_no_placement_running_whichever_came_first(world: World, rounds: int) -> None:
+    lender, agency = world.lender(), world.agency()
+    agreement = world.agreement(lender, agency)
+    outcomes = set()
+    for number in range(rounds):
+        portfolio = world.portfolio(lender, [Debt(number)])
+        with world.database.work(lender.actor) as work:
+            offer = tenders.assign(work, portfolio.id, agreement.id)
+        acts = partial(accept, world, agency, offer.id), partial(freeze, world, lender, agency)
+        outcomes.add(tuple(at_once(*acts)))
+        with world.database.work(lender.actor) as work:
+            live = [row for row in placements.list_own(work) if row.state in LIVE]
+            assert [row for row in live if row.frozen_at is None] == []
+            standings.clear(work, agency.organisation.id)
+            for row in live:
+                placements.recall(work, row.id, "lender_request")
+    assert outcomes <= {("done", "done"), ("agency_frozen", "done")}
+
+
+def accept(world: World, agency: Someone, offer_id: UUID) -> None:
+    with world.database.work(agency.actor) as work:
+        offers.accept(work, offer_id)
+
+
+def freeze(world: World, lender: Someone, agency: Someone) -> None:
+    with world.database.work(lender.actor) as work:
+        standings.freeze(work, agency.organisation.id, "data_incident")
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_claims_at_once_never_exceed_what_an_agency_may_hold(world: World, rounds: int) -> None:
+    lender, agency = world.lender(), world.agency()
+    agreement = world.agreement(lender, agency, open_cases_max=1)
+    for number in range(rounds):
+        offer_ids = []
+        for borrower in (2 * number, 2 * number + 1):
+            portfolio = world.portfolio(lender, [Debt(borrower)])
+            with world.database.work(lender.actor) as work:
+                tender = tenders.create(work, Plan(portfolio.id, FIRST_CLAIM, [agreement.id]))
+                offer_ids += [offer.id for offer in tenders.list_offers(work, tender.id)]
+        claims = [partial(accept, world, agency, offer_id) for offer_id in offer_ids]
+        assert sorted(at_once(*claims)) == ["capacity_exceeded", "done"]
+        with world.database.work(lender.actor) as work:
+            (held,) = [row for row in placements.list_own(work) if row.state in LIVE]
+            placements.recall(work, held.id, "lender_request")

@@ -1,0 +1,311 @@
+"""Retention: asked in its window and on a ground, approved under a cap; silence gives the cases back."""
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import delete, select
+
+from models.audit import OutboxEntry
+from models.errors import CaseClosedToWork, Conflict, Invalid, NotFound
+from models.placement import ACTIVE, EXPIRED, PlacedCase
+from models.retention import APPROVED, LAPSED, REFUSED, Retention
+from models.services import (
+    activity_files,
+    assignments,
+    cases,
+    contacts,
+    lender_settings,
+    needs,
+    placements,
+    promises,
+    releases,
+    retentions,
+)
+from models.services.retentions import RetentionFilter
+from models.work import JOBS, enter
+from tests.facts import Placed, claim, jobs, payment, placed, receive_payments
+from tests.world import World
+
+TERM_DAYS = 90
+
+
+@pytest.fixture
+def ground(world: World) -> Placed:
+    """Ten cases, five days before their term ends."""
+    made = placed(world, 10)
+    with world.database.work(made.lender.actor) as work:
+        lender_settings.change(work, {"retention_percent_max": 30, "paying_days": 0})
+    world.clock.forward(days=TERM_DAYS - 5)  # type: ignore[attr-defined]
+    return made
+
+
+def ids_of(ground: Placed, *places: int) -> list[UUID]:
+    return [ground.cases[place].id for place in places]
+
+
+def ask(world: World, ground: Placed, case_ids: list[UUID], why: str = "negotiation", days: int = 10) -> int:
+    with world.database.work(ground.agency.actor) as work:
+        return retentions.request(work, ground.placement.id, case_ids, why, days)
+
+
+def asked(world: World, ground: Placed, state: str = "requested") -> list[UUID]:
+    with world.database.work(ground.lender.actor) as work:
+        found = retentions.list_own(work, RetentionFilter(state, ground.placement.id))
+    return [line.retention.id for line in found]
+
+
+def decide(world: World, ground: Placed, approve: bool = True) -> int:
+    with world.database.work(ground.lender.actor) as work:
+        found = retentions.list_own(work, RetentionFilter("requested", ground.placement.id))
+        return retentions.decide(work, [line.retention.id for line in found], approve=approve)
+
+
+def sweep(world: World, ground: Placed, **later: int) -> int:
+    world.clock.forward(**later)  # type: ignore[attr-defined]
+    with world.database.work(jobs(ground.lender)) as work:
+        return placements.expire_due(work)
+
+
+def held(world: World, ground: Placed) -> list[UUID]:
+    with world.database.work(ground.agency.actor) as work:
+        return sorted(line.case.id for line in placements.list_cases(work, ground.placement.id))
+
+
+def refused(world: World, ground: Placed, *case_ids: UUID, **other: Any) -> Conflict:
+    with pytest.raises(Conflict) as caught:
+        ask(world, ground, list(case_ids), **other)
+    return caught.value
+
+
+def log_runs(world: World, ground: Placed) -> None:
+    """The log has taken every entry, however far the clock was put forward."""
+    with world.database.work(ground.lender.actor) as work:
+        enter(work.session, JOBS, ground.lender.organisation.id)
+        work.session.execute(delete(OutboxEntry))
+
+
+def test_what_is_approved_stays_to_its_own_day_and_the_rest_goes_with_the_term(world: World, ground: Placed) -> None:
+    kept = ids_of(ground, 0, 1)
+    assert ask(world, ground, kept) == 2
+    assert decide(world, ground) == 2
+    assert sweep(world, ground, days=6) == 0
+    assert held(world, ground) == kept
+    with world.database.work(ground.lender.actor) as work:
+        placement = placements.get(work, ground.placement.id)
+        assert (placement.state, placement.extended_until) == (ACTIVE, placement.expires_at + dt.timedelta(days=10))
+        ended = work.session.scalars(select(PlacedCase.ended_at).where(PlacedCase.ended_at.is_not(None))).all()
+        assert ended == [placement.expires_at] * 8
+    assert sweep(world, ground, days=9) == 1
+    with world.database.work(ground.lender.actor) as work:
+        placement = placements.get(work, ground.placement.id)
+        assert (placement.state, placement.ended_at) == (EXPIRED, placement.expires_at + dt.timedelta(days=10))
+
+
+def test_silence_means_recalled(world: World, ground: Placed) -> None:
+    ask(world, ground, ids_of(ground, 0))
+    assert sweep(world, ground, days=6) == 1
+    assert asked(world, ground, LAPSED)
+    assert held(world, ground) == []
+
+
+def test_what_is_refused_goes_with_the_term(world: World, ground: Placed) -> None:
+    ask(world, ground, ids_of(ground, 0))
+    assert decide(world, ground, approve=False) == 1
+    assert asked(world, ground, REFUSED)
+    assert sweep(world, ground, days=6) == 1
+
+
+def test_a_retained_case_is_worked_between_its_term_and_its_own_day(world: World, ground: Placed) -> None:
+    """Whether the night has come or not: lists, releases, reports, files and assignments all know its day."""
+    (kept, gone), someone = ids_of(ground, 0, 1), ground.agency
+    collector = world.person(someone, "collector").member.id
+    ask(world, ground, [kept])
+    decide(world, ground)
+    world.clock.forward(days=6, hours=2)  # type: ignore[attr-defined]
+    for sweeps in (False, True):
+        if sweeps:
+            sweep(world, ground, minutes=1)
+        log_runs(world, ground)
+        at = world.clock()
+        head, row = (
+            "case_number,channel,direction,party,outcome,occurred_at",
+            f"call,outbound,debtor,busy,{at.isoformat()}",
+        )
+        with world.database.work(someone.actor) as work:
+            assert [item.case.id for item in cases.worklist(work).items] == [kept]
+            assert cases.get(work, kept).actions["record_contact"] is None
+            releases.authorise(work, kept, "identity", "verify_identity")
+            contacts.record(work, kept, contacts.ContactReport("call", "outbound", "debtor", "busy", at))
+            assert [line.case.id for line in placements.export_cases(work, ground.placement.id)] == [kept]
+            assert assignments.assign(work, ground.placement.id, collector, [kept]) == 1
+            outcome = activity_files.record_contacts(
+                work, [f"{head}\n{ground.cases[0].reference},{row}\n".encode()], "f.csv"
+            )
+            assert (outcome.accepted, outcome.refused) == (1, 0)
+            outcome = activity_files.record_contacts(
+                work, [f"{head}\n{ground.cases[1].reference},{row}\n".encode()], "f.csv"
+            )
+            assert [error.code for error in outcome.errors] == ["placement_expired"]
+        for act in (
+            lambda work: releases.authorise(work, gone, "identity", "verify_identity"),
+            lambda work, at=at: contacts.record(
+                work, gone, contacts.ContactReport("call", "outbound", "debtor", "busy", at)
+            ),
+        ):
+            with world.database.work(someone.actor) as work, pytest.raises(CaseClosedToWork) as late:
+                act(work)
+            assert late.value.code == "placement_expired"
+        with world.database.work(someone.actor) as work, pytest.raises(NotFound):
+            assignments.assign(work, ground.placement.id, collector, [gone])
+    world.clock.forward(days=10)  # type: ignore[attr-defined]
+    with world.database.work(someone.actor) as work:
+        assert (cases.worklist(work).items, needs.list_own(work)) == ([], [])
+        with pytest.raises(CaseClosedToWork):
+            releases.authorise(work, kept, "identity", "verify_identity")
+
+
+def test_more_than_the_cap_is_not_approved_and_nothing_of_it_is(world: World, ground: Placed) -> None:
+    ask(world, ground, ids_of(ground, 0, 1, 2, 3))
+    with pytest.raises(Conflict) as over:
+        decide(world, ground)
+    assert (over.value.code, over.value.facts) == ("retention_cap", {"asked": 4, "cases_max": 3, "left": 3})
+    assert asked(world, ground, APPROVED) == []
+
+
+def test_what_was_approved_before_counts_against_the_cap(world: World, ground: Placed) -> None:
+    ask(world, ground, ids_of(ground, 0, 1))
+    decide(world, ground)
+    ask(world, ground, ids_of(ground, 2, 3))
+    with pytest.raises(Conflict) as over:
+        decide(world, ground)
+    assert over.value.facts["left"] == 1
+
+
+def test_before_the_window_and_after_the_term_nothing_is_asked(world: World) -> None:
+    ground = placed(world, 2)
+    assert refused(world, ground, ground.case.id).code == "retention_window"
+    world.clock.forward(days=TERM_DAYS - 14)  # type: ignore[attr-defined]
+    assert ask(world, ground, [ground.case.id]) == 1
+    world.clock.forward(days=14)  # type: ignore[attr-defined]
+    assert refused(world, ground, ground.cases[1].id).code == "retention_window"
+
+
+def test_nothing_is_approved_after_the_term(world: World, ground: Placed) -> None:
+    ask(world, ground, ids_of(ground, 0))
+    world.clock.forward(days=5)  # type: ignore[attr-defined]
+    with pytest.raises(Conflict) as late:
+        decide(world, ground)
+    assert late.value.code == "placement_expired"
+
+
+@pytest.mark.parametrize(
+    ("why", "days", "field"), [("hope", 10, "ground"), ("negotiation", 0, "days"), ("negotiation", 31, "days")]
+)
+def test_a_ground_or_a_time_that_is_none_is_refused(
+    world: World, ground: Placed, why: str, days: int, field: str
+) -> None:
+    with pytest.raises(Invalid) as wrong:
+        ask(world, ground, ids_of(ground, 0), why, days)
+    assert [error.field for error in wrong.value.errors] == [field]
+
+
+def test_a_case_is_asked_for_once(world: World, ground: Placed) -> None:
+    ask(world, ground, ids_of(ground, 0))
+    assert refused(world, ground, *ids_of(ground, 0, 1)).code == "retention_stands"
+    decide(world, ground)
+    assert refused(world, ground, *ids_of(ground, 0)).code == "retention_stands"
+
+
+def test_a_promise_is_a_ground_while_it_is_open(world: World, ground: Placed) -> None:
+    why = refused(world, ground, *ids_of(ground, 0, 1), why="promise")
+    assert (why.code, why.facts) == ("ground_missing", {"count": 2})
+    today = world.clock().date()
+    with world.database.work(ground.agency.actor) as work:
+        for case_id in ids_of(ground, 0, 1):
+            promises.record(work, case_id, promises.PromiseReport(Decimal(10), "CNY", today))
+    assert ask(world, ground, ids_of(ground, 0, 1), "promise") == 2
+
+
+def test_a_recent_payment_is_a_ground_once_the_agency_has_claimed_it(world: World, ground: Placed) -> None:
+    today = world.clock().date()
+    claim(world, ground, "10.00", today - dt.timedelta(days=29))
+    claim(world, ground, "10.00", today - dt.timedelta(days=30), ground.cases[1])
+    assert refused(world, ground, *ids_of(ground, 0, 1), why="recent_payment").facts == {"count": 1}
+    assert ask(world, ground, ids_of(ground, 0), "recent_payment") == 1
+
+
+def test_of_a_frozen_placement_nothing_is_asked(world: World, ground: Placed) -> None:
+    with world.database.work(ground.lender.actor) as work:
+        placements.freeze(work, ground.placement.id, "conduct")
+    assert refused(world, ground, *ids_of(ground, 0)).code == "placement_frozen"
+
+
+def test_foreign_and_unknown_are_the_same(world: World, ground: Placed) -> None:
+    ask(world, ground, ids_of(ground, 0))
+    (mine,) = asked(world, ground)
+    other, stranger = placed(world), world.lender()
+    for case_id in (other.case.id, uuid4()):
+        with pytest.raises(NotFound):
+            ask(world, ground, [case_id])
+    for retention_id in (mine, uuid4()):
+        with world.database.work(stranger.actor) as work, pytest.raises(NotFound):
+            retentions.decide(work, [retention_id], approve=True)
+    for act in (
+        lambda work: retentions.request(work, ground.placement.id, ids_of(ground, 1), "negotiation", 5),
+        lambda work: retentions.window(work, ground.placement.id),
+    ):
+        with world.database.work(other.agency.actor) as work, pytest.raises(NotFound):
+            act(work)
+    with world.database.work(other.agency.actor) as work:
+        assert retentions.list_own(work) == []
+
+
+def test_what_is_decided_is_decided(world: World, ground: Placed) -> None:
+    ask(world, ground, ids_of(ground, 0))
+    (mine,) = asked(world, ground)
+    decide(world, ground)
+    for approve in (True, False):
+        with world.database.work(ground.lender.actor) as work, pytest.raises(Conflict) as again:
+            retentions.decide(work, [mine], approve=approve)
+        assert again.value.code == "wrong_state"
+
+
+def test_who_pays_stays_by_rule_outside_the_cap_and_once(world: World, ground: Placed) -> None:
+    with world.database.work(ground.lender.actor) as work:
+        lender_settings.change(work, {"paying_days": 30, "retention_percent_max": 0})
+    pays, paid_long_ago, took_back = ground.cases[:3]
+    ends_on = ground.placement.expires_at.date()
+    back = payment(took_back, "50.00", ends_on - dt.timedelta(days=7))
+    receive_payments(
+        world,
+        ground.lender,
+        payment(pays, "50.00", ends_on - dt.timedelta(days=7)),
+        payment(paid_long_ago, "50.00", ends_on - dt.timedelta(days=40)),
+        back,
+        payment(took_back, "-50.00", ends_on - dt.timedelta(days=6), reversal_of=back["reference"]),
+    )
+    ask(world, ground, [pays.id])
+    assert sweep(world, ground, days=6) == 0
+    assert held(world, ground) == [pays.id]
+    with world.database.work(ground.lender.actor) as work:
+        rows = work.session.scalars(select(Retention).where(Retention.state == APPROVED)).all()
+        assert [(row.case_id, row.requested_by, row.ground) for row in rows] == [(pays.id, None, "recent_payment")]
+    assert sweep(world, ground, days=30) == 1
+
+
+def test_without_the_rule_nobody_stays_for_paying(world: World, ground: Placed) -> None:
+    receive_payments(world, ground.lender, payment(ground.case, "50.00", world.clock().date()))
+    assert sweep(world, ground, days=6) == 1
+
+
+def test_both_sides_see_what_was_asked_and_how_many_are_left(world: World, ground: Placed) -> None:
+    ask(world, ground, ids_of(ground, 0))
+    for someone in (ground.lender, ground.agency, world.auditor(ground.lender)):
+        with world.database.work(someone.actor) as work:
+            (line,) = retentions.list_own(work)
+            window = retentions.window(work, ground.placement.id)
+        assert (line.reference, line.retention.days) == (ground.case.reference, 10)
+        assert (window.cases_max, window.left, window.days_max) == (3, 3, 30)

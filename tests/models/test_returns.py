@@ -1,0 +1,153 @@
+"""Returns: what an agency gives back goes with its code, and each code brings about what its table says."""
+
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select
+
+from models.errors import CaseClosedToWork, Conflict, Forbidden, Invalid, NotFound
+from models.exclusion import Exclusion
+from models.placement import ACTIVE, RETURN_CODES, RETURNED, PlacedCase
+from models.services import contacts, placements, releases, returns, tenders
+from models.services.returns import BORROWER, CASE, NOTHING, TREATMENTS
+from tests.facts import Placed, placed
+from tests.world import Debt, World
+
+
+@pytest.fixture
+def ground(world: World) -> Placed:
+    return placed(world, [Debt(1), Debt(1), Debt(2)])
+
+
+def give_back(world: World, ground: Placed, code: str, *case_ids: UUID) -> int:
+    with world.database.work(ground.agency.actor) as work:
+        return returns.give_back(work, ground.placement.id, code, list(case_ids))
+
+
+def exclusions(world: World, ground: Placed) -> list[Exclusion]:
+    with world.database.work(ground.lender.actor) as work:
+        return list(work.session.scalars(select(Exclusion)))
+
+
+def test_every_code_has_its_treatment() -> None:
+    assert set(TREATMENTS) == set(RETURN_CODES)
+
+
+def test_what_is_given_back_is_the_lenders_again_with_its_code(world: World, ground: Placed) -> None:
+    assert give_back(world, ground, "capacity", ground.case.id) == 1
+    with world.database.work(ground.agency.actor) as work:
+        assert ground.case.id not in [line.case.id for line in placements.list_cases(work, ground.placement.id)]
+        assert placements.get(work, ground.placement.id).state == ACTIVE
+    with world.database.work(ground.lender.actor) as work:
+        row = work.session.get(PlacedCase, (ground.placement.lender_id, ground.placement.id, ground.case.id))
+        assert row is not None
+        assert (row.end_reason, row.ended_at) == ("returned_capacity", world.clock())
+
+
+def test_with_its_last_case_the_placement_is_returned(world: World, ground: Placed) -> None:
+    give_back(world, ground, "capacity", *(case.id for case in ground.cases))
+    with world.database.work(ground.agency.actor) as work:
+        assert placements.get(work, ground.placement.id).state == RETURNED
+
+
+@pytest.mark.parametrize("code", RETURN_CODES)
+def test_a_code_excludes_whom_its_treatment_says(world: World, ground: Placed, code: str) -> None:
+    give_back(world, ground, code, ground.case.id)
+    found = [(row.borrower_id, row.case_id, row.reason, row.source) for row in exclusions(world, ground)]
+    excludes, reason = TREATMENTS[code]
+    case = ground.case
+    expected = {
+        BORROWER: [(case.borrower_id, None, reason, "agency")],
+        CASE: [(case.borrower_id, case.id, reason, "agency")],
+        NOTHING: [],
+    }
+    assert found == expected[excludes]
+
+
+def test_the_same_is_not_excluded_twice(world: World, ground: Placed) -> None:
+    give_back(world, ground, "deceased", ground.cases[0].id, ground.cases[1].id)
+    assert len(exclusions(world, ground)) == 1
+
+
+def test_an_excluded_case_is_not_offered_and_another_is(world: World, ground: Placed) -> None:
+    give_back(world, ground, "hardship", ground.cases[0].id)
+    give_back(world, ground, "outside_territory", ground.cases[2].id)
+    agreement = world.agreement(ground.lender, world.agency())
+    with world.database.work(ground.lender.actor) as work:
+        offer = tenders.assign(work, ground.placement.portfolio_id, agreement.id)
+        assert tenders.get(work, offer.tender_id).case_count == 1
+
+
+def test_what_was_given_back_is_opened_and_worked_no_more(world: World, ground: Placed) -> None:
+    give_back(world, ground, "capacity", ground.case.id)
+    report = contacts.ContactReport("call", "outbound", "debtor", "busy", world.clock())
+    for act in (
+        lambda work: releases.authorise(work, ground.case.id, "identity", "verify_identity"),
+        lambda work: contacts.record(work, ground.case.id, report),
+    ):
+        with world.database.work(ground.agency.actor) as work, pytest.raises(CaseClosedToWork) as late:
+            act(work)
+        assert late.value.code == "case_returned"
+
+
+def test_a_code_is_a_code_and_cases_are_named(world: World, ground: Placed) -> None:
+    for code, case_ids in (("gone", [ground.case.id]), ("capacity", [])):
+        with pytest.raises(Invalid):
+            give_back(world, ground, code, *case_ids)
+
+
+def test_foreign_unknown_and_returned_cases_are_the_same(world: World, ground: Placed) -> None:
+    other = placed(world)
+    give_back(world, ground, "capacity", ground.cases[2].id)
+    for case_id in (other.case.id, uuid4(), ground.cases[2].id):
+        with pytest.raises(NotFound):
+            give_back(world, ground, "capacity", ground.case.id, case_id)
+    with world.database.work(other.agency.actor) as work, pytest.raises(NotFound):
+        returns.give_back(work, ground.placement.id, "capacity", [ground.case.id])
+
+
+def test_nothing_is_given_back_while_frozen_or_after_the_end(world: World, ground: Placed) -> None:
+    with world.database.work(ground.lender.actor) as work:
+        placements.freeze(work, ground.placement.id, "conduct")
+    with pytest.raises(Conflict) as frozen:
+        give_back(world, ground, "capacity", ground.case.id)
+    with world.database.work(ground.lender.actor) as work:
+        placements.recall(work, ground.placement.id, "conduct")
+    with pytest.raises(Conflict) as ended:
+        give_back(world, ground, "capacity", ground.case.id)
+    assert (frozen.value.code, ended.value.code) == ("placement_frozen", "wrong_state")
+
+
+def test_a_file_gives_back_its_good_rows_and_names_the_others(world: World, ground: Placed) -> None:
+    foreign = placed(world)
+    rows = [
+        (ground.cases[0].reference, "hardship"),
+        (ground.cases[1].reference, "capacity"),
+        (ground.cases[2].reference, "gone"),
+        (foreign.case.reference, "capacity"),
+        (ground.cases[0].reference, "capacity"),
+    ]
+    file = "\n".join(["case_number,return_code", *map(",".join, rows)]).encode()
+    with world.database.work(ground.agency.actor) as work:
+        outcome = returns.give_back_file(work, [file], "returns.csv")
+    assert (outcome.accepted, outcome.refused) == (2, 3)
+    assert [tuple(error) for error in outcome.errors] == [
+        (3, "return_code", "unknown_value"),
+        (4, "case_number", "unknown_case"),
+        (5, "case_number", "duplicate_case_number"),
+    ]
+
+
+def test_a_file_of_returns_names_the_rows_of_a_frozen_placement(world: World, ground: Placed) -> None:
+    with world.database.work(ground.lender.actor) as work:
+        placements.freeze(work, ground.placement.id, "conduct")
+    with world.database.work(ground.agency.actor) as work:
+        file = f"case_number,return_code\n{ground.case.reference},capacity\n".encode()
+        outcome = returns.give_back_file(work, [file], "returns.csv")
+    assert [tuple(error) for error in outcome.errors] == [(1, "case_number", "placement_frozen")]
+
+
+def test_a_file_of_returns_is_for_managers(world: World, ground: Placed) -> None:
+    collector = world.person(ground.agency, "collector")
+    with world.database.work(collector.actor) as work, pytest.raises(Forbidden):
+        returns.give_back_file(work, [b"case_number,return_code\n"], "returns.csv")

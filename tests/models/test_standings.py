@@ -1,0 +1,192 @@
+"""How an agency stands: each act with its reason, the freeze of everything in one act, and what lets it go on."""
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from models.agency_standing import REMOVED, TRANSITIONS, AgencyStanding, StandingChange
+from models.audit import OutboxEntry
+from models.errors import Conflict, Invalid, NotFound
+from models.notice import Notice
+from models.services import placements, releases, standings
+from models.work import Work
+from tests.facts import Placed, jobs, placed
+from tests.world import Debt, World
+
+ACTS: dict[str, Callable[[Work, UUID], AgencyStanding]] = {
+    "watch": lambda work, agency_id: standings.watch(work, agency_id, "performance"),
+    "suspend": lambda work, agency_id: standings.suspend(work, agency_id, "documents"),
+    "freeze": lambda work, agency_id: standings.freeze(work, agency_id, "data_incident"),
+    "remove": lambda work, agency_id: standings.remove(work, agency_id, "insolvency"),
+    "clear": standings.clear,
+}
+
+
+@pytest.fixture
+def ground(world: World) -> Placed:
+    return placed(world, 2, lender=world.lender("compliance_officer"))
+
+
+def act(world: World, ground: Placed, name: str) -> AgencyStanding:
+    with world.database.work(ground.lender.actor) as work:
+        return ACTS[name](work, ground.agency.organisation.id)
+
+
+def frozen(world: World, ground: Placed) -> bool:
+    with world.database.work(ground.agency.actor) as work:
+        return placements.get(work, ground.placement.id).frozen_at is not None
+
+
+def test_a_freeze_stops_every_live_placement_and_a_clear_lets_them_go_on(world: World, ground: Placed) -> None:
+    second = world.placement(ground.lender, ground.agency, 1)
+    act(world, ground, "freeze")
+    assert frozen(world, ground)
+    assert frozen(world, ground._replace(placement=second))
+    with world.database.work(ground.agency.actor) as work, pytest.raises(Conflict) as refused:
+        releases.authorise(work, ground.case.id, "identity", "verify_identity")
+    assert refused.value.code == "placement_frozen"
+    act(world, ground, "clear")
+    assert not frozen(world, ground)
+    assert not frozen(world, ground._replace(placement=second))
+
+
+def test_a_clear_leaves_frozen_what_stood_still_before(world: World, ground: Placed) -> None:
+    with world.database.work(ground.lender.actor) as work:
+        placements.freeze(work, ground.placement.id, "complaint")
+    act(world, ground, "freeze")
+    act(world, ground, "clear")
+    assert frozen(world, ground)
+
+
+def test_a_clear_leaves_frozen_what_was_frozen_anew_meanwhile(world: World, ground: Placed) -> None:
+    act(world, ground, "freeze")
+    with world.database.work(ground.lender.actor) as work:
+        placements.unfreeze(work, ground.placement.id)
+    with world.database.work(ground.lender.actor) as work:
+        placements.freeze(work, ground.placement.id, "complaint")
+    act(world, ground, "clear")
+    assert frozen(world, ground)
+
+
+@pytest.mark.parametrize(("then", "still"), [("watch", False), ("suspend", False), ("remove", True)])
+def test_whoever_leaves_the_freeze_goes_on_unless_removed(world: World, ground: Placed, then: str, still: bool) -> None:
+    act(world, ground, "freeze")
+    act(world, ground, then)
+    assert frozen(world, ground) == still
+
+
+def test_another_agency_and_another_lender_are_untouched(world: World, ground: Placed) -> None:
+    other_agency = placed(world, [Debt(9)], lender=ground.lender)
+    other_lender = world.lender()
+    theirs = ground._replace(lender=other_lender, placement=world.placement(other_lender, ground.agency, 1))
+    act(world, ground, "freeze")
+    assert not frozen(world, other_agency)
+    assert not frozen(world, theirs)
+    with world.database.work(other_lender.actor) as work:
+        assert standings.find(work, ground.agency.organisation.id) is None
+
+
+@given(st.lists(st.sampled_from(sorted(ACTS)), max_size=12))
+def test_the_table_of_transitions_ends_only_with_a_removal(acts: list[str]) -> None:
+    state = "good"
+    for name in acts:
+        state = TRANSITIONS.get((state, name), state)
+        assert (state == REMOVED) == (not any((state, each) in TRANSITIONS for each in ACTS))
+
+
+@pytest.mark.parametrize(
+    ("before", "name"),
+    [([], "clear"), ([], "remove"), (["watch"], "watch"), (["freeze"], "freeze"), (["suspend", "remove"], "clear")],
+)
+def test_an_act_that_the_state_does_not_allow_changes_nothing(
+    world: World, ground: Placed, before: list[str], name: str
+) -> None:
+    for each in before:
+        act(world, ground, each)
+    with pytest.raises(Conflict) as refused:
+        act(world, ground, name)
+    assert refused.value.code == "wrong_state"
+    with world.database.work(ground.lender.actor) as work:
+        assert [change.act for change in standings.list_changes(work, ground.agency.organisation.id)] == before[::-1]
+
+
+def test_a_reason_that_is_none_is_refused(world: World, ground: Placed) -> None:
+    agency_id = ground.agency.organisation.id
+    for verb, reason in ((standings.suspend, "mood"), (standings.freeze, "performance"), (standings.watch, "licenced")):
+        with world.database.work(ground.lender.actor) as work, pytest.raises(Invalid) as refused:
+            verb(work, agency_id, reason)
+        assert [(error.field, error.code) for error in refused.value.errors] == [("reason", "unknown_value")]
+
+
+def test_an_agency_without_an_agreement_and_an_unknown_one_look_alike(world: World, ground: Placed) -> None:
+    for agency_id in (world.agency().organisation.id, uuid4()):
+        for verb in ACTS.values():
+            with world.database.work(ground.lender.actor) as work, pytest.raises(NotFound):
+                verb(work, agency_id)
+        with world.database.work(ground.lender.actor) as work, pytest.raises(NotFound):
+            standings.record_complaints(work, agency_id, 1)
+
+
+def test_each_act_is_in_the_log_and_in_the_history_with_who_and_why(world: World, ground: Placed) -> None:
+    for name in ("watch", "freeze", "clear"):
+        act(world, ground, name)
+    with world.database.work(jobs(ground.lender)) as work:
+        entries = [json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry))]
+        changes = work.session.scalars(select(StandingChange).order_by(StandingChange.id)).all()
+    agency = str(ground.agency.organisation.id)
+    assert [entry["subject"] for entry in entries if entry["action"] == "agency.freeze"] == [
+        {"agency": agency, "old": "watch", "reason": "data_incident", "placements": 1}
+    ]
+    assert [(change.act, change.state, change.reason) for change in changes] == [
+        ("watch", "watch", "performance"),
+        ("freeze", "frozen", "data_incident"),
+        ("clear", "good", None),
+    ]
+    assert {change.changed_by for change in changes} == {ground.lender.member.id}
+
+
+def test_an_agency_is_told_what_stops_it_and_not_that_it_is_watched(world: World, ground: Placed) -> None:
+    for name in ("watch", "clear", "freeze", "clear", "suspend", "watch"):
+        act(world, ground, name)
+    kinds = select(Notice.told, Notice.kind).where(Notice.subject_kind == "agency").order_by(Notice.id)
+    with world.database.work(jobs(ground.lender)) as work:
+        told = [tuple(row) for row in work.session.execute(kinds)]
+    assert [kind for side, kind in told if side == "agency"] == [
+        "agency.frozen",
+        "agency.cleared",
+        "agency.suspended",
+        "agency.cleared",
+    ]
+    assert len([kind for side, kind in told if side == "lender"]) == 6
+
+
+def test_no_agency_reads_how_it_stands_or_how_it_came_to_it(world: World, ground: Placed) -> None:
+    act(world, ground, "watch")
+    with world.database.work(ground.agency.actor) as work:
+        assert work.session.scalars(select(AgencyStanding.state)).all() == []
+        assert work.session.scalars(select(StandingChange.act)).all() == []
+
+
+def test_upheld_complaints_are_kept_beside_the_standing(world: World, ground: Placed) -> None:
+    agency_id = ground.agency.organisation.id
+    act(world, ground, "watch")
+    with world.database.work(ground.lender.actor) as work:
+        standings.record_complaints(work, agency_id, 3)
+    with world.database.work(ground.lender.actor) as work:
+        found = standings.find(work, agency_id)
+        assert found
+        assert (found.state, found.reason, found.upheld_complaints) == ("watch", "performance", 3)
+    for count in (-1, 100_001):
+        with world.database.work(ground.lender.actor) as work, pytest.raises(Invalid):
+            standings.record_complaints(work, agency_id, count)
+
+
+def test_without_a_breach_the_conduct_factor_is_one(world: World, ground: Placed) -> None:
+    with world.database.work(ground.lender.actor) as work:
+        assert standings.conduct_factor(work, ground.agency.organisation.id) == Decimal("1.0000")

@@ -1,0 +1,219 @@
+"""Allocations on their pages and over the API: the plan, the decision, the second person, the undoing."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+import pytest
+from flask.testing import FlaskClient
+
+from models.agreement import Agreement
+from models.services import allocations, lender_settings
+from models.tender import AWAITING_APPROVAL, PLACED, UNDONE, WITHDRAWN
+from tests.world import Someone, World
+
+Client = Callable[[Someone], FlaskClient]
+
+
+class Ground(NamedTuple):
+    lender: Someone
+    agencies: list[Someone]
+    agreements: list[Agreement]
+    portfolio_id: UUID
+
+
+@pytest.fixture
+def ground(world: World) -> Ground:
+    lender, agencies = world.lender(), [world.agency(), world.agency()]
+    agreements = [world.agreement(lender, agency) for agency in agencies]
+    return Ground(lender, agencies, agreements, world.portfolio(lender, 6).id)
+
+
+def plan(of: Ground, *percents: str) -> dict[str, object]:
+    shares = {str(agreement.id): share for agreement, share in zip(of.agreements, percents, strict=True)}
+    return {"portfolio_id": str(of.portfolio_id), "kind": "rules", "rules": [{"shares": shares}]}
+
+
+def form(of: Ground, *percents: str, **more: str) -> dict[str, str]:
+    shares = {f"share-1-{agreement.id}": share for agreement, share in zip(of.agreements, percents, strict=True)}
+    return {"portfolio_id": str(of.portfolio_id), "kind": "rules", "rules": "1", **shares, **more}
+
+
+def english(client: FlaskClient) -> FlaskClient:
+    client.set_cookie("language", "en")
+    return client
+
+
+def previewed(of: Ground, client: FlaskClient) -> str:
+    """The page of a new preview."""
+    answer = client.post("/allocations", data=form(of, "50", "50"))
+    assert answer.status_code == 302, answer.text
+    return str(answer.location)
+
+
+def state_of(world: World, of: Ground, page: str) -> str:
+    with world.database.work(of.lender.actor) as work:
+        return allocations.get(work, UUID(page.rpartition("/")[2])).state
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "No allocation yet"), ("zh", "/allocations/new")])
+def test_the_empty_list_leads_to_a_new_one(world: World, signed_in: Client, language: str, words: str) -> None:
+    client = signed_in(world.lender())
+    client.set_cookie("language", language)
+    page = client.get("/allocations").text
+    assert words in page
+    assert "/allocations/new" in page
+
+
+def test_the_plan_shows_each_agency_with_its_room_and_an_equal_share(ground: Ground, signed_in: Client) -> None:
+    client = english(signed_in(ground.lender))
+    query = [("portfolio_id", ground.portfolio_id), *(("agreement", one.id) for one in ground.agreements)]
+    page = client.get("/allocations/new", query_string=query).text
+    assert "6 cases are free" in page
+    assert all(one.agency_name in page for one in ground.agreements)
+    assert page.count('value="50.00"') == 2
+
+
+def test_an_agency_is_found_by_its_name(ground: Ground, signed_in: Client) -> None:
+    first, second = ground.agreements
+    page = english(signed_in(ground.lender)).get("/allocations/new", query_string={"find": first.agency_name}).text
+    assert first.number in page
+    assert second.number not in page
+
+
+def test_shares_that_do_not_add_up_are_told_at_their_rule(ground: Ground, signed_in: Client) -> None:
+    answer = english(signed_in(ground.lender)).post(
+        "/allocations",
+        data={**form(ground, "50", "49.99"), "agreement": [str(one.id) for one in ground.agreements]},
+    )
+    assert answer.status_code == 422
+    assert "do not add up to exactly 100" in answer.text
+    assert 'value="49.99"' in answer.text
+
+
+def test_a_share_that_is_no_number_keeps_the_plan(ground: Ground, signed_in: Client) -> None:
+    answer = english(signed_in(ground.lender)).post(
+        "/allocations",
+        data={**form(ground, "half", "50"), "agreement": [str(one.id) for one in ground.agreements]},
+    )
+    assert answer.status_code == 422
+    assert "field-error" in answer.text
+
+
+def test_nothing_is_placed_before_the_commit(world: World, ground: Ground, signed_in: Client) -> None:
+    client = english(signed_in(ground.lender))
+    page = previewed(ground, client)
+    assert "Nothing is placed yet" in client.get(page).text
+    assert client.post(f"{page}/commit").location == page
+    assert state_of(world, ground, page) == PLACED
+    shown = client.get(page).text
+    assert shown.count("/placements/") >= 2
+    assert "Undo all of it" in shown
+
+
+def test_dropping_a_preview_places_nothing(world: World, ground: Ground, signed_in: Client) -> None:
+    client = english(signed_in(ground.lender))
+    page = previewed(ground, client)
+    assert client.post(f"{page}/withdraw").status_code == 302
+    assert state_of(world, ground, page) == WITHDRAWN
+
+
+def test_an_outdated_preview_says_so_in_place(ground: Ground, signed_in: Client) -> None:
+    client = english(signed_in(ground.lender))
+    first, second = previewed(ground, client), previewed(ground, client)
+    client.post(f"{first}/commit")
+    answer = client.post(f"{second}/commit")
+    assert answer.status_code == 409
+    assert 'role="alert"' in answer.text
+
+
+def test_an_agency_without_room_blocks_the_commit_and_the_page_says_why(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    narrow = world.agreement(lender, agency, open_cases_max=1)
+    of = Ground(lender, [agency], [narrow], world.portfolio(lender, 3).id)
+    client = english(signed_in(lender))
+    page = str(client.post("/allocations", data=form(of, "100")).location)
+    shown = client.get(page).text
+    assert "may not take its part" in shown
+    assert "/commit" not in shown
+    assert client.post(f"{page}/commit").status_code == 409
+
+
+def test_a_second_person_commits_what_is_large(world: World, ground: Ground, signed_in: Client) -> None:
+    with world.database.work(world.person(ground.lender, "administrator").actor) as work:
+        lender_settings.change(work, {"approval_cases": 5})
+    client = english(signed_in(ground.lender))
+    page = previewed(ground, client)
+    client.post(f"{page}/commit")
+    assert state_of(world, ground, page) == AWAITING_APPROVAL
+    assert "larger than one person may place" in client.get(page).text
+    second = english(signed_in(world.person(ground.lender, "administrator")))
+    assert f"{page}/commit" in second.get(page).text
+    second.post(f"{page}/commit")
+    assert state_of(world, ground, page) == PLACED
+
+
+def test_undoing_needs_a_reason_and_frees_the_cases(world: World, ground: Ground, signed_in: Client) -> None:
+    client = english(signed_in(ground.lender))
+    page = previewed(ground, client)
+    client.post(f"{page}/commit")
+    assert client.post(f"{page}/undo").status_code == 422
+    assert client.post(f"{page}/undo", data={"reason": "wrong_split"}).location == page
+    assert state_of(world, ground, page) == UNDONE
+
+
+@pytest.mark.parametrize("role", ["settlement_officer", "compliance_officer"])
+def test_others_of_the_lender_look_and_do_not_act(world: World, ground: Ground, signed_in: Client, role: str) -> None:
+    page = previewed(ground, english(signed_in(ground.lender)))
+    other = english(signed_in(world.person(ground.lender, role)))
+    assert other.get(page).status_code == 200
+    for act in ("commit", "withdraw", "undo", "keep"):
+        assert other.post(f"{page}/{act}").status_code == 403
+    assert other.get("/allocations/new").status_code == 403
+
+
+def test_an_agency_sees_none_of_it(ground: Ground, signed_in: Client) -> None:
+    page = previewed(ground, signed_in(ground.lender))
+    agency = signed_in(ground.agencies[0])
+    assert agency.get(page).status_code == agency.get("/allocations").status_code == 403
+
+
+def test_foreign_and_unknown_are_one_404(world: World, ground: Ground, signed_in: Client, program: Client) -> None:
+    page = previewed(ground, signed_in(ground.lender))
+    other = world.lender()
+    for path in (page, f"/allocations/{uuid4()}"):
+        assert signed_in(other).get(path).status_code == 404
+        assert program(other).get(f"/api/v1{path}").status_code == 404
+        assert program(other).post(f"/api/v1{path}/commit").status_code == 404
+    assert signed_in(other).get(f"/allocations/new?portfolio_id={ground.portfolio_id}").status_code == 404
+
+
+def test_the_api_previews_commits_and_undoes(ground: Ground, program: Client) -> None:
+    client = program(ground.lender)
+    made = client.post("/api/v1/allocations", json=plan(ground, "50", "50"))
+    assert made.status_code == 201, made.text
+    assert [one["cases"] for one in made.json["preview"]["agencies"]] == [3, 3]
+    assert len(made.json["plan"]["seed"]) == 64
+    path = f"/api/v1/allocations/{made.json['id']}"
+    assert client.post(f"{path}/commit").json["state"] == PLACED
+    assert client.get(path).json["preview_digest"] == made.json["preview_digest"]
+    undone = client.post(f"/api/v1/tenders/{made.json['id']}/undo", json={"reason": "wrong_terms"})
+    assert undone.json["state"] == UNDONE
+    assert [one["id"] for one in client.get("/api/v1/allocations").json["items"]] == [made.json["id"]]
+
+
+def test_the_api_names_the_rule_that_is_wrong(ground: Ground, program: Client) -> None:
+    body = plan(ground, "50", "50.5")
+    body["rules"] = [{**body["rules"][0], "where": {"buckets": ["M2"], "provinces": ["990000"]}}]  # type: ignore[index]
+    answer = program(ground.lender).post("/api/v1/allocations", json=body)
+    assert answer.status_code == 422
+    found = {(one["row"], one["field"], one["code"]) for one in answer.json["errors"]}
+    assert found == {(1, "shares", "shares_not_100"), (1, "provinces", "invalid_region")}
+
+
+def test_a_seed_given_again_gives_the_same_split(ground: Ground, program: Client) -> None:
+    client = program(ground.lender)
+    random = {**plan(ground, "60", "40"), "kind": "random", "dimensions": ["bucket"]}
+    first = client.post("/api/v1/allocations", json=random).json
+    again = client.post("/api/v1/allocations", json={**random, "seed": first["plan"]["seed"]}).json
+    assert again["preview_digest"] == first["preview_digest"]

@@ -1,0 +1,186 @@
+"""Sealed bids on their pages and by the API: invite, commit, reveal, award, and whose eyes each is for."""
+
+import json
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+import pytest
+from flask.testing import FlaskClient
+
+from models import award
+from tests import bidding
+from tests.bidding import Auction, Bidder, auction, terms
+from tests.conftest import Clock
+from tests.world import Someone, World
+
+Client = Callable[[Someone], FlaskClient]
+
+
+@pytest.fixture
+def pair(world: World) -> Auction:
+    return auction(world, terms("0.180000"), terms("0.170000", "1.50"))
+
+
+def ripe(world: World, clock: Clock, tendered: Auction) -> None:
+    bidding.commit(world, *tendered.bidders)
+    clock.forward(hours=bidding.HOURS)
+    bidding.reveal(world, *tendered.bidders)
+    clock.forward(hours=bidding.HOURS)
+
+
+def slip(bidder: Bidder) -> dict[str, str]:
+    return {**bidder.terms._asdict(), "nonce": bidder.nonce.hex()}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_an_agency_commits_reveals_and_reads_what_came_of_it(
+    world: World, clock: Clock, signed_in: Client, pair: Auction, language: str
+) -> None:
+    bidder = pair.bidders[0]
+    page = f"/offers/{bidder.offer.id}/bid"
+    client = signed_in(bidder.someone)
+    client.set_cookie("language", language)
+    assert "data-bid-commit" in client.get(page).text
+    assert client.post(f"{page}/commit", data={"commitment": bidder.commitment.hex()}).location == page
+    assert bidder.commitment.hex() in client.get(page).text
+    clock.forward(hours=bidding.HOURS)
+    client = signed_in(bidder.someone)
+    client.set_cookie("language", language)
+    assert client.post(f"{page}/reveal", data=slip(bidder)).location == page
+    clock.forward(hours=bidding.HOURS)
+    lender = signed_in(pair.lender)
+    assert lender.post(f"/tenders/{pair.tender.id}/award").status_code == 302
+    client = signed_in(bidder.someone)
+    assert "18.0000" in client.get(page).text
+    part = client.get(f"/offers/{bidder.offer.id}/bid.json")
+    assert award.verify(part.data).startswith("VERIFIED: the bid is won")
+
+
+def test_the_lender_invites_and_downloads_a_record_that_verifies(world: World, clock: Clock, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    portfolio, agreement = world.portfolio(lender, 30), world.agreement(lender, agency)
+    client = signed_in(lender)
+    assert str(agreement.id) in client.get(f"/portfolios/{portfolio.id}/bids/new").text
+    form = {"commit_hours": "24", "reveal_hours": "24", "expected_recovery": "12", "kinds": ["rate", "hybrid"]}
+    refused = client.post(f"/portfolios/{portfolio.id}/bids/new", data=form)
+    assert refused.status_code == 422
+    made = client.post(f"/portfolios/{portfolio.id}/bids/new", data=form | {"agreement_ids": [str(agreement.id)]})
+    assert made.status_code == 302
+    page = made.location
+    assert client.get(page).status_code == 200
+    assert client.post(page).status_code == 409
+    clock.forward(hours=48)
+    client = signed_in(lender)
+    assert client.post(page).location == page
+    record = client.get(f"{page}.json")
+    assert award.verify(record.data).startswith("VERIFIED: 0 bids")
+
+
+def test_no_page_of_the_lender_tells_of_bids_before_the_award(
+    world: World, clock: Clock, signed_in: Client, pair: Auction
+) -> None:
+    bidding.commit(world, *pair.bidders)
+    clock.forward(hours=bidding.HOURS)
+    bidding.reveal(world, pair.bidders[0])
+    client = signed_in(pair.lender)
+    client.set_cookie("language", "en")
+    page = client.get(f"/tenders/{pair.tender.id}/award").text
+    assert "Bids are sealed until" in page
+    for hidden in ("Committed", "Revealed, sealed", pair.bidders[0].commitment.hex(), "18.0000"):
+        assert hidden not in page
+    assert client.get(f"/tenders/{pair.tender.id}/award.json").status_code == 404
+
+
+def test_after_the_award_lender_and_auditor_see_every_bid(
+    world: World, clock: Clock, signed_in: Client, pair: Auction
+) -> None:
+    ripe(world, clock, pair)
+    assert signed_in(pair.lender).post(f"/tenders/{pair.tender.id}/award").status_code == 302
+    for someone in (pair.lender, world.auditor(world.person(pair.lender, "administrator"))):
+        client = signed_in(someone)
+        client.set_cookie("language", "en")
+        page = client.get(f"/tenders/{pair.tender.id}/award").text
+        assert "18.0000" in page
+        assert "17.0000" in page
+        assert "<svg" in page
+        assert client.get(f"/tenders/{pair.tender.id}/award.json").status_code == 200
+
+
+def test_a_refused_reveal_says_why_and_repeats_nothing_of_the_bid(
+    world: World, clock: Clock, signed_in: Client, pair: Auction
+) -> None:
+    bidder = pair.bidders[1]
+    bidding.commit(world, bidder)
+    clock.forward(hours=bidding.HOURS)
+    client = signed_in(bidder.someone)
+    client.set_cookie("language", "en")
+    wrong = slip(bidder) | {"rate": "0.171234"}
+    answer = client.post(f"/offers/{bidder.offer.id}/bid/reveal", data=wrong)
+    assert answer.status_code == 409
+    assert "not the bid that was committed to" in answer.text
+    malformed = client.post(f"/offers/{bidder.offer.id}/bid/reveal", data=slip(bidder) | {"rate": "0.1712345"})
+    assert malformed.status_code == 422
+    for page in (answer.text, malformed.text):
+        for secret in ("171234", bidder.nonce.hex(), "1.50"):
+            assert secret not in page
+
+
+@pytest.mark.parametrize("path", ["bid", "bid.json"])
+def test_whose_offer_it_is_not_finds_nothing(world: World, signed_in: Client, pair: Auction, path: str) -> None:
+    for offer_id in (pair.bidders[1].offer.id, uuid4()):
+        assert signed_in(pair.bidders[0].someone).get(f"/offers/{offer_id}/{path}").status_code == 404
+
+
+def test_a_collector_does_not_bid_and_an_agency_sees_no_award(world: World, signed_in: Client, pair: Auction) -> None:
+    bidder = pair.bidders[0]
+    collector = signed_in(world.person(bidder.someone, "collector"))
+    assert collector.get(f"/offers/{bidder.offer.id}/bid").status_code == 403
+    assert signed_in(bidder.someone).get(f"/tenders/{pair.tender.id}/award").status_code == 403
+    assert signed_in(pair.lender).get(f"/offers/{bidder.offer.id}/bid").status_code == 403
+
+
+def test_an_offer_of_another_kind_has_no_page_of_bids(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    offer = world.offer(lender, agency, 30)
+    assert signed_in(agency).get(f"/offers/{offer.id}/bid").status_code == 409
+    assert signed_in(lender).get(f"/tenders/{offer.tender_id}/award").status_code == 404
+
+
+def test_the_api_walks_the_whole_way(world: World, clock: Clock, program: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    portfolio, agreement = world.portfolio(lender, 30), world.agreement(lender, agency)
+    asked = {
+        "portfolio_id": str(portfolio.id),
+        "agreement_ids": [str(agreement.id)],
+        "commit_hours": 24,
+        "reveal_hours": 24,
+        "expected_recovery": "0.120000",
+    }
+    invite = program(lender).post("/api/v1/tenders/sealed-bids", json=asked, headers={"Idempotency-Key": "one"})
+    again = program(lender).post("/api/v1/tenders/sealed-bids", json=asked, headers={"Idempotency-Key": "one"})
+    assert invite.status_code == 201
+    assert again.json == invite.json
+    (offer,) = program(agency).get("/api/v1/offers").json["items"]
+    api, bid, nonce = f"/api/v1/offers/{offer['id']}/bid", terms("0.180000", "2.00"), bytes(range(32))
+    tender_id = invite.json["id"]
+    commitment = award.commitment_of(UUID(tender_id), agency.organisation.id, bid, nonce)
+    committed = program(agency).post(f"{api}/commit", json={"commitment": commitment.hex()})
+    assert (committed.status_code, committed.json["state"], committed.json["rate"]) == (201, "committed", None)
+    assert program(agency).post(f"{api}/commit", json={"commitment": "ab" * 32}).json["code"] == "bid_stands"
+    assert program(agency).get(f"/api/v1/audit-log/receipts/{committed.json['entry_leaf']}").status_code == 200
+    assert program(agency).get(f"{api}/part").status_code == 409
+    clock.forward(hours=24)
+    given = {**bid._asdict(), "nonce": nonce.hex()}
+    assert (
+        program(agency).post(f"{api}/reveal", json=given | {"nonce": "00" * 32}).json["code"] == "commitment_mismatch"
+    )
+    assert program(agency).post(f"{api}/reveal", json=given).json["state"] == "revealed"
+    assert program(lender).post(f"/api/v1/tenders/{tender_id}/award").json["code"] == "award_too_early"
+    clock.forward(hours=24)
+    made = program(lender).post(f"/api/v1/tenders/{tender_id}/award").json
+    assert made["outcome"] == "placed"
+    record = program(lender).get(f"/api/v1/tenders/{tender_id}/award/record").data
+    assert award.verify(record).startswith("VERIFIED: 1 bids, 1 scored")
+    assert json.loads(record)["winner"] == made["winner"]
+    assert award.verify(program(agency).get(f"{api}/part").data).startswith("VERIFIED: the bid is won")
+    assert program(agency).get(api).json["rate"] == "0.180000"

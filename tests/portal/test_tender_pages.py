@@ -1,0 +1,191 @@
+"""Tenders on their pages: previewed, opened, followed, approved by a second person, withdrawn."""
+
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+import pytest
+from flask.testing import FlaskClient
+
+from models.services import lender_settings, offers, tenders
+from models.tender import Tender
+from models.tender_plan import Plan
+from tests.world import Someone, World
+
+Client = Callable[[Someone], FlaskClient]
+
+
+def made(world: World, lender: Someone, *agencies: Someone, cases: int = 25, kind: str = "first_claim") -> Tender:
+    portfolio = world.portfolio(lender, cases)
+    named = [world.agreement(lender, agency).id for agency in agencies]
+    with world.database.work(lender.actor) as work:
+        return tenders.create(work, Plan(portfolio.id, kind, named))
+
+
+def state_of(world: World, lender: Someone, tender_id: UUID) -> str:
+    with world.database.work(lender.actor) as work:
+        return tenders.get(work, tender_id).state
+
+
+def limit(world: World, lender: Someone, cases: int) -> None:
+    with world.database.work(lender.actor) as work:
+        lender_settings.change(work, {"approval_cases": cases})
+
+
+@pytest.mark.parametrize(("kind", "word"), [("assigned", "Choice 1"), ("first_claim", "The panel")])
+def test_a_tender_is_previewed_and_then_opened(world: World, signed_in: Client, kind: str, word: str) -> None:
+    lender, agency = world.lender(), world.agency()
+    portfolio, agreement = world.portfolio(lender, 25), world.agreement(lender, agency)
+    client = signed_in(lender)
+    client.set_cookie("language", "en")
+    assert portfolio.name in client.get("/tenders/new").text
+    given = {"portfolio_id": str(portfolio.id), "kind": kind}
+    assert word in client.get("/tenders/new", query_string=given).text
+    plan = given | {"agreement_ids": [str(agreement.id)], "respond_hours": "48", "case_limit": ""}
+    page = client.get("/tenders/new", query_string=plan | {"preview": "1"}).text
+    assert "Open the tender" in page
+    answer = client.post("/tenders/new", data=plan)
+    assert answer.status_code == 302
+    shown = client.get(answer.location).text
+    assert agency.organisation.name in shown
+    assert "has not answered" in shown
+
+
+def test_a_plan_without_agencies_is_shown_again_with_what_is_wrong(world: World, signed_in: Client) -> None:
+    lender = world.lender()
+    world.agreement(lender, world.agency())
+    portfolio = world.portfolio(lender)
+    plan = {"portfolio_id": str(portfolio.id), "kind": "first_claim", "respond_hours": "48"}
+    client = signed_in(lender)
+    for answer in (
+        client.post("/tenders/new", data=plan),
+        client.get("/tenders/new", query_string=plan | {"preview": 1}),
+    ):
+        assert answer.status_code == 422
+        assert "field-error" in answer.text
+
+
+def test_the_lender_sees_exact_figures_beside_what_agencies_see(world: World, signed_in: Client) -> None:
+    lender = world.lender()
+    tender = made(world, lender, world.agency())
+    client = signed_in(lender)
+    client.set_cookie("language", "en")
+    page = client.get(f"/tenders/{tender.id}").text
+    assert "25,000.00" in page
+    assert "What agencies see" in page
+    assert "≈" in page
+
+
+@pytest.mark.parametrize(("language", "word"), [("zh", "发单"), ("en", "Tenders")])
+def test_the_list_counts_by_state_and_filters(world: World, signed_in: Client, language: str, word: str) -> None:
+    lender = world.lender()
+    made(world, lender, world.agency())
+    client = signed_in(lender)
+    client.set_cookie("language", language)
+    assert word in client.get("/tenders").text
+    assert "/tenders/" in client.get("/tenders?state=open&kind=first_claim").text
+    assert "/tenders/0" not in client.get("/tenders?state=open&kind=assigned").text
+    assert "first_claim" in client.get("/tenders.csv").text
+
+
+def test_a_second_person_opens_what_is_above_the_limit(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    limit(world, lender, 5)
+    tender = made(world, lender, agency)
+    page = signed_in(lender).get(f"/tenders/{tender.id}").text
+    assert f'action="/tenders/{tender.id}/approve"' not in page
+    assert signed_in(lender).post(f"/tenders/{tender.id}/approve").status_code == 403
+    other = signed_in(world.person(lender, "administrator"))
+    assert f'action="/tenders/{tender.id}/approve"' in other.get(f"/tenders/{tender.id}").text
+    assert other.post(f"/tenders/{tender.id}/approve").status_code == 302
+    assert state_of(world, lender, tender.id) == "open"
+
+
+def test_what_awaits_approval_may_be_refused_and_what_is_open_withdrawn(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    open_one = made(world, lender, agency)
+    assert signed_in(lender).post(f"/tenders/{open_one.id}/withdraw").status_code == 302
+    limit(world, lender, 5)
+    waiting = made(world, lender, agency, cases=6)
+    assert (
+        signed_in(world.person(lender, "compliance_officer")).post(f"/tenders/{waiting.id}/refuse").status_code == 302
+    )
+    assert [state_of(world, lender, one.id) for one in (open_one, waiting)] == ["withdrawn", "refused"]
+    assert signed_in(lender).post(f"/tenders/{open_one.id}/withdraw").status_code == 409
+
+
+def test_another_lender_and_an_agency_are_kept_out(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    tender = made(world, lender, agency)
+    stranger = signed_in(world.lender())
+    for tender_id in (tender.id, uuid4()):
+        assert stranger.get(f"/tenders/{tender_id}").status_code == 404
+        assert stranger.post(f"/tenders/{tender_id}/withdraw").status_code == 404
+    assert signed_in(agency).get(f"/tenders/{tender.id}").status_code == 403
+    assert signed_in(world.person(lender, "settlement_officer")).get("/tenders/new").status_code == 403
+
+
+def test_who_claims_late_is_told_so_in_place(world: World, signed_in: Client) -> None:
+    lender, first, second = world.lender(), world.agency(), world.agency()
+    made(world, lender, first, second)
+    with world.database.work(second.actor) as work:
+        late = offers.list_own(work)[0].id
+    with world.database.work(first.actor) as work:
+        offers.accept(work, offers.list_own(work)[0].id)
+    client = signed_in(second)
+    client.set_cookie("language", "en")
+    answer = client.post(f"/offers/{late}/accept")
+    assert answer.status_code == 409
+    assert "Another agency was quicker" in answer.text
+
+
+# --- exclusions ---
+
+
+def test_a_case_is_excluded_and_the_exclusion_lifted_on_pages(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    case_id = world.case_ids(world.placement(lender, agency, 1), lender)[0]
+    client = signed_in(lender)
+    client.set_cookie("language", "en")
+    assert "Nothing is excluded" in client.get("/exclusions").text
+    given = {"reason": "deceased", "source": "registry", "noted_on": "2026-03-01", "whole_borrower": "1"}
+    assert client.post(f"/cases/{case_id}/exclusions", data=given | {"reason": ""}).status_code == 422
+    assert client.post(f"/cases/{case_id}/exclusions", data=given).status_code == 302
+    assert client.post(f"/cases/{case_id}/exclusions", data=given).status_code == 409
+    page = client.get(f"/cases/{case_id}/exclusions").text
+    assert "may not be tendered" in page
+    lift = page.split('action="/exclusions/')[1].split('"')[0]
+    assert client.post(f"/exclusions/{lift}").status_code == 302
+    assert "Lifted" in client.get("/exclusions?standing=false").text
+    assert client.get("/exclusions/new").status_code == 200
+    assert signed_in(world.person(lender, "settlement_officer")).get("/exclusions/new").status_code == 403
+
+
+def test_the_api_previews_opens_and_lists_tenders(world: World, program: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    portfolio, agreement = world.portfolio(lender, 25), world.agreement(lender, agency)
+    client = program(lender)
+    plan = {"portfolio_id": str(portfolio.id), "kind": "assigned", "agreement_ids": [str(agreement.id)]}
+    preview = client.post("/api/v1/tenders/preview", json=plan)
+    assert (preview.status_code, preview.json["case_count"], preview.json["seats"][0]["reasons"]) == (200, 25, [])
+    opened = client.post("/api/v1/tenders", json=plan)
+    assert (opened.status_code, opened.json["state"], len(opened.json["offers"])) == (201, "open", 1)
+    assert client.get("/api/v1/tenders?state=open").json["items"][0]["id"] == opened.json["id"]
+    assert client.post("/api/v1/tenders", json=plan).json["code"] == "no_cases_to_offer"
+    assert client.post("/api/v1/tenders", json=plan | {"buckets": ["M99"]}).status_code == 422
+    assert client.post(f"/api/v1/tenders/{opened.json['id']}/withdraw").json["state"] == "withdrawn"
+
+
+def test_the_api_takes_exclusions_one_by_one_and_as_a_file(world: World, program: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    case_id = world.case_ids(world.placement(lender, agency, 1), lender)[0]
+    client = program(lender)
+    given = {"case_id": str(case_id), "reason": "bankrupt", "source": "court", "noted_on": "2026-03-01"}
+    recorded = client.post("/api/v1/exclusions", json=given)
+    assert recorded.status_code == 201
+    assert [one["reason"] for one in client.get(f"/api/v1/cases/{case_id}/exclusions").json] == ["bankrupt"]
+    file = b"case_number,reason,source,noted_on\nK-NOBODY,deceased,court,2026-03-01\n"
+    outcome = client.post("/api/v1/exclusions/file", data=file, content_type="text/csv")
+    assert (outcome.json["accepted"], outcome.json["refused"]) == (0, 1)
+    assert outcome.json["errors"][0]["code"] == "unknown_case"
+    assert client.post(f"/api/v1/exclusions/{recorded.json['id']}/lift").json["lifted_at"]
+    assert client.get("/api/v1/exclusions").json["items"] == []
