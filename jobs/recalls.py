@@ -1,20 +1,31 @@
 """What becomes due between the nights: recalls that nobody objects to, stops nobody confirmed, counts nobody gave."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
 from uuid import UUID
 
 from jobs import nightly
 from models.database import Database
 from models.services import acknowledgements, recalls
+from models.work import Work
+
+PARTS: Final[Mapping[str, Callable[[Work], int]]] = {
+    "recalls": recalls.execute_due,
+    "stops": recalls.flag_missing_stops,
+    "acknowledgements": acknowledgements.flag_missing,
+}
 
 
 def carry_on(database: Database) -> int:
-    """About every minute, for every lender; answers how many recalls, stops and acknowledgements were due."""
+    """About every minute, for every lender; answers how many recalls, stops and acknowledgements were due.
 
-    def carry_on_one(lender_id: UUID) -> int:
-        actor = nightly.actor_of("recalls", lender_id)
-        with database.work(actor) as work:
-            executed = recalls.execute_due(work)
-        with database.work(actor) as work:
-            return executed + recalls.flag_missing_stops(work) + acknowledgements.flag_missing(work)
+    Each part has a Work of its own: the trouble of one is not another's.
+    """
+    lenders = nightly.list_lenders(database)
+    return sum(nightly.for_each(lenders, what, partial(_carry_on, database, part)) for what, part in PARTS.items())
 
-    return nightly.for_each(nightly.list_lenders(database), "recalls", carry_on_one)
+
+def _carry_on(database: Database, part: Callable[[Work], int], lender_id: UUID) -> int:
+    with database.work(nightly.actor_of("recalls", lender_id)) as work:
+        return part(work)

@@ -2,7 +2,8 @@
 
 import logging
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from uuid import UUID
 
 from jobs import nightly
@@ -27,14 +28,27 @@ def deliver(database: Database, courier: Courier, org_id: UUID, deliveries: Sequ
     """One attempt at each, in order, up to the first that nobody answers.
 
     No transaction is open while the receiver is asked; what it answered is kept in a second one. `JobFailed` where it
-    could not be kept: the text of what went wrong could hold an address.
+    could not be kept, after the others have had their turn.
     """
+    with _told_by_its_class(org_id), database.work(nightly.actor_of("webhooks", org_id)) as work:
+        actor = _actor(org_id, organisations.get_own(work).kind)
+    broken: nightly.JobFailed | None = None
+    for place, (delivery_id, attempt) in enumerate(deliveries, 1):
+        try:
+            with _told_by_its_class(org_id):
+                if not _deliver_one(database, courier, actor, delivery_id, attempt, deliveries[place:]):
+                    break
+        except nightly.JobFailed as failure:
+            broken = failure
+    if broken:
+        raise broken
+
+
+@contextmanager
+def _told_by_its_class(org_id: UUID) -> Iterator[None]:
+    """Whatever goes wrong leaves as `JobFailed`: its text could hold an address."""
     try:
-        with database.work(nightly.actor_of("webhooks", org_id)) as work:
-            actor = _actor(org_id, organisations.get_own(work).kind)
-        for place, (delivery_id, attempt) in enumerate(deliveries, 1):
-            if not _deliver_one(database, courier, actor, delivery_id, attempt, deliveries[place:]):
-                return
+        yield
     except Exception as failure:  # noqa: BLE001 (like the worker: whatever went wrong, its text stays here)
         place_of = traceback.extract_tb(failure.__traceback__)[-1]
         error_class = type(failure).__name__

@@ -7,6 +7,7 @@ seed's order along a circle, as long as its weight; each agency takes an arc as 
 goes where its middle lies: so each gets its share to within one household.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from itertools import accumulate
@@ -35,6 +36,8 @@ SPLIT: Final[Schema] = {
     "case_id": pl.String,
     "borrower_id": pl.String,
     "balance": MONEY,
+    "bucket": pl.String,
+    "product": pl.String,
     "rule": pl.Int32,  # the first is 1; null: none fits
     "seat": pl.Int32,  # which of the panel, from 0; null: left out
     "follows": pl.Boolean,  # the agency has the borrower already
@@ -65,14 +68,16 @@ def split(cases: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     )
 
 
-def digest(parts: pl.DataFrame, panel: Sequence[UUID], cards: Mapping[UUID, int]) -> bytes:
-    """Of which case goes where with which balance, and under which version of each rate card: SHA-256.
+def digest(parts: pl.DataFrame, panel: Sequence[UUID], terms: Mapping[UUID, Any]) -> bytes:
+    """Of which case goes where, with all that its rate depends on, and on which terms of each agreement: SHA-256.
 
-    `parts` as `split` makes them, in their order.
+    `parts` as `split` makes them, in their order; `terms` as JSON takes them.
     """
-    seen = sha256(repr([(str(agreement_id), cards[agreement_id]) for agreement_id in panel]).encode())
+    seen = sha256(json.dumps([(str(one), terms[one]) for one in panel], sort_keys=True).encode())
     for piece in parts.drop_nulls("seat").iter_slices(ROWS_PER_PIECE):
-        seen.update(piece.select("case_id", "seat", "balance").write_csv(include_header=False).encode())
+        seen.update(
+            piece.select("case_id", "seat", "balance", "bucket", "product").write_csv(include_header=False).encode()
+        )
     return seen.digest()
 
 

@@ -9,7 +9,8 @@ its length in four big-endian bytes. Ids are 16 raw bytes, the nonce 32; terms a
 
     score = (expected recovery * (1 - rate) - case fee * cases / balance) * conduct factor
 
-with the figures that were published to every bidder, exact, and then rounded to 8 places, half away from zero.
+with the figures that were published to every bidder, exact, and then rounded to 8 places, half away from zero. A bid
+that scores nought or less is void, and so is one above a maximum that was published.
 """
 
 import argparse
@@ -35,15 +36,36 @@ PLACED, NO_VALID_BID, NO_CASES = "placed", "no_valid_bid", "no_cases_to_place"
 OUTCOMES: Final = (PLACED, NO_VALID_BID, NO_CASES)
 # Why a bid lost: another's score was higher, or equal and the rule broke the tie; or nothing was left to place.
 SCORE_LOWER, TIE_LOST = "score_lower", "tie_lost"
-# Why a bid is void: the gate refused its agency at the award, or it was never revealed as it was committed.
-CAPACITY, INELIGIBLE, NOT_REVEALED, COMMITMENT_MISMATCH = (
-    "capacity",
-    "ineligible",
-    "not_revealed",
-    "commitment_mismatch",
-)
-REFUSED_BY_GATE: Final = (CAPACITY, INELIGIBLE)
-VOID_REASONS: Final = (*REFUSED_BY_GATE, NOT_REVEALED, COMMITMENT_MISMATCH)
+# Why a bid is void, beside what the gate says: it was never revealed as it was committed, or nobody would pay it.
+NOT_REVEALED, COMMITMENT_MISMATCH = "not_revealed", "commitment_mismatch"
+ABOVE_MAXIMUM, SCORE_NOT_POSITIVE = "above_maximum", "score_not_positive"
+INELIGIBLE = "ineligible"
+# What an agency is told of each reason of the gate: what its own papers, agreement, territory and capacity show, as it
+# is; what rests on figures and decisions of the lender's, in one word.
+GATE_TOLD: Final = {
+    "agreement_not_in_force": "agreement_not_in_force",
+    "processing_agreement_missing": "processing_agreement_missing",
+    "impact_assessment_missing": "impact_assessment_missing",
+    "no_rate_card_in_force": "no_rate_card_in_force",
+    "agency_suspended": INELIGIBLE,
+    "agency_frozen": INELIGIBLE,
+    "agency_removed": INELIGIBLE,
+    "licence_missing": "licence_missing",
+    "insurance_missing": "insurance_missing",
+    "due_diligence_missing": "due_diligence_missing",
+    "training_missing": "training_missing",
+    "licence_expired": "licence_expired",
+    "insurance_expired": "insurance_expired",
+    "due_diligence_expired": "due_diligence_expired",
+    "training_expired": "training_expired",
+    "licence_elsewhere": "licence_elsewhere",
+    "conduct_score_too_low": INELIGIBLE,
+    "complaints_too_many": INELIGIBLE,
+    "capacity_exceeded": "capacity_exceeded",
+    "cases_outside_agreement": "cases_outside_agreement",
+}
+REFUSED_BY_GATE: Final = tuple(dict.fromkeys(GATE_TOLD.values()))
+VOID_REASONS: Final = (*REFUSED_BY_GATE, NOT_REVEALED, COMMITMENT_MISMATCH, ABOVE_MAXIMUM, SCORE_NOT_POSITIVE)
 
 NONCE_BYTES: Final = 32
 SCORE_PLACES: Final = 8
@@ -87,6 +109,8 @@ class Scoring(NamedTuple):
     balance: str
     currency: str
     kinds: tuple[str, ...]
+    rate_max: str | None = None  # None: any that still scores
+    case_fee_max: str | None = None
 
 
 class Candidate(NamedTuple):
@@ -130,6 +154,23 @@ def commitment_of(tender_id: UUID, agency_id: UUID, terms: Terms, nonce: bytes) 
     """The 32 bytes that bind an agency to its terms in one tender, and tell nothing of them without the nonce."""
     parts = (tender_id.bytes, agency_id.bytes, terms.canonical(), nonce)
     return sha256(_LABEL + b"".join(len(part).to_bytes(4) + part for part in parts)).digest()
+
+
+def told(gate: Sequence[str]) -> list[str]:
+    """The gate's reasons as their agency is told them."""
+    return list(dict.fromkeys(GATE_TOLD[code] for code in gate))
+
+
+def refusal_of(gate: Sequence[str]) -> str | None:
+    """What the gate's reasons make of a bid: it is void by the first that its agency is told."""
+    return next(iter(told(gate)), None)
+
+
+def exceeded(scoring: Scoring, terms: Terms) -> list[str]:
+    """Which members of the terms are above the maximum that was published."""
+    limits = {"rate": scoring.rate_max, "case_fee": scoring.case_fee_max}
+    given = terms._asdict()
+    return [name for name, limit in limits.items() if limit is not None and Fraction(given[name]) > Fraction(limit)]
 
 
 def score_of(scoring: Scoring, terms: Terms, conduct_factor: str) -> str:
@@ -206,6 +247,8 @@ def _verify_record(record: dict[str, Any]) -> str:
         raise AwardRefused("a bid or an agency stands there twice")
     for bid in bids:
         _require_in_time(bid, record["commit_until"], record["reveal_until"])
+        if bid["refusal"] != refusal_of(bid["gate"]):
+            raise AwardRefused(f"bid {bid['bid']}: its refusal is not what the gate's reasons come to")
     candidates = [_read_candidate(bid) for bid in bids]
     results = decide(UUID(record["tender"]), scoring, candidates, record["outcome"] != NO_CASES)
     for bid, result in zip(bids, results, strict=True):
@@ -235,11 +278,17 @@ def _flaw(tender_id: UUID, scoring: Scoring, one: Candidate) -> str | None:
     if one.terms is None or one.nonce is None:
         return NOT_REVEALED
     kept = commitment_of(tender_id, one.agency_id, one.terms, one.nonce) == one.commitment
-    return one.refusal if kept and one.terms.kind in scoring.kinds else COMMITMENT_MISMATCH
+    if not kept or one.terms.kind not in scoring.kinds:
+        return COMMITMENT_MISMATCH
+    if exceeded(scoring, one.terms):
+        return ABOVE_MAXIMUM
+    if Fraction(score_of(scoring, one.terms, one.conduct_factor)) <= 0:
+        return SCORE_NOT_POSITIVE
+    return one.refusal
 
 
 def _score(scoring: Scoring, one: Candidate, flaw: str | None) -> str | None:
-    """A bid that the gate refuses is scored like any other; what was not revealed as committed is not."""
+    """Every bid has one, a void one too, except what was not revealed as committed."""
     if one.terms is None or flaw in (NOT_REVEALED, COMMITMENT_MISMATCH):
         return None
     return score_of(scoring, one.terms, one.conduct_factor)
@@ -303,6 +352,8 @@ _SCORING_SHAPE: Final[Shape] = {
     "balance": _matches(_AMOUNT),
     "currency": _matches(_CURRENCY),
     "kinds": _list_of(_one_of(KINDS)),
+    "rate_max": _or_null(_matches(_FRACTION)),
+    "case_fee_max": _or_null(_matches(_FEE)),
 }
 _BID_SHAPE: Final[Shape] = {
     "bid": _IS_ID,
@@ -321,7 +372,7 @@ _BID_SHAPE: Final[Shape] = {
     "reason": _or_null(_one_of((SCORE_LOWER, TIE_LOST, NO_CASES, *VOID_REASONS))),
 }
 # The lender's record also says every reason of the gate.
-_ENTRY_SHAPE: Final[Shape] = _BID_SHAPE | {"gate": _list_of(_matches(re.compile(r"[a-z_]+")))}
+_ENTRY_SHAPE: Final[Shape] = _BID_SHAPE | {"gate": _list_of(_one_of(tuple(GATE_TOLD)))}
 _PART_SHAPE: Final[Shape] = {
     "format": _one_of((PART,)),
     "tender": _IS_ID,

@@ -16,7 +16,9 @@ TRANSITIONS = {
     (COMMITTED, "reveal"): REVEALED,
     (COMMITTED, "withdraw"): WITHDRAWN,
     (COMMITTED, "void"): VOID,  # never revealed: it counts against the bidder
-    (REVEALED, "void"): VOID,  # a bid that the gate refuses at the award
+    (COMMITTED, "call_off"): WITHDRAWN,  # the lender takes back its tender
+    (REVEALED, "call_off"): WITHDRAWN,
+    (REVEALED, "void"): VOID,  # refused at the award, by the gate or for its price
     (REVEALED, "win"): WON,
     (REVEALED, "lose"): LOST,
 }

@@ -28,6 +28,7 @@ KINDS: Final[Mapping[str, frozenset[str]]] = {
     "bid.lost": TO_AGENCY,
     "bid.reveal_due": TO_AGENCY,
     "bid.void": TO_AGENCY,
+    "bid.withdrawn": TO_AGENCY,
     "bid.won": TO_AGENCY,
     "case.returned": TO_LENDER,
     "document.accepted": BOTH,

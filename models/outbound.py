@@ -20,7 +20,12 @@ URL_LENGTH_MAX = 500
 PORTS = {"https": 443, "http": 80}
 
 _PLAIN = re.compile(r"[!-~]+")  # no blank, no control character, nothing that a parser could drop or turn
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*")
+# What ends in a number is an address to a resolver, however it is written (0x7f.1, 2130706433): we read one way only.
+_NUMERIC = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")
+# Open by their number, and yet of the cloud that a machine stands in: its platform answers there.
+_OF_A_CLOUD = frozenset({IPv4Address("168.63.129.16")})
 # Addresses of IPv4 in the clothes of IPv6: where the four bytes stand. (Mapped and 6to4 Python knows itself.)
 _TRANSLATED = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 
@@ -70,7 +75,7 @@ def parse(url: str, local: bool = False) -> Target:
         raise AddressRefused("url_not_plain") from None
     if parts.scheme != "https" and not (local and parts.scheme == "http"):
         raise AddressRefused("url_not_https")
-    if "@" in parts.netloc or "#" in url or port == 0 or not (_HOST.fullmatch(host) or _literal(host)):
+    if "@" in parts.netloc or "#" in url or port == 0 or not (_is_name(host) or _literal(host)):
         raise AddressRefused("url_not_plain")
     if _literal(host) and not (local or is_public(host)):
         raise AddressRefused("address_refused")
@@ -83,7 +88,7 @@ def is_public(address: str) -> bool:
     ip = _literal(address)
     while isinstance(ip, IPv6Address) and (inner := _inner(ip)):
         ip = inner
-    if ip is None or not ip.is_global:
+    if ip is None or not ip.is_global or ip in _OF_A_CLOUD:
         return False
     special = ip.is_private or ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_reserved
     return not (special or ip.is_unspecified or (isinstance(ip, IPv6Address) and ip.is_site_local))
@@ -120,7 +125,7 @@ class Courier:
             return Answer(None, "address_refused")
         except TimeoutError:
             return Answer(None, "timeout")
-        except socket.gaierror:
+        except (socket.gaierror, UnicodeError):  # a name that cannot even be asked for is a UnicodeError
             return Answer(None, "unknown_host")
         except ssl.SSLError:
             return Answer(None, "timeout" if late.is_set() else "tls")
@@ -171,6 +176,10 @@ def _hang_up(sock: socket.socket, late: Event) -> None:
 @cache
 def _trusting_authorities() -> ssl.SSLContext:
     return ssl.create_default_context()
+
+
+def _is_name(host: str) -> bool:
+    return bool(_HOST.fullmatch(host)) and not _NUMERIC.fullmatch(host)
 
 
 def _literal(host: str) -> IPv4Address | IPv6Address | None:

@@ -7,8 +7,11 @@ import polars as pl
 
 from models import columns
 from models.columns import Column, first_true
+from models.errors import RowError
 from models.placement import RECALL_REASONS, RETURN_CODES
-from models.tabular import Batch, Source, read_table
+from models.tabular import Batch, Source, read_table, refused
+
+ROWS_MAX: Final = 100_000  # a file's rows are kept until the last is read
 
 RECALL_COLUMNS: Final = (
     Column("case_number", columns.CASE_NUMBER, required=True),
@@ -23,10 +26,13 @@ RETURN_COLUMNS: Final = (
 def read(source: Source, expected: tuple[Column, ...]) -> Iterator[Batch]:
     """Rows: row, case_number, and the reason or code. A case that is named twice is refused the second time.
 
-    Raises Invalid where the file as a whole is refused.
+    Raises Invalid where the file as a whole is refused, as with more than ROWS_MAX rows.
     """
-    seen = columns.Seen()
+    seen, rows = columns.Seen(), 0
     for batch in read_table(source, columns.header_of(expected)):
+        rows += batch.rows.height + batch.errors.height
+        if rows > ROWS_MAX:
+            raise refused([RowError(0, "*", "too_many_rows")])
         texts = columns.tidied(batch.rows, expected)
         repeats = seen.repeats(texts["case_number"])
         crossed = texts.select(case_number=first_true(duplicate_case_number=pl.lit(repeats)))

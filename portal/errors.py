@@ -124,8 +124,8 @@ def value_refused(error: DataError) -> Response:
 
 
 def database_unavailable(error: OperationalError) -> Response:
-    if isinstance(error.orig, pg.LockNotAvailable):
-        return problem(HTTPStatus.CONFLICT, "busy", [], {"retry_seconds": 2})
+    if isinstance(error.orig, pg.LockNotAvailable | pg.DeadlockDetected):
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, "busy", [], {"retry_seconds": 2})
     return failed(error)
 
 

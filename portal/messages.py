@@ -45,6 +45,10 @@ MESSAGES = {
     "rate_card_in_past": lazy_gettext("This card was to begin on a day that is over. Propose it anew from today on."),
     "rate_card_overlaps": lazy_gettext("Another card is in force on one of these days. Begin after its last day."),
     "rate_cells_overlap": lazy_gettext("This amount range meets that of another rate for the same cases."),
+    "tier_moves_floor": lazy_gettext(
+        "The standard terms of that tier would change the least settlement. Say it on a rate card first."
+    ),
+    "raises_own_limit": lazy_gettext("You distribute cases yourself: somebody else raises this limit."),
     "rate_missing": lazy_gettext("Some cases would have no rate. Add one for all others."),
     "too_many_cells": lazy_gettext("A card holds at most 200 rates."),
     "range_reversed": lazy_gettext("The end of the range is not above its beginning."),
@@ -100,6 +104,7 @@ MESSAGES = {
     "duplicate_column": lazy_gettext("This column appears twice."),
     "forbidden_column": lazy_gettext("Card security data is never accepted. Remove this column and upload again."),
     "truncated_row": lazy_gettext("The file is cut off in this row."),
+    "too_many_rows": lazy_gettext("A file like this holds at most 100,000 rows. Nothing was done."),
     "too_many_fields": lazy_gettext("The row has more fields than the header."),
     # one field
     "case_number_personal": lazy_gettext("Looks like an ID, card or phone number. Use a number of your own."),
@@ -152,6 +157,8 @@ MESSAGES = {
     "award_too_early": lazy_gettext("Bids may still be revealed. The award is made after the last window."),
     "not_awarded": lazy_gettext("Nothing is decided about this bid."),
     "bid_broken": lazy_gettext("A sealed bid does not open: it was changed where it is kept. Nothing was awarded."),
+    "above_maximum": lazy_gettext("This is above the maximum that the lender has published."),
+    "ineligible": lazy_gettext("The lender does not place cases with the agency now."),
     "too_few_to_score": lazy_gettext("So few borrowers have no published figures that bids could be scored by."),
     "already_excluded": lazy_gettext("This is excluded for that reason already."),
     "exclusion_lifted": lazy_gettext("This exclusion was lifted already."),

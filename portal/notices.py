@@ -63,6 +63,9 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
         "key", "watch", N_("Bid to reveal"), N_("Reveal your bid to %(who)s before the window closes.")
     ),
     "bid.void": Sentence("cross", "bad", N_("Bid void"), N_("Your bid to %(who)s is void."), "bid_reason"),
+    "bid.withdrawn": Sentence(
+        "back", "neutral", N_("Bid called off"), N_("%(who)s has withdrawn its tender; your bid is not opened.")
+    ),
     "bid.won": Sentence("check", "good", N_("Bid won"), N_("Your bid to %(who)s has won. Acknowledge the placement.")),
     "case.returned": Sentence(
         "back", "watch", N_("Cases returned"), N_("%(who)s has given cases back."), "return_code"

@@ -761,10 +761,12 @@ BID_KINDS = {"rate": N_("Rate alone"), "hybrid": N_("Rate and fee for each case"
 BID_REASONS = {
     "score_lower": N_("Another bid had a higher score."),
     "tie_lost": N_("Another bid had the same score, and the tie rule preferred it."),
-    "capacity": N_("The agency had no capacity left when the award was made."),
+    "capacity_exceeded": N_("The agency had no capacity left when the award was made."),
     "ineligible": N_("The agency could not receive cases when the award was made."),
     "not_revealed": N_("The bid was never revealed."),
     "commitment_mismatch": N_("What was revealed is not what was committed to."),
+    "above_maximum": N_("The bid is above the maximum that was published."),
+    "score_not_positive": N_("The score is not above zero: the lender would keep nothing."),
     "no_cases_to_place": N_("No case was left to be placed."),
 }
 AWARD_OUTCOMES = {
@@ -1019,7 +1021,7 @@ TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "decline_reason": DECLINE_REASONS,
     "tender_kind": TENDER_KINDS,
     "bid_kind": BID_KINDS,
-    "bid_reason": BID_REASONS,
+    "bid_reason": GATE_REASONS | BID_REASONS,
     "award_outcome": AWARD_OUTCOMES,
     "scrub_reason": SCRUB_REASONS,
     "exclusion_source": EXCLUSION_SOURCES,

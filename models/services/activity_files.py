@@ -258,7 +258,12 @@ def _placings(file: File, crossing: Placement) -> Select[Any]:
         .join(PlacedCase, and_(PlacedCase.lender_id == Case.lender_id, PlacedCase.case_id == Case.id))
         .where(tenancy.of_lender(crossing.lender_id, Case), PlacedCase.agency_id == crossing.agency_id)
         .ext(distinct_on(file.rows.c.row))
-        .order_by(file.rows.c.row, PlacedCase.ended_at.is_not(None), PlacedCase.placement_seq.desc())
+        .order_by(
+            file.rows.c.row,
+            PlacedCase.ended_at.is_not(None),
+            PlacedCase.started_at.desc(),
+            PlacedCase.placement_id.desc(),
+        )
     )
 
 

@@ -13,7 +13,7 @@ from models.agency_standing import GOOD, AgencyStanding
 from models.breach import Breach
 from models.business_day import day_of, start_of
 from models.offer import OFFERED, Offer
-from models.placement import PlacedCase, Placement
+from models.placement import UNDONE, PlacedCase, Placement
 from models.services import tenancy
 from models.tender import ASSIGNED, Tender
 from models.work import Work
@@ -67,6 +67,7 @@ def read(
             tenancy.of_lender(lender_id, Placement),
             Placement.agency_id.in_(these),
             Placement.started_at >= start_of(since),
+            Placement.end_reason.is_distinct_from(UNDONE),
         )
         .group_by(Placement.agency_id),
     )

@@ -25,7 +25,7 @@ from models.money import CURRENCIES
 from models.organisation import AGENCY
 from models.provinces import PROVINCES
 from models.rate_card import INCLUSIVE
-from models.services import audit, notices, organisations, pages, rate_cards, second_person, tenancy
+from models.services import audit, notices, organisations, pages, rate_cards, second_person, standard_terms, tenancy
 from models.states import step
 from models.work import AGENCY as AGENCY_SIDE
 from models.work import LENDER, Work
@@ -137,8 +137,9 @@ def refuse(work: Work, agreement_id: UUID) -> Agreement:
 def change(work: Work, agreement_id: UUID, changes: Mapping[str, Any]) -> Agreement:
     """Change operating terms, for what is placed from now on; the log has each as it was and as it is.
 
-    Invalid for a name that is none of OPERATING, a value out of range, or products and buckets that a rate card in
-    force, or one still to come, has no rate for.
+    Invalid for a name that is none of OPERATING, a value out of range, products and buckets that a rate card in force,
+    or one still to come, has no rate for, or a tier whose standard terms would move what such a card leaves to them:
+    the least settlement is money, and a card that says it takes a second person.
     """
     agreement = _lock(work, agreement_id)
     agreement.state = step(TRANSITIONS, agreement.state, "change")
@@ -146,11 +147,14 @@ def change(work: Work, agreement_id: UUID, changes: Mapping[str, Any]) -> Agreem
     if errors := unknown or _operating_faults(changes):
         raise Invalid(errors=errors)
     olds = {name: getattr(agreement, name) for name in changes}
+    floors = _floors(work, agreement)
     news = {name: _stored(value) for name, value in changes.items() if _stored(value) != olds[name]}
     for name, value in news.items():
         setattr(agreement, name, value)
     if {"products", "buckets"} & news.keys():
         _refuse_without_rate(work, agreement, news)
+    if _floors(work, agreement) != floors:
+        raise Invalid(errors=[RowError(0, "tier", "tier_moves_floor")])
     for name, value in news.items():
         told = {"term": name, "old": _logged(olds[name]), "new": _logged(value)}
         audit.record(work, audit.Action.AGREEMENT_CHANGE, _subject(agreement) | told)
@@ -245,6 +249,12 @@ def _refuse_without_rate(work: Work, agreement: Agreement, news: Mapping[str, An
     buckets = agreement.buckets or BUCKETS
     if not all(rates.is_complete(rate_cards.cells_of(card), agreement.products, buckets) for card in cards):
         raise Invalid(errors=[RowError(0, name, "rate_missing") for name in ("products", "buckets") if name in news])
+
+
+def _floors(work: Work, agreement: Agreement) -> list[Decimal]:
+    """The least settlement that each card in force, or still to come, would freeze into a placement."""
+    cards = rate_cards.list_standing(work, agreement.id, day_of(work.at))
+    return [standard_terms.effective(work, agreement, card.card).settlement_floor.value for card in cards]
 
 
 def _faults(terms: Terms) -> list[RowError]:

@@ -15,7 +15,7 @@ from models.agreement import Agreement
 from models.allocation import CASES
 from models.case import Case
 from models.money import Schema
-from models.placement import PlacedCase, Placement
+from models.placement import UNDONE, PlacedCase, Placement
 from models.services import bulk, eligibility, lender_settings, scrub, tenancy
 from models.services.placements import EXPIRY
 from models.tender import TenderedCase
@@ -129,7 +129,7 @@ def _having_held(work: Work, borrowers: Any) -> Any:
         select(cast(Case.borrower_id, String), cast(PlacedCase.agency_id, String))
         .join(PlacedCase, and_(PlacedCase.lender_id == Case.lender_id, PlacedCase.case_id == Case.id))
         .where(tenancy.own(work, Case), tenancy.own(work, PlacedCase), PlacedCase.ended_at.is_not(None))
-        .where(Case.borrower_id.in_(borrowers))
+        .where(PlacedCase.end_reason.is_distinct_from(UNDONE), Case.borrower_id.in_(borrowers))
         .distinct()
     )
 

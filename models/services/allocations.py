@@ -1,7 +1,7 @@
 """Allocations (分案): a portfolio's free cases divided over a panel by a plan, first as a preview, then placed at once.
 
 A preview holds nothing: it says what would be. The commit draws the split again, under the turn that every way of
-placing takes, and refuses unless each case goes to the same agency with the same balance, under the same rates.
+placing takes, and refuses unless each case goes to the same agency, at the same rate and on the same terms.
 """
 
 import datetime as dt
@@ -28,7 +28,6 @@ from models.services import (
     allocation_cases,
     audit,
     eligibility,
-    lender_settings,
     notices,
     pages,
     placing,
@@ -36,6 +35,7 @@ from models.services import (
     rate_cards,
     scrub,
     second_person,
+    standard_terms,
     tenancy,
     tenders,
     turns,
@@ -83,9 +83,9 @@ def draw(work: Work, portfolio_id: UUID, plan: Plan, came_back: CameBack | None 
     parts = split(cases, plan)
     told = figures(parts, plan)
     cards = {one.id: rate_cards.find_in_force(work, one.lender_id, one.id, day_of(work.at)) for one in panel}
-    versions = {agreement_id: card.card.version if card else 0 for agreement_id, card in cards.items()}
+    terms = {one.id: _terms(work, one, cards[one.id]) for one in panel}
     shown = {"agencies": _checked(work, panel, cards, told), "rules": told["rules"], "left_out": told["left_out"]}
-    return Drawn(plan, panel, parts, shown, digest(parts, plan.panel, versions))
+    return Drawn(plan, panel, parts, shown, digest(parts, plan.panel, terms))
 
 
 def propose(work: Work, portfolio_id: UUID, drawn: Drawn, came_back: CameBack | None = None) -> Tender:
@@ -136,7 +136,7 @@ def settle(work: Work, tender: Tender, drawn: Drawn) -> Tender:
     """Place a locked tender's split, drawn under the turn at offers, or wait for a second person."""
     if not tender.case_count:
         raise Conflict("no_cases_to_place")
-    many = tender.case_count > lender_settings.get(work).approval_cases
+    many = tender.state == AWAITING_APPROVAL or tenders.needs_approval(work, tender.case_count, tender.created_by)
     if many and tender.state == PREVIEWED and second_person.may_not(work, tender.created_by):
         tender.state = step(TRANSITIONS, tender.state, "ask_approval")
         audit.record(work, audit.Action.TENDER_COMMIT, {"tender": tender.id, "state": AWAITING_APPROVAL})
@@ -189,6 +189,13 @@ def _require_sound(work: Work, portfolio_id: UUID, plan: Plan) -> list[Agreement
     if errors := faults(plan, currencies, list_products(work, portfolio_id)):
         raise Invalid(errors=errors)
     return [known[agreement_id] for agreement_id in plan.panel]
+
+
+def _terms(work: Work, agreement: Agreement, card: Card | None) -> list[Any]:
+    """What a placement would freeze beside each case's rate, for the digest; a version of a card never changes."""
+    effective = standard_terms.effective(work, agreement, card.card if card else None)
+    own = [agreement.number, agreement.tier, agreement.term_days, card.card.version if card else 0]
+    return [*own, str(effective.settlement_floor.value), effective.policy]
 
 
 def _checked(

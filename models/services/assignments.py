@@ -1,7 +1,7 @@
 """Assignments: which collector works which of the agency's cases.
 
-They are the agency's own knowledge, written in its own context. An assignment gives a collector sight of
-the case; that the case is still placed is asked of the placement each time.
+They are the agency's own knowledge, written in its own context, while the placement is held in the lender's. An
+assignment gives a collector sight of the case; that the case is still placed is asked of the placement each time.
 """
 
 from typing import NamedTuple
@@ -98,7 +98,10 @@ def assign_evenly(work: Work, placement_id: UUID, collector_ids: list[UUID]) -> 
 
 
 def _workable(work: Work, placement_id: UUID) -> Placement:
+    """The placement, locked FOR SHARE: whoever freezes or recalls it waits, or has been here before."""
     placement = placements.get(work, placement_id)
+    with work.as_lender(placement):
+        work.session.refresh(placement, with_for_update={"read": True})
     if placement.state != ACTIVE:
         raise Conflict("placement_not_active", state=placement.state)
     if placement.expires_at <= work.at and work.session.scalar(_live_cases(work, placement).limit(1)) is None:

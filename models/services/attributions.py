@@ -8,7 +8,7 @@ from sqlalchemy import Select, and_, func, select
 from models import attribution
 from models.business_day import ZONE
 from models.ledger import LedgerPayment
-from models.placement import PlacedCase, Placement
+from models.placement import UNDONE, PlacedCase, Placement
 from models.services import bulk, tenancy
 from models.work import Work
 
@@ -29,6 +29,7 @@ def attribute(work: Work, cases: Select[Any]) -> pl.DataFrame:
         )
         .join(Placement, and_(Placement.lender_id == PlacedCase.lender_id, Placement.id == PlacedCase.placement_id))
         .where(tenancy.own(work, PlacedCase), tenancy.own(work, Placement), PlacedCase.case_id.in_(cases))
+        .where(PlacedCase.end_reason.is_distinct_from(UNDONE))
     )
     return attribution.attribute(
         bulk.read(work, payments, attribution.PAYMENTS), bulk.read(work, spans, attribution.SPANS)

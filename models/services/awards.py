@@ -17,7 +17,7 @@ from sqlalchemy import select
 from crypto.errors import SealBroken
 from models import award as rules
 from models.agreement import Agreement
-from models.award import LOST, PART, RECORD, TIE_RULE, WON, Candidate, Result, Scoring, Terms, canonical
+from models.award import LOST, PART, RECORD, TIE_RULE, WON, Candidate, Result, Terms, canonical
 from models.bid import COMMITTED, REVEALED, TRANSITIONS, Award, Bid
 from models.errors import Conflict
 from models.notice import AGENCY as TELL_AGENCY
@@ -31,7 +31,6 @@ from models.states import step
 from models.tender import OPEN, SEALED_BID, Tender
 from models.work import AGENCY, Work
 
-CAPACITY_REASONS = {"capacity_exceeded"}
 TOLD = {WON: "bid.won", LOST: "bid.lost", rules.VOID: "bid.void"}
 ACTS = {WON: "win", LOST: "lose", rules.VOID: "void"}
 
@@ -61,7 +60,7 @@ def award(work: Work, tender_id: UUID) -> Award:
     agreements = {bid.id: _lock_agreement(work, offers[bid.offer_id]) for bid in standing}
     free = placing.lock_free_cases(work, next(iter(offers.values()))) if standing else {}
     entries = [_entry(work, tender, bid, offers[bid.offer_id], agreements[bid.id], now, len(free)) for bid in standing]
-    results = rules.decide(tender.id, _scoring(tender), [entry.candidate for entry in entries], bool(free))
+    results = rules.decide(tender.id, bids.scoring_of(tender.rules), [entry.candidate for entry in entries], bool(free))
     placement = None
     for entry, result in zip(entries, results, strict=True):
         _settle(entry, result, now)
@@ -166,7 +165,7 @@ def _entry(
         offer.terms["conduct_factor"],
         terms,
         nonce,
-        _refusal(gate),
+        rules.refusal_of(gate),
     )
     return _Entry(bid, offer, agreement, gate, candidate)
 
@@ -179,18 +178,6 @@ def _open(work: Work, bid: Bid) -> tuple[Terms, bytes]:
         raise Conflict("bid_broken", bid=str(bid.id)) from None
     nonce = bytes.fromhex(opened.pop("nonce"))
     return rules.read_terms(opened), nonce
-
-
-def _refusal(gate: Sequence[str]) -> str | None:
-    """What a bidder is told of the gate's reasons, which may rest on what only the lender knows."""
-    if not gate:
-        return None
-    return rules.CAPACITY if set(gate) <= CAPACITY_REASONS else rules.INELIGIBLE
-
-
-def _scoring(tender: Tender) -> Scoring:
-    published = tender.rules["scoring"]
-    return Scoring(**published | {"kinds": tuple(published["kinds"])})
 
 
 def _settle(entry: _Entry, result: Result, now: dt.datetime) -> None:
@@ -223,7 +210,7 @@ def _keep(work: Work, tender: Tender, entries: Sequence[_Entry], results: Sequen
         "awarded_at": audit.time_text(now),
         "scoring": tender.rules["scoring"],
         "tie_rule": list(TIE_RULE),
-        "bids": [_described(one.bid, one.offer, one.agreement) | {"gate": one.gate} for one in entries],
+        "bids": [_recorded(one) for one in entries],
         "outcome": rules.outcome_of(results),
         "winner": winner,
     }
@@ -243,6 +230,12 @@ def _keep(work: Work, tender: Tender, entries: Sequence[_Entry], results: Sequen
     subject = {"tender": tender.id, "outcome": record["outcome"], "bid": winner, "digest": made.digest}
     audit.record(work, audit.Action.TENDER_AWARD, subject)
     return made
+
+
+def _recorded(entry: _Entry) -> dict[str, Any]:
+    """With what the gate said, also where the bid is void for something else."""
+    judged = {"gate": entry.gate, "refusal": entry.candidate.refusal}
+    return _described(entry.bid, entry.offer, entry.agreement) | judged
 
 
 def _described(bid: Bid, offer: Offer, agreement: Agreement) -> dict[str, Any]:

@@ -32,6 +32,7 @@ COMMITMENT_BYTES: Final = 32
 HOURS_MAX: Final = 30 * 24  # of either window
 SEALED_BYTES: Final = 256  # every bid is padded to this, so that its length tells nothing
 UNREVEALED_DAYS: Final = 365
+FEE_OVER: Final = 10**6  # what a fee for each case is below, as its spelling in models.award
 COMMIT, REVEAL = "commit", "reveal"
 
 
@@ -54,15 +55,18 @@ def invite(
     expected_recovery: Decimal,
     kinds: Sequence[str] = award.KINDS,
     provinces: list[str] | None = None,
+    rate_max: Decimal | None = None,
+    case_fee_max: Decimal | None = None,
 ) -> Tender:
     """Ask the agencies of these agreements for sealed bids on the portfolio's free cases.
 
-    `expected_recovery` is the fraction of the balance that the scoring counts on; `kinds` are of `award.KINDS`. Above
-    the lender's limit the tender waits for a second person, and its windows begin with the approval. Whom the gate
-    refuses is passed over; Conflict `nobody_eligible` where that is everybody.
+    `expected_recovery` is the fraction of the balance that the scoring counts on; `kinds` are of `award.KINDS`. A bid
+    above `rate_max` (a fraction) or `case_fee_max` is refused; None: whatever still scores. Above the lender's limit
+    the tender waits for a second person, and its windows begin with the approval. Whom the gate refuses is passed over;
+    Conflict `nobody_eligible` where that is everybody.
     """
     assert work.actor.side == LENDER
-    _refuse_impossible(commit_hours, reveal_hours, expected_recovery, kinds)
+    _refuse_impossible(commit_hours, reveal_hours, expected_recovery, kinds, rate_max, case_fee_max)
     plan = Plan(portfolio_id, FIRST_CLAIM, agreement_ids, buckets, provinces, case_limit)  # to a panel, as a claim is
     panel = tenders.get_panel(work, plan)
     agencies = {agreement.agency_id for agreement in panel}
@@ -83,8 +87,10 @@ def invite(
         "reveal_hours": reveal_hours,
         "expected_recovery": f"{expected_recovery:.6f}",
         "kinds": list(kinds),
+        "rate_max": None if rate_max is None else f"{rate_max:.6f}",
+        "case_fee_max": None if case_fee_max is None else f"{case_fee_max:.2f}",
     }
-    state = AWAITING_APPROVAL if tenders.needs_approval(work, cases.height) else OPEN
+    state = AWAITING_APPROVAL if tenders.needs_approval(work, cases.height, work.actor.member_id) else OPEN
     tender = tenders.open_tender(work, portfolio_id, SEALED_BID, cases, rules, state=state)
     if tender.state == OPEN:
         _begin(work, tender, cases)
@@ -166,7 +172,8 @@ def withdraw(work: Work, offer_id: UUID) -> Bid:
 def reveal(work: Work, offer_id: UUID, given: Mapping[str, str], nonce: bytes) -> Bid:
     """Show the bid that was committed: `given` has the texts of `award.Terms`; repeating it changes nothing.
 
-    Conflict `reveal_window_not_open` or `reveal_window_closed`, `not_committed`, or `commitment_mismatch`.
+    Conflict `reveal_window_not_open` or `reveal_window_closed`, `not_committed`, or `commitment_mismatch`; Invalid
+    `above_maximum` by field.
     """
     terms = _read_terms(given, nonce)
     offer = _get(work, offer_id)
@@ -180,6 +187,8 @@ def reveal(work: Work, offer_id: UUID, given: Mapping[str, str], nonce: bytes) -
             raise Conflict("commitment_mismatch")
         if terms.kind not in offer.terms["scoring"]["kinds"]:
             raise Invalid(errors=[RowError(0, "kind", "unknown_value")])
+        if above := award.exceeded(scoring_of(offer.terms), terms):
+            raise Invalid(errors=[RowError(0, name, "above_maximum") for name in above])
         if bid.state == REVEALED:
             return bid
         bid.state = step(TRANSITIONS, bid.state, "reveal")
@@ -212,6 +221,12 @@ def remind(work: Work) -> int:
 def seal_place(bid: Bid) -> str:
     """Where a sealed bid belongs: it opens in no other tender, offer or bid."""
     return f"bid/{bid.tender_id}/{bid.offer_id}/{bid.id}"
+
+
+def scoring_of(published: Mapping[str, Any]) -> award.Scoring:
+    """The scoring that stands in a tender's rules and in each of its offers' terms."""
+    scoring = published["scoring"]
+    return award.Scoring(**scoring | {"kinds": tuple(scoring["kinds"])})
 
 
 def count_unrevealed(work: Work) -> dict[UUID, int]:
@@ -258,7 +273,7 @@ def _scoring(tender: Tender, shown: Offer) -> dict[str, Any]:
         "case_count": shown.case_count,
         "balance": f"{shown.balance:.2f}",
         "currency": shown.currency,
-        "kinds": tender.rules["kinds"],
+        **{name: tender.rules[name] for name in ("kinds", "rate_max", "case_fee_max")},
     }
 
 
@@ -314,13 +329,23 @@ def _padded(terms: award.Terms, nonce: bytes) -> bytes:
     return json.dumps({**terms._asdict(), "nonce": nonce.hex()}).encode().ljust(SEALED_BYTES)
 
 
-def _refuse_impossible(commit_hours: int, reveal_hours: int, expected_recovery: Decimal, kinds: Sequence[str]) -> None:
+def _refuse_impossible(
+    commit_hours: int,
+    reveal_hours: int,
+    expected_recovery: Decimal,
+    kinds: Sequence[str],
+    rate_max: Decimal | None,
+    case_fee_max: Decimal | None,
+) -> None:
     unknown = not kinds or not set(kinds) <= set(award.KINDS) or len(set(kinds)) != len(kinds)
     hours = {"commit_hours": commit_hours, "reveal_hours": reveal_hours}
+    costly = case_fee_max is not None and not 0 <= case_fee_max < FEE_OVER
     faults = [
         *(RowError(0, name, "out_of_range") for name, value in hours.items() if not 1 <= value <= HOURS_MAX),
         *([RowError(0, "expected_recovery", "out_of_range")] if not 0 < expected_recovery <= 1 else []),
         *([RowError(0, "kinds", "unknown_value")] if unknown else []),
+        *([RowError(0, "rate_max", "out_of_range")] if rate_max is not None and not 0 < rate_max <= 1 else []),
+        *([RowError(0, "case_fee_max", "out_of_range")] if costly else []),
     ]
     if faults:
         raise Invalid(errors=faults)

@@ -49,6 +49,8 @@ def correct(work: Work, case_id: UUID, changes: Mapping[str, str]) -> CaseCorrec
     _refuse_unknown(changes)
     if changes.keys() & {"id_number", *PHONES}:
         turns.take(work, "portfolios")  # An upload may be joining a case to this borrower, or the index being changed.
+    if "id_number" in changes:
+        turns.take(work, "offers")  # The household may change: before the case, as every way of placing does.
     case = _hold(work, case_id)
     salted = class_keys.list_cases(work, [case_id])[case_id]
     keys = ClassKeys(work)
@@ -193,8 +195,7 @@ def _rejoin(work: Work, case: Case, id_number: str) -> None:
 
 
 def _require_free(work: Work, case: Case) -> None:
-    """Neither placed nor offered: an agency gets a household whole, or none of it."""
-    turns.take(work, "offers")
+    """Neither placed nor offered: an agency gets a household whole, or none of it. Under the turn at offers."""
     offered = exists().where(tenancy.own(work, TenderedCase), TenderedCase.case_id == case.id, TenderedCase.open)
     if case.agency_id is not None or work.session.scalar(select(offered)):
         raise Conflict("household_placed")

@@ -1,7 +1,7 @@
 """The gate: whether an agency may see, bid for or receive cases now, with every reason why not.
 
-Every way of placing asks it when it offers, and again under the lock when it places. Reasons are codes without any
-figure of the lender's, so that an agency may be told them too.
+Every way of placing asks it when it offers, and again under the lock when it places. Reasons are the lender's to see;
+an agency is told of them what `models.award.GATE_TOLD` says.
 """
 
 import datetime as dt
@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from models.agency_document import LICENCE, AgencyDocument
 from models.agency_standing import RECEIVING
 from models.agreement import ACTIVE, Agreement
+from models.award import told
 from models.business_day import day_of
 from models.case import Case
 from models.errors import Conflict
@@ -58,7 +59,7 @@ def reasons(
 def require(
     work: Work, agreement: Agreement, at: dt.datetime, case_count: int = 0, besides: UUID | None = None
 ) -> None:
-    """Conflict by the first reason's code, with all of them in `reasons`.
+    """For the agency that answers: Conflict by the first code that it is told, with all of those in `reasons`.
 
     Waits for whoever places with this agency now, or changes how it stands, and keeps them waiting until this
     transaction ends: so no two acts together exceed what each alone may. Comes after tender and offers in the order of
@@ -66,7 +67,7 @@ def require(
     """
     take_turns(work, agreement.lender_id, [agreement.agency_id])
     work.session.refresh(agreement, with_for_update={"read": True})
-    if found := reasons(work, agreement, at, case_count, besides):
+    if found := told(reasons(work, agreement, at, case_count, besides)):
         raise Conflict(found[0], reasons=found)
 
 
@@ -77,12 +78,12 @@ def take_turns(work: Work, lender_id: UUID, agency_ids: Sequence[UUID]) -> None:
 
 
 def reasons_told(work: Work, offer: Offer) -> list[str]:
-    """Why the agency may not answer its offer now, for the agency itself: codes, no figure."""
+    """Why the agency may not answer its offer now, for the agency itself."""
     with work.as_lender(offer):
         agreement = work.session.scalars(
             select(Agreement).where(tenancy.of_lender(offer.lender_id, Agreement), Agreement.id == offer.agreement_id)
         ).one()
-        return reasons(work, agreement, work.at, offer.case_count or 0, besides=offer.id)
+        return told(reasons(work, agreement, work.at, offer.case_count or 0, besides=offer.id))
 
 
 def capacity_left(work: Work, agreement: Agreement) -> int | None:

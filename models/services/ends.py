@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, Update, and_, delete, exists
 
 from models.acknowledgement_break import AcknowledgementBreak
 from models.case import Case
+from models.errors import NotFound
 from models.placement import PlacedCase, Placement
 from models.recall_request import ASKED, GONE, OBJECTED, WITHDRAWN, RecallCase, RecallRequest
 from models.recall_request import REQUESTED as RECALL_REQUESTED
@@ -43,6 +44,39 @@ def figures(work: Work, placement: Placement) -> Figures:
     row = work.session.execute(select(func.count(), func.sum(PlacedCase.referred_amount)).where(live_in(placement)))
     count, balance = row.one()
     return Figures(count, balance or Decimal("0.00"))
+
+
+def lock(work: Work, lender_id: UUID, placement_ids: Sequence[UUID], case_ids: Sequence[UUID]) -> Sequence[Placement]:
+    """Lock these placements, then these cases, each in order of id; answers the placements as they stand now.
+
+    For whoever acts under several placements in one transaction. Case by case under each would lock the cases in an
+    order of its own, and an exclusion of them, which knows of no placement, would end in a deadlock with it.
+    """
+    locked = work.session.scalars(
+        select(Placement)
+        .where(tenancy.of_lender(lender_id, Placement), bulk.among(Placement.id, placement_ids))
+        .order_by(Placement.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    cases = select(Case.id).where(tenancy.of_lender(lender_id, Case), bulk.among(Case.id, case_ids))
+    work.session.execute(cases.order_by(Case.id).with_for_update()).all()
+    return locked
+
+
+def ends_of(work: Work, placement: Placement, case_ids: Sequence[UUID]) -> dict[UUID, dt.datetime]:
+    """Of these cases those still placed under the locked placement, each with the end of its time."""
+    ends_at = func.coalesce(PlacedCase.retained_until, placement.expires_at)
+    live = select(PlacedCase.case_id, ends_at).where(live_in(placement), bulk.among(PlacedCase.case_id, case_ids))
+    return dict(work.session.execute(live).all())
+
+
+def require_live(work: Work, placement: Placement, case_ids: Sequence[UUID]) -> None:
+    """NotFound unless each is placed under the placement now. To be called before anything is changed."""
+    named = set(case_ids)
+    live = select(func.count()).where(live_in(placement), bulk.among(PlacedCase.case_id, sorted(named)))
+    if work.session.scalar(live) != len(named):
+        raise NotFound
 
 
 def take_back(

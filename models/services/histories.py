@@ -14,7 +14,7 @@ from models.agreement import Agreement
 from models.case import Case
 from models.errors import NotFound
 from models.offer import Offer
-from models.placement import PlacedCase, Placement, ends_at
+from models.placement import UNDONE, PlacedCase, Placement, ends_at
 from models.retention import APPROVED, Retention
 from models.services import tenancy
 from models.tender import Tender
@@ -38,9 +38,12 @@ class Retained(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """One placement of the case: R1 is its first. `balance_at_end`: what is owed now, where it has not ended."""
+    """One placement of the case: R1 is its first; one that was undone has no number.
 
-    number: int
+    `balance_at_end`: what is owed now, where it has not ended.
+    """
+
+    number: int | None
     placement_id: UUID
     agency_id: UUID
     agency_name: str
@@ -75,13 +78,13 @@ def of_case(work: Work, case_id: UUID) -> list[Stage]:
             *(tenancy.own(work, table) for table in (PlacedCase, Placement, Offer, Tender)),
             PlacedCase.case_id == case_id,
         )
-        .order_by(PlacedCase.placement_seq)
+        .order_by(PlacedCase.started_at, PlacedCase.placement_id)
     ).all()
     proposals = _proposals(work, {tender_id for _, _, tender_id, _ in rows})
     retained = _retained(work, case_id)
     return [
         Stage(
-            number=placed.placement_seq,
+            number=None if placed.end_reason == UNDONE else placed.placement_seq,
             placement_id=placement.id,
             agency_id=placement.agency_id,
             agency_name=placement.agency_name,

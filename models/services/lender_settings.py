@@ -60,6 +60,7 @@ RANGES: Final[Mapping[str, tuple[int, int]]] = {
     "stop_work_hours": (1, 240),
 }
 CHOICES: Final[Mapping[str, Sequence[str]]] = {"earlier_agencies": EARLIER_AGENCIES, "rotation": ROTATIONS}
+DISTRIBUTING: Final = "portfolio_manager"
 NAMES: Final = (*RANGES, *CHOICES, "new_case_follows", "required_documents")
 
 
@@ -79,13 +80,19 @@ def of_lender(work: Work, lender_id: UUID) -> Settings:
 
 
 def change(work: Work, changes: Mapping[str, Value]) -> Settings:
-    """Change the settings named; the log has each as it was and as it is. Invalid for what is out of range."""
+    """Change the settings named; the log has each as it was and as it is, and who did it.
+
+    Invalid for what is out of range, and `raises_own_limit` where somebody who distributes cases would raise how many
+    may be distributed without a second person: that other person is whoever raises it.
+    """
     assert work.actor.side == LENDER
     errors = [RowError(0, name, code) for name, value in changes.items() if (code := _fault(name, value))]
     if errors:
         raise Invalid(errors=errors)
     turns.take(work, "lender settings")
     old = get(work)
+    if DISTRIBUTING in work.actor.roles and changes.get("approval_cases", 0) > old.approval_cases:  # type: ignore[operator]
+        raise Invalid(errors=[RowError(0, "approval_cases", "raises_own_limit")])
     news = {name: value for name, value in changes.items() if value != _plain(getattr(old, name))}
     if not news:
         return old

@@ -6,6 +6,10 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import DateTime, Select, and_, cast, exists, func, select
 
+from models.acknowledgement_break import AcknowledgementBreak
+from models.agreement import ACTIVE as AGREED
+from models.agreement import PROPOSED as AGREEMENT_PROPOSED
+from models.agreement import Agreement
 from models.breach import Breach
 from models.break_item import Break
 from models.business_day import ZONE, day_of
@@ -18,10 +22,17 @@ from models.ledger import LedgerPayment
 from models.offer import OFFERED, Offer
 from models.placement import AWAITING_ACK, Assignment, PlacedCase, Placement, case_ends_at
 from models.portfolio import UPLOADED, Portfolio
+from models.rate_card import PROPOSED as CARD_PROPOSED
+from models.rate_card import RateCard
+from models.recall_request import EXECUTED, OBJECTED, RecallCase, RecallRequest
+from models.recall_request import REQUESTED as RECALL_REQUESTED
+from models.retention import REQUESTED as RETENTION_REQUESTED
+from models.retention import Retention
 from models.services import cases, tenancy
 from models.services.conduct import FLAGGED
 from models.services.job_runs import FAILED
 from models.services.reconciliations import OPEN as OPEN_BREAK
+from models.tender import AWAITING_APPROVAL, Tender
 from models.work import AGENCY, LENDER, OPERATOR, Work
 from models.work_item import NEW, NEW_HIGH, WorkItem
 
@@ -85,6 +96,73 @@ def _portfolios_unoffered(work: Work) -> Select[Any]:
 
 def _orders_waiting(work: Work) -> Select[Any]:
     return select(KeyOrder.created_at).where(tenancy.own(work, KeyOrder), KeyOrder.state == OPEN_ORDER)
+
+
+def _agreements_proposed(work: Work) -> Select[Any]:
+    return select(Agreement.created_at).where(
+        tenancy.own(work, Agreement),
+        Agreement.state == AGREEMENT_PROPOSED,
+        Agreement.created_by.is_distinct_from(work.actor.member_id),
+    )
+
+
+def _rate_cards_proposed(work: Work) -> Select[Any]:
+    """Those that come with a new agreement are decided with it."""
+    return (
+        select(RateCard.proposed_at)
+        .join(Agreement, and_(Agreement.lender_id == RateCard.lender_id, Agreement.id == RateCard.agreement_id))
+        .where(
+            tenancy.own(work, RateCard),
+            tenancy.own(work, Agreement),
+            RateCard.state == CARD_PROPOSED,
+            Agreement.state == AGREED,
+            RateCard.proposed_by.is_distinct_from(work.actor.member_id),
+        )
+    )
+
+
+def _tenders_unapproved(work: Work) -> Select[Any]:
+    return select(Tender.created_at).where(
+        tenancy.own(work, Tender),
+        Tender.state == AWAITING_APPROVAL,
+        Tender.created_by.is_distinct_from(work.actor.member_id),
+    )
+
+
+def _retentions_requested(work: Work) -> Select[Any]:
+    return select(Retention.requested_at).where(tenancy.own(work, Retention), Retention.state == RETENTION_REQUESTED)
+
+
+def _recalls_objected(work: Work) -> Select[Any]:
+    """Recalls with an objection that nobody has answered, since the first."""
+    return (
+        select(func.min(RecallCase.objected_at))
+        .join(
+            RecallRequest,
+            and_(RecallRequest.lender_id == RecallCase.lender_id, RecallRequest.id == RecallCase.request_id),
+        )
+        .where(
+            tenancy.own(work, RecallCase),
+            tenancy.own(work, RecallRequest),
+            RecallRequest.state == RECALL_REQUESTED,
+            RecallCase.state == OBJECTED,
+        )
+        .group_by(RecallCase.request_id)
+    )
+
+
+def _stops_unconfirmed(work: Work) -> Select[Any]:
+    return select(RecallRequest.executed_at).where(
+        tenancy.own(work, RecallRequest),
+        RecallRequest.state == EXECUTED,
+        RecallRequest.stop_confirmed_at.is_(None),
+    )
+
+
+def _acknowledgements_broken(work: Work) -> Select[Any]:
+    return select(AcknowledgementBreak.noted_at).where(
+        tenancy.own(work, AcknowledgementBreak), AcknowledgementBreak.closed_at.is_(None)
+    )
 
 
 def _runs_failed(work: Work) -> Select[Any]:
@@ -164,6 +242,12 @@ OF_A_SIDE: Final[Mapping[str, Mapping[str, Waiting]]] = {
         "breaks_ours": _breaks_ours,
         "breaks_stalled": _breaks_stalled,
         "payments_in_suspense": _payments_in_suspense,
+        "agreements_proposed": _agreements_proposed,
+        "rate_cards_proposed": _rate_cards_proposed,
+        "tenders_unapproved": _tenders_unapproved,
+        "retentions_requested": _retentions_requested,
+        "recalls_objected": _recalls_objected,
+        "acknowledgements_broken": _acknowledgements_broken,
         "orders_waiting": _orders_waiting,
         "portfolios_unoffered": _portfolios_unoffered,
         "runs_failed": _runs_failed,
@@ -171,6 +255,7 @@ OF_A_SIDE: Final[Mapping[str, Mapping[str, Waiting]]] = {
     AGENCY: {
         "offers_unanswered": _offers_unanswered,
         "placements_unacknowledged": _placements_unacknowledged,
+        "stops_unconfirmed": _stops_unconfirmed,
         "cases_unassigned": _cases_unassigned,
         "promises_due": _promises_due,
         "breaks_ours": _breaks_ours,

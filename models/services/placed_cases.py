@@ -59,7 +59,7 @@ def get_placed(work: Work, case_id: UUID) -> Placed:
             and_(PlacedCase.lender_id == Placement.lender_id, PlacedCase.placement_id == Placement.id),
         )
         .where(tenancy.own(work, Placement), tenancy.own(work, PlacedCase), PlacedCase.case_id == case_id)
-        .order_by(PlacedCase.ended_at.is_not(None), PlacedCase.placement_seq.desc())
+        .order_by(PlacedCase.ended_at.is_not(None), PlacedCase.started_at.desc(), PlacedCase.placement_id.desc())
         .limit(1)
     ).one_or_none()
     if found is None:

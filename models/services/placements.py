@@ -217,6 +217,8 @@ def recall(work: Work, placement_id: UUID, reason: str, case_ids: list[UUID] | N
     placement = get(work, placement_id)
     lock(work, placement)
     step(TRANSITIONS, placement.state, "recall")
+    if case_ids is not None:
+        ends.require_live(work, placement, case_ids)
     # Every release that came before this lock was granted is older than the recall, by the clock too.
     now = work.now()
     request = add_recall(work, placement, reason, now, now)
@@ -293,8 +295,7 @@ def execute(
     hours = lender_settings.of_lender(work, placement.lender_id).stop_work_hours
     request.executed_at, request.stop_due_at = now, now + dt.timedelta(hours=hours)
     held = ends.take_back(work, placement, now, request.reason, case_ids)
-    if case_ids is not None and len(held) != len(set(case_ids)):
-        raise NotFound
+    assert case_ids is None or len(held) == len(set(case_ids))  # required, or asked for, under the lock
     request.case_count = request.case_count or len(held)
     ends.end_if_empty(work, placement, recalled, now, request.reason)
     subject = {
@@ -390,7 +391,24 @@ def expire_due(work: Work) -> int:
         .with_for_update()
         .execution_options(populate_existing=True)
     ).all()
+    _lock_due_cases(work, due)
     return sum(_expire(work, placement) for placement in due)
+
+
+def _lock_due_cases(work: Work, due: Sequence[Placement]) -> None:
+    """All at once, in order of id: see `ends.lock`."""
+    query = (
+        select(Case.id)
+        .join(PlacedCase, and_(PlacedCase.lender_id == Case.lender_id, PlacedCase.case_id == Case.id))
+        .join(Placement, and_(Placement.lender_id == PlacedCase.lender_id, Placement.id == PlacedCase.placement_id))
+        .where(
+            *(tenancy.own(work, table) for table in (Case, PlacedCase, Placement)),
+            bulk.among(Placement.id, [placement.id for placement in due]),
+            PlacedCase.ended_at.is_(None),
+            case_ends_at() <= work.at,
+        )
+    )
+    work.session.execute(query.order_by(Case.id).with_for_update(of=Case)).all()
 
 
 def _expire(work: Work, placement: Placement) -> bool:

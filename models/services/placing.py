@@ -21,7 +21,7 @@ from models.case import Case
 from models.errors import Conflict
 from models.ids import new_id
 from models.offer import Offer
-from models.placement import AWAITING_ACK, AWAITING_KEYS, PlacedCase, Placement
+from models.placement import AWAITING_ACK, AWAITING_KEYS, UNDONE, PlacedCase, Placement
 from models.portfolio import LENDER as SEALED_BY_LENDER
 from models.portfolio import Portfolio
 from models.rate_card import RateCell
@@ -230,9 +230,13 @@ def _placement(
 
 
 def _seq() -> Any:
-    """Which placement of its life the next one is for the `Case`."""
+    """Which placement of its life the next one is for the `Case`; one that was undone is none."""
     earlier = aliased(PlacedCase)
-    before = select(func.count()).where(earlier.lender_id == Case.lender_id, earlier.case_id == Case.id)
+    before = select(func.count()).where(
+        earlier.lender_id == Case.lender_id,
+        earlier.case_id == Case.id,
+        earlier.end_reason.is_distinct_from(UNDONE),
+    )
     return before.correlate(Case).scalar_subquery() + 1
 
 

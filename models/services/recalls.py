@@ -127,10 +127,13 @@ def request_cases(work: Work, reason: str, case_ids: list[UUID], *, immediate: b
     """The same for cases of any placements: a recall for each. NotFound where one is not placed now."""
     placements.require_recalling(work, reason, case_ids)
     wanted = set(case_ids)
-    by_placement = _by_placement(work, wanted)
-    if sum(map(len, by_placement.values())) != len(wanted):
+    placed = _lock_placed(work, wanted)
+    if placed.keys() != wanted:
         raise NotFound
-    return [request(work, id_, reason, ids, immediate=immediate) for id_, ids in by_placement.items()]
+    by_placement: dict[UUID, list[UUID]] = {}
+    for case_id, placement_id in sorted(placed.items()):
+        by_placement.setdefault(placement_id, []).append(case_id)
+    return [request(work, id_, reason, ids, immediate=immediate) for id_, ids in sorted(by_placement.items())]
 
 
 def request_file(work: Work, stream: Source, file_name: str, *, immediate: bool = False) -> FileOutcome:
@@ -148,36 +151,35 @@ def request_file(work: Work, stream: Source, file_name: str, *, immediate: bool 
         rows += batch.rows.select("row", "case_number", "reason").iter_rows()
         errors += [RowError(*error) for error in batch.errors.iter_rows()]
     found = _find_numbered(work, {number for _, number, _ in rows})
-    groups: dict[tuple[UUID, str], list[tuple[int, UUID]]] = {}
+    placed = _lock_placed(work, set(found.values()))
+    asked = _asked(work, list(placed))
+    groups: dict[tuple[UUID, str], list[UUID]] = {}
     repeated = 0
     for row, number, reason in rows:
-        case_id, placement_id, asked = found.get(number, (None, None, False))
-        if case_id is None or placement_id is None:
+        case_id = found.get(number)
+        if case_id is None or case_id not in placed:
             errors.append(RowError(row, "case_number", "unknown_case" if case_id is None else "not_placed"))
-        elif asked and reason not in AT_ONCE and not immediate:
+        elif case_id in asked and reason not in AT_ONCE and not immediate:
             repeated += 1
         else:
-            groups.setdefault((placement_id, reason), []).append((row, case_id))
-    accepted = 0
-    for (placement_id, reason), cases in sorted(groups.items()):
-        try:
-            request(work, placement_id, reason, [case_id for _, case_id in cases], immediate=immediate)
-            accepted += len(cases)
-        except (Conflict, NotFound) as refusal:  # the placement changed while the file was being read
-            errors += [RowError(row, "case_number", refusal.code) for row, _ in cases]
+            groups.setdefault((placed[case_id], reason), []).append(case_id)
+    for (placement_id, reason), case_ids in sorted(groups.items()):
+        request(work, placement_id, reason, case_ids, immediate=immediate)
+    accepted = sum(map(len, groups.values()))
     return FileOutcome(accepted, repeated, len({error.row for error in errors}), sorted(errors))
 
 
 def object_to(work: Work, request_id: UUID, case_ids: list[UUID], code: str) -> RecallRequest:
     """The agency asks to keep these cases of a recall, with one of OBJECTIONS, before its window closes.
 
-    NotFound unless each is asked for and not objected to yet; Conflict `objection_window_over`.
+    NotFound unless each is asked for and not objected to yet; Conflict `objection_window_over`, or while frozen.
     """
     if code not in OBJECTIONS:
         raise Invalid(errors=[RowError(0, "code", "unknown_value")])
     found = get(work, request_id)
     with work.as_lender(found):
         placement = _lock(work, found)
+        placements.refuse_frozen(placement)
         if found.state != REQUESTED:
             raise Conflict("wrong_state", state=found.state, act="object")
         if work.now() >= found.object_until:
@@ -239,6 +241,13 @@ def execute_due(work: Work) -> int:
         )
         .order_by(RecallRequest.placement_id, RecallRequest.id)
     ).all()
+    asked = select(RecallCase.case_id).where(
+        tenancy.own(work, RecallCase),
+        bulk.among(RecallCase.request_id, [found.id for found in due]),
+        RecallCase.state == ASKED,
+    )
+    case_ids = work.session.scalars(asked).all()
+    ends.lock(work, work.tenant_id, sorted({found.placement_id for found in due}), case_ids)
     return sum(_execute_if_due(work, found) for found in due)
 
 
@@ -279,7 +288,12 @@ def confirm_stop(work: Work, request_id: UUID, case_count: int) -> RecallRequest
 
 
 def flag_missing_stops(work: Work) -> int:
-    """Mark the stops that nobody confirmed in time, as breaches too; answers how many."""
+    """Mark the stops that nobody confirmed in time, as breaches too; answers how many. Without cases nothing stops."""
+    recalled = exists().where(
+        RecallCase.lender_id == RecallRequest.lender_id,
+        RecallCase.request_id == RecallRequest.id,
+        RecallCase.state == RECALLED,
+    )
     late = work.session.scalars(
         select(RecallRequest)
         .where(
@@ -288,6 +302,7 @@ def flag_missing_stops(work: Work) -> int:
             RecallRequest.stop_confirmed_at.is_(None),
             RecallRequest.stop_missed_at.is_(None),
             RecallRequest.stop_due_at <= work.at,
+            recalled,
         )
         .order_by(RecallRequest.placement_id, RecallRequest.id)
     ).all()
@@ -499,41 +514,40 @@ def _of(found: RecallRequest) -> tuple[ColumnElement[bool], ...]:
     return tenancy.of_lender(found.lender_id, RecallCase), RecallCase.request_id == found.id
 
 
-def _by_placement(work: Work, case_ids: set[UUID]) -> dict[UUID, list[UUID]]:
-    """The placements that these cases are in now, in order of id, each with its cases."""
-    placed = select(PlacedCase.placement_id, PlacedCase.case_id).where(
+def _lock_placed(work: Work, case_ids: set[UUID]) -> dict[UUID, UUID]:
+    """Those of the cases that are placed → their placement: all of them locked before anything is done.
+
+    A case that changed hands in the meantime is not among them: the placement it is in now is not locked.
+    """
+    placement_ids = sorted(set(_placed(work, case_ids).values()))
+    ends.lock(work, work.tenant_id, placement_ids, sorted(case_ids))
+    locked = set(placement_ids)
+    return {
+        case_id: placement_id for case_id, placement_id in _placed(work, case_ids).items() if placement_id in locked
+    }
+
+
+def _placed(work: Work, case_ids: set[UUID]) -> dict[UUID, UUID]:
+    query = select(PlacedCase.case_id, PlacedCase.placement_id).where(
         tenancy.own(work, PlacedCase), PlacedCase.ended_at.is_(None), bulk.among(PlacedCase.case_id, sorted(case_ids))
     )
-    found: dict[UUID, list[UUID]] = {}
-    for placement_id, case_id in work.session.execute(placed.order_by(PlacedCase.placement_id, PlacedCase.case_id)):
-        found.setdefault(placement_id, []).append(case_id)
-    return found
+    return dict(work.session.execute(query).all())
 
 
-def _find_numbered(work: Work, numbers: set[str]) -> dict[str, tuple[UUID, UUID | None, bool]]:
-    """case number → the case, its live placement if any, and whether a recall asks for it already."""
-    asked = exists().where(
+def _asked(work: Work, case_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the cases for which a recall asks already."""
+    query = select(RecallCase.case_id).where(
         tenancy.own(work, RecallCase),
-        RecallCase.case_id == Case.id,
-        RecallCase.placement_id == PlacedCase.placement_id,
+        bulk.among(RecallCase.case_id, case_ids),
         RecallCase.state.in_((ASKED, OBJECTED)),
     )
-    query = (
-        select(Case.reference, Case.id, PlacedCase.placement_id, asked)
-        .outerjoin(
-            PlacedCase,
-            and_(
-                tenancy.own(work, PlacedCase),
-                PlacedCase.lender_id == Case.lender_id,
-                PlacedCase.case_id == Case.id,
-                PlacedCase.ended_at.is_(None),
-            ),
-        )
-        .where(tenancy.own(work, Case), Case.reference == any_(literal(sorted(numbers), ARRAY(Text))))
-    )
-    return {
-        number: (case_id, placement, is_asked) for number, case_id, placement, is_asked in work.session.execute(query)
-    }
+    return set(work.session.scalars(query))
+
+
+def _find_numbered(work: Work, numbers: set[str]) -> dict[str, UUID]:
+    """case number → the lender's case."""
+    named = Case.reference == any_(literal(sorted(numbers), ARRAY(Text)))
+    return dict(work.session.execute(select(Case.reference, Case.id).where(tenancy.own(work, Case), named)).all())
 
 
 def _subject(found: RecallRequest) -> dict[str, object]:

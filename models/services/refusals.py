@@ -67,7 +67,7 @@ def _find_placement(work: Work, case_id: UUID | None, placement_id: UUID | None)
         select(Placement)
         .join(PlacedCase, (PlacedCase.lender_id == Placement.lender_id) & (PlacedCase.placement_id == Placement.id))
         .where(tenancy.own(work, Placement), tenancy.own(work, PlacedCase), PlacedCase.case_id == case_id)
-        .order_by(PlacedCase.ended_at.is_not(None), PlacedCase.placement_seq.desc())
+        .order_by(PlacedCase.ended_at.is_not(None), PlacedCase.started_at.desc(), PlacedCase.placement_id.desc())
         .limit(1)
     )
 

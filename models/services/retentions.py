@@ -19,7 +19,7 @@ from models.errors import Conflict, Invalid, NotFound, RowError
 from models.ids import new_ids
 from models.notice import AGENCY as TO_AGENCY
 from models.notice import LENDER as TO_LENDER
-from models.placement import ACTIVE, LIVE, PlacedCase, Placement
+from models.placement import ACTIVE, LIVE, Placement
 from models.promise import Promise
 from models.retention import APPROVED, GROUNDS, REQUESTED, TRANSITIONS, Retention
 from models.services import audit, bulk, ends, lender_settings, pages, paying, placements, tenancy
@@ -77,7 +77,7 @@ def request(work: Work, placement_id: UUID, case_ids: list[UUID], ground: str, d
     wanted = sorted(set(case_ids))
     with work.as_lender(placement):
         _hold_for_asking(work, placement, days)
-        _require_live(work, placement, wanted)
+        ends.require_live(work, placement, wanted)
         _require_unasked(work, placement, wanted)
         _require_ground(work, placement, wanted, ground)
         shared = {
@@ -211,12 +211,6 @@ def _window(work: Work, placement: Placement) -> Window:
     left = max(0, cases_max - (work.session.scalar(approved) or 0))
     opens_at = placement.expires_at - dt.timedelta(days=settings.retention_window_days)
     return Window(opens_at, placement.expires_at, settings.retention_days_max, cases_max, left)
-
-
-def _require_live(work: Work, placement: Placement, case_ids: list[UUID]) -> None:
-    live = select(func.count()).where(ends.live_in(placement), bulk.among(PlacedCase.case_id, case_ids))
-    if work.session.scalar(live) != len(case_ids):
-        raise NotFound
 
 
 def _require_unasked(work: Work, placement: Placement, case_ids: list[UUID]) -> None:

@@ -60,7 +60,7 @@ def make(work: Work, plan: Plan) -> Preview:
         left_out=_left_out(work, plan, panel, cases.height),
         follows=_follows(work, plan, panel) if settings.new_case_follows else [],
         seats=tenders.assess(work, panel, cases),
-        needs_approval=cases.height > settings.approval_cases,
+        needs_approval=tenders.needs_approval(work, cases.height, work.actor.member_id),
         shown=borrowers >= settings.tape_borrowers_min,
         k=settings.tape_borrowers_min,
     )

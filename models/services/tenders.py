@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Text,
     any_,
+    case,
     cast,
     exists,
     false,
@@ -31,6 +32,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
 
 from models.agreement import Agreement
+from models.bid import COMMITTED, REVEALED, Bid
+from models.bid import TRANSITIONS as BID_TRANSITIONS
 from models.case import Case
 from models.errors import Conflict, NotFound
 from models.household import within_limit
@@ -56,7 +59,17 @@ from models.services import (
     turns,
 )
 from models.states import step
-from models.tender import ASSIGNED, AWAITING_APPROVAL, FIRST_CLAIM, OPEN, TRANSITIONS, Tender, TenderedCase
+from models.tender import (
+    ALLOCATION,
+    ASSIGNED,
+    AWAITING_APPROVAL,
+    FIRST_CLAIM,
+    OPEN,
+    PLACED,
+    TRANSITIONS,
+    Tender,
+    TenderedCase,
+)
 from models.tender_plan import Plan, refuse_impossible
 from models.work import LENDER, Work
 
@@ -71,6 +84,7 @@ CANDIDATE: Final[Schema] = {
     "age_band": pl.String,
 }
 OUTSIDE = "cases_outside_agreement"  # beside the gate's reasons: some of the cases are not what was agreed on
+ONE_PERSON_SPAN: Final = dt.timedelta(hours=24)  # so that many small ones are not a way around a second person
 INELIGIBLE = "ineligible"  # why an offer was taken back from an agency that may not receive any more
 
 
@@ -86,7 +100,7 @@ def create(work: Work, plan: Plan) -> Tender:
     turns.take(work, "offers")
     cases = _some(read_planned(work, plan, panel))
     require_anybody(assess(work, panel, cases))
-    state = AWAITING_APPROVAL if needs_approval(work, cases.height) else OPEN
+    state = AWAITING_APPROVAL if needs_approval(work, cases.height, work.actor.member_id) else OPEN
     tender = open_tender(work, plan.portfolio_id, plan.kind, cases, _rules(plan, panel), state=state)
     if tender.state == OPEN:
         _begin(work, tender, cases)
@@ -136,9 +150,20 @@ def require_anybody(seats: Sequence[eligibility.Candidate]) -> None:
         raise Conflict(found[0] if len(seats) == 1 else "nobody_eligible", reasons=found)
 
 
-def needs_approval(work: Work, case_count: int) -> bool:
-    """Whether so many cases are above what one person of the lender may distribute."""
-    return case_count > lender_settings.get(work).approval_cases
+def needs_approval(work: Work, case_count: int, by: UUID | None) -> bool:
+    """Whether so many cases, with those that the same person distributed in the last day, are above what one person
+    of the lender may; called under the turn at offers. `by` None: a program, which has no other way around it.
+    """
+    # A preview may lie for days: an allocation is distributed when it is committed.
+    distributed_at = case((Tender.kind == ALLOCATION, Tender.decided_at), else_=Tender.created_at)
+    before = select(func.coalesce(func.sum(Tender.case_count), 0)).where(
+        tenancy.own(work, Tender),
+        Tender.created_by == by,
+        Tender.state.in_((OPEN, PLACED)),
+        distributed_at > work.at - ONE_PERSON_SPAN,
+    )
+    so_far = 0 if by is None else work.session.scalars(before).one()
+    return so_far + case_count > lender_settings.get(work).approval_cases
 
 
 def read_planned(work: Work, plan: Plan, panel: Sequence[Agreement]) -> pl.DataFrame:
@@ -341,14 +366,31 @@ def refuse(work: Work, tender_id: UUID) -> Tender:
 
 
 def withdraw(work: Work, tender_id: UUID) -> Tender:
-    """The lender takes a tender back, with every offer of it that is not answered yet."""
+    """The lender takes a tender back, with every offer of it that is not answered yet and every bid that stands."""
     assert work.actor.side == LENDER
     tender = lock(work, work.tenant_id, get(work, tender_id).id)
     close(work, tender, "withdraw", work.at)
     for offer in lock_offers(work, tender):
         take_back(work, offer, work.at)
+    _call_off_bids(work, tender)
     audit.record(work, audit.Action.TENDER_WITHDRAW, {"tender": tender.id})
     return tender
+
+
+def _call_off_bids(work: Work, tender: Tender) -> None:
+    """End the bids on a locked tender, unopened, and tell whoever made them."""
+    standing = work.session.scalars(
+        select(Bid)
+        .where(tenancy.own(work, Bid), Bid.tender_id == tender.id, Bid.state.in_((COMMITTED, REVEALED)))
+        .order_by(Bid.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    for bid in standing:
+        bid.state, bid.decided_at = step(BID_TRANSITIONS, bid.state, "call_off"), work.at
+        subject = {"tender": tender.id, "offer": bid.offer_id, "bid": bid.id, "agency": bid.agency_id}
+        audit.record(work, audit.Action.BID_WITHDRAW, subject)
+        notices.tell(work, bid.lender_id, bid.agency_id, TELL_AGENCY, "bid.withdrawn", "offer", bid.offer_id)
 
 
 def take_back(work: Work, offer: Offer, now: dt.datetime, reason: str | None = None) -> None:

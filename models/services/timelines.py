@@ -19,7 +19,7 @@ from models.contact import Contact
 from models.ledger import LedgerPayment
 from models.lender_setting import HISTORY, OUTCOMES
 from models.member import Member
-from models.placement import PlacedCase, Placement
+from models.placement import UNDONE, PlacedCase, Placement
 from models.placement_freeze import PlacementFreeze
 from models.promise import Promise
 from models.release import ReleaseRecord
@@ -61,8 +61,10 @@ def _placements(work: Work, case: Case) -> Iterator[TimelineItem]:
         .where(*_about(work, PlacedCase, case), tenancy.own(work, Placement))
     )
     for placed, placement in work.session.execute(query.limit(ITEMS_MAX)):
-        # Its number would tell an agency that others had the case before.
-        seq = {} if work.actor.side == AGENCY else {"placement_seq": placed.placement_seq}
+        # Its number would tell an agency that others had the case before; what was undone has none.
+        seq = (
+            {} if work.actor.side == AGENCY or placed.end_reason == UNDONE else {"placement_seq": placed.placement_seq}
+        )
         facts = {**seq, "referred_amount": placed.referred_amount}
         yield TimelineItem(placed.started_at, "placed", placement.id, placement.agency_name, None, facts)
         if placed.ended_at is not None:

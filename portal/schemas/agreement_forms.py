@@ -118,7 +118,9 @@ def by_row(errors: Sequence[RowError]) -> list[RowError]:
 
 def typed(values: Mapping[str, Any], percents: Sequence[str] = ()) -> dict[str, Any]:
     """Values as a form shows them: fractions of the `percents` as per cent, nothing as an empty input."""
-    shown = {name: percent_text(value) if value and name in percents else value for name, value in values.items()}
+    shown = {
+        name: percent_text(value) if value is not None and name in percents else value for name, value in values.items()
+    }
     return {name: "" if value is None else value for name, value in shown.items()}
 
 

@@ -13,6 +13,7 @@ from models.tender import UNDO_REASONS
 from portal.schemas.base import Money
 from portal.schemas.forms import Form, TypedInteger, ungrouped
 
+DIGITS_MAX = 9  # of a number of rules: int() itself refuses thousands of them
 SEED = validate.Regexp(r"^([0-9a-f]{64})?\Z", error="Not a valid string.")
 
 
@@ -176,7 +177,9 @@ def read_query(args: MultiDict[str, str]) -> dict[str, Any]:
 
 def read_form(form: MultiDict[str, str]) -> dict[str, Any]:
     """The page's form, whose fields end in the number of their rule, as the API would have it."""
-    numbers = range(1, min(int(form.get("rules", "1")) if form.get("rules", "1").isdecimal() else 1, RULES_MAX) + 1)
+    asked = form.get("rules", "1")
+    count = int(asked) if asked.isdecimal() and len(asked) <= DIGITS_MAX else 1
+    numbers = range(1, min(count, RULES_MAX) + 1)
     return {
         "portfolio_id": form.get("portfolio_id", ""),
         "kind": form.get("kind", ""),

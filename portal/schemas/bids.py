@@ -10,7 +10,7 @@ from models.provinces import PROVINCES
 from models.services.bids import COMMITMENT_BYTES, HOURS_MAX
 from portal.schemas.base import Money, Rate
 from portal.schemas.exchange_forms import Percent
-from portal.schemas.forms import Form, TypedInteger
+from portal.schemas.forms import Form, TypedInteger, TypedMoney
 
 HOURS = validate.Range(1, HOURS_MAX)
 
@@ -42,6 +42,8 @@ class InviteRequest(Schema):
     reveal_hours = fields.Integer(required=True, validate=HOURS)
     expected_recovery = Rate(required=True, metadata={"description": "Of the balance: what the scoring counts on."})
     kinds = fields.List(fields.String(validate=validate.OneOf(KINDS)), load_default=KINDS)
+    rate_max = Rate(load_default=None, allow_none=True, metadata={"description": "Published; a bid above it is void."})
+    case_fee_max = Money(load_default=None, allow_none=True)
 
 
 class InviteForm(Form):
@@ -52,6 +54,8 @@ class InviteForm(Form):
     reveal_hours = TypedInteger(required=True, validate=HOURS)
     expected_recovery = Percent(required=True)
     kinds = fields.List(fields.String(validate=validate.OneOf(KINDS)), required=True, validate=validate.Length(1))
+    rate_max = Percent(load_default=None)
+    case_fee_max = TypedMoney(load_default=None)
 
 
 class BidTenderView(Schema):

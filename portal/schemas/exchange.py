@@ -6,6 +6,7 @@ from marshmallow import Schema, fields, validate
 
 from models.buckets import BUCKETS
 from models.errors import Invalid, RowError
+from models.tender import SEALED_BID
 from portal.schemas.base import Line, Money, Rate
 
 
@@ -75,6 +76,14 @@ class OfferView(Schema):
 
     id = fields.UUID()
     agreement_id = fields.UUID()
+    tender_id = fields.Function(
+        lambda offer: str(offer.tender_id) if offer.kind == SEALED_BID else None,
+        metadata={
+            "type": ["string", "null"],
+            "format": "uuid",
+            "description": "Of sealed bids: a commitment names it.",
+        },
+    )
     kind = fields.String()
     state = fields.String()
     currency = fields.String()

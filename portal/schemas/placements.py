@@ -225,7 +225,7 @@ class RetainedView(Schema):
 class StageView(Schema):
     """One placement of a case: R1 is its first."""
 
-    number = fields.Integer()
+    number = fields.Integer(allow_none=True, metadata={"description": "Null: the placement was undone."})
     placement_id = fields.UUID()
     agency_id = fields.UUID()
     agency_name = fields.String()

@@ -27,6 +27,7 @@ from models.services import (
     key_directory,
     promises,
     releases,
+    scrub,
 )
 from models.services.cases import WorklistItem
 from models.services.pages import LIMIT_MAX
@@ -233,6 +234,7 @@ def _page(case_id: UUID, noun: str = "", refusal: Refusal | None = None) -> str:
         can_note = key_directory.somebody_here_can_seal(work, view.case.lender_id)
         corrected = corrections.list_of_case(work, case_id) if may("cases.corrections") else []
         history = histories.of_case(work, case_id) if may("cases.list") else []
+        scrubbed = scrub.reasons_of(work, case_id) if may("exclusions.read") else []
     lines = lines_of(items, view.case.currency, with_agency=may("cases.list"))
     today = moment(work.at, ZONE)[:10]
     blank = {
@@ -252,6 +254,7 @@ def _page(case_id: UUID, noun: str = "", refusal: Refusal | None = None) -> str:
         collectors=collectors,
         corrected=corrected,
         history=history,
+        scrubbed=scrubbed,
         papers=papers,
         paper_kinds=list(labels("document_kind").items()),
         # What somebody typed of a person is not repeated on a page.

@@ -68,6 +68,59 @@ TASKS = {
         "ledger.read",
         lambda n: ngettext("%(num)s payment is in suspense", "%(num)s payments are in suspense", n),
     ),
+    "agreements_proposed": Task(
+        "parties.index",
+        "shield",
+        "agreements.approve",
+        lambda n: ngettext(
+            "%(num)s agreement waits for a second person", "%(num)s agreements wait for a second person", n
+        ),
+    ),
+    "rate_cards_proposed": Task(
+        "parties.index",
+        "money",
+        "agreements.approve",
+        lambda n: ngettext(
+            "%(num)s rate card waits for a second person", "%(num)s rate cards wait for a second person", n
+        ),
+    ),
+    "tenders_unapproved": Task(
+        "tenders.index",
+        "offer",
+        "tenders.approve",
+        lambda n: ngettext("%(num)s tender waits for a second person", "%(num)s tenders wait for a second person", n),
+        {"state": "awaiting_approval"},
+    ),
+    "retentions_requested": Task(
+        "retentions.index",
+        "calendar",
+        "retentions.decide",
+        lambda n: ngettext("%(num)s request to keep a case", "%(num)s requests to keep cases", n),
+        {"state": "requested"},
+    ),
+    "recalls_objected": Task(
+        "recalls.index",
+        "warning",
+        "placements.recall",
+        lambda n: ngettext("%(num)s recall is objected to", "%(num)s recalls are objected to", n),
+        {"state": "requested"},
+    ),
+    "acknowledgements_broken": Task(
+        "placements.index",
+        "warning",
+        "placements.recall",
+        lambda n: ngettext("%(num)s acknowledgement is wrong or late", "%(num)s acknowledgements are wrong or late", n),
+        {"state": "awaiting_ack"},
+    ),
+    "stops_unconfirmed": Task(
+        "recalls.index",
+        "clock",
+        "placements.acknowledge",
+        lambda n: ngettext(
+            "%(num)s recall: confirm that work has stopped", "%(num)s recalls: confirm that work has stopped", n
+        ),
+        {"unconfirmed": "true"},
+    ),
     "orders_waiting": Task(
         "keys.orders",
         "key",

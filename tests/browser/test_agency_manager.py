@@ -28,7 +28,7 @@ def test_an_offer_becomes_work_for_the_collectors(
 
     visitor.go("/offers")
     visitor.leave_by(page.locator(f"a[href$='{offer.id}']"))
-    expect(page.locator(".strata").first).to_be_visible()
+    expect(page.locator(".strata:visible").first).to_be_visible()
     assert "K-" not in visitor.text(), "no case is shown before it is placed"
     visitor.look("offer-received")
     page.locator("form[action$=accept] button").click()

@@ -57,7 +57,7 @@ def test_a_portfolio_goes_from_a_file_to_an_agency_and_some_of_it_back(
     for box in page.locator("[name=case_ids]").all()[:2]:
         box.check()
     expect(page.locator("[data-bulk-count]").first).to_have_text("2")
-    page.locator("[data-bulk-bar] button").click()
+    page.locator("[data-bulk-bar] button.btn-danger").click()
     visitor.confirm()
     expect(page.locator(".notice-good")).to_contain_text("2")
     assert page.locator("[name=case_ids]").count() == 10

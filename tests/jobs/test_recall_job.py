@@ -1,5 +1,6 @@
 """The minute's job: what is due of recalls and acknowledgements, for every lender, and one's trouble is its own."""
 
+import pytest
 from sqlalchemy.engine import URL
 
 from crypto.vault import Vault
@@ -7,6 +8,7 @@ from jobs import recalls as job
 from models.acknowledgement_break import MISSING
 from models.database import Database
 from models.services import acknowledgements, breaches, recalls
+from models.work import Work
 from tests.conftest import Clock, login_url
 from tests.facts import placed
 from tests.world import World
@@ -33,3 +35,19 @@ def test_what_is_due_is_carried_out_and_flagged_for_every_lender(admin: URL, fre
     database.close()
     assert (missing.placement_id, missing.kind) == (waiting.id, MISSING)
     assert breach.rule_id == "stop_work_not_confirmed"
+
+
+def test_the_trouble_of_one_part_is_not_anothers(
+    admin: URL, fresh_database: str, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(work: Work) -> int:
+        raise ValueError
+
+    clock = Clock()
+    database = Database(login_url(admin, fresh_database), vault, clock)
+    world = World(database, clock)
+    world.placement(world.lender(), world.agency(), acknowledged=False)
+    clock.forward(hours=48)
+    monkeypatch.setattr(job, "PARTS", {**job.PARTS, "stops": fails})
+    assert job.carry_on(database) == 1
+    database.close()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
@@ -20,7 +20,7 @@ from models.outbound import Courier
 from models.services import notices, webhook_deliveries, webhooks
 from models.services.webhooks import NewWebhook
 from models.webhook import WebhookDelivery
-from models.work import JOBS, Actor
+from models.work import JOBS, Actor, Work
 from tests.conftest import clone, drop, login_url
 from tests.receiver import Receiver, listening
 from tests.world import Someone, World
@@ -185,3 +185,23 @@ def test_what_goes_wrong_here_is_told_by_its_class_alone(
     assert str(failed.value) == "RuntimeError"
     assert receiver.url() not in caplog.text
     assert [(r.state, r.attempts) for r in deliveries(world, agency, hook)] == [("waiting", 0)]
+
+
+def test_one_that_breaks_here_holds_up_no_other(
+    world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lender, agency = world.lender(), world.agency()
+    hook = subscribe(world, agency, receiver)
+    tell(world, lender, agency, "offer.made", "offer.withdrawn")
+    bad, good = deliveries(world, agency, hook)
+    begin = webhook_deliveries.begin
+
+    def breaking(work: Work, delivery_id: UUID, attempt: int) -> webhook_deliveries.Attempt | None:
+        if delivery_id == bad.id:
+            raise RuntimeError
+        return begin(work, delivery_id, attempt)
+
+    monkeypatch.setattr(webhook_deliveries, "begin", breaking)
+    with pytest.raises(JobFailed):
+        webhook_jobs.deliver(world.database, PLAIN, agency.organisation.id, [(bad.id, 0), (good.id, 0)])
+    assert [r.state for r in deliveries(world, agency, hook)] == ["waiting", "delivered"]

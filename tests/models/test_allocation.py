@@ -231,14 +231,15 @@ def test_the_others_make_up_for_what_an_agency_may_not_have() -> None:
     assert abs(parts.filter(pl.col("seat") == 0).height - 50) <= 1
 
 
-def test_the_digest_changes_with_a_case_a_balance_or_a_rate_card() -> None:
+def test_the_digest_changes_with_a_case_what_its_rate_depends_on_or_the_terms() -> None:
     plan = by_rules(Rule(shares("50", "50")))
-    cards = {A: 1, B: 1}
+    terms = {A: [1, {}], B: [1, {}]}
     cases = rows((1,), (2,), (3,))
-    ours = digest(split(frame(cases), plan), plan.panel, cards)
-    other = [cases[:2], [*cases[:2], cases[2] | {"balance": Decimal("3.01")}]]
-    changed = {digest(split(frame(found), plan), plan.panel, cards) for found in other}
-    assert len({ours, *changed, digest(split(frame(cases), plan), plan.panel, {A: 1, B: 2})}) == 4
+    ours = digest(split(frame(cases), plan), plan.panel, terms)
+    changes = ({"balance": Decimal("3.01")}, {"bucket": "M6"}, {"product": "boat"})
+    other = [cases[:2], *([*cases[:2], cases[2] | change] for change in changes)]
+    changed = {digest(split(frame(found), plan), plan.panel, terms) for found in other}
+    assert len({ours, *changed, digest(split(frame(cases), plan), plan.panel, terms | {B: [2, {}]})}) == 6
 
 
 def test_the_figures_add_up_to_the_cases() -> None:

@@ -1,15 +1,18 @@
 """Assignments: a household to one collector, and nothing to a collector that is not theirs."""
 
 from collections import Counter
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.exc import OperationalError
 
 from models.errors import Conflict, Invalid, NotFound
 from models.household import deal
+from models.placement import Placement
 from models.services import assignments, cases, placements
+from models.work import AGENCY, Work
 from tests.world import Debt, Someone, World
 
 
@@ -150,3 +153,52 @@ def test_dealing_leaves_loads_within_one_household(sizes: list[int], workers: in
     for size, worker in zip(sizes, deal(sizes, list(range(workers))), strict=True):
         loads[worker] += size
     assert max(loads.values()) - min(loads.values()) <= max(sizes, default=0)
+
+
+@pytest.mark.parametrize("evenly", [False, True])
+@pytest.mark.parametrize("ends", [False, True])
+def test_nothing_is_assigned_on_what_a_freeze_or_recall_has_just_taken(
+    world: World,
+    lender: Someone,
+    agency: Someone,
+    collector: Someone,
+    monkeypatch: pytest.MonkeyPatch,
+    evenly: bool,
+    ends: bool,
+) -> None:
+    placement = world.placement(lender, agency)
+    ids = world.case_ids(placement, lender)
+    get = placements.get
+
+    def meanwhile(work: Work, placement_id: UUID) -> Placement:
+        """What the agency reads before it waits for the lender, whose act is committed first."""
+        found = get(work, placement_id)
+        if work.actor.side == AGENCY:
+            with world.database.work(lender.actor) as other:
+                if ends:
+                    placements.recall(other, placement.id, "conduct", ids[:1])
+                else:
+                    placements.freeze(other, placement.id, "conduct")
+        return found
+
+    monkeypatch.setattr(placements, "get", meanwhile)
+    person = collector.member.id
+    with world.database.work(agency.actor) as work:
+        if ends and evenly:
+            assert assignments.assign_evenly(work, placement.id, [person]) == len(ids) - 1
+        elif evenly:
+            with pytest.raises(Conflict, match="placement_frozen"):
+                assignments.assign_evenly(work, placement.id, [person])
+        else:
+            with pytest.raises((Conflict, NotFound), match="not_found" if ends else "placement_frozen"):
+                assignments.assign(work, placement.id, person, ids)
+
+
+def test_a_freeze_waits_for_whoever_assigns(world: World, lender: Someone, agency: Someone, collector: Someone) -> None:
+    placement = world.placement(lender, agency)
+    with world.database.work(agency.actor) as work:
+        assignments.assign_evenly(work, placement.id, [collector.member.id])
+        with world.database.work(lender.actor) as other, pytest.raises(OperationalError):
+            placements.freeze(other, placement.id, "conduct")
+    with world.database.work(lender.actor) as other:
+        placements.freeze(other, placement.id, "conduct")

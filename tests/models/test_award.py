@@ -28,6 +28,10 @@ TERMS = st.one_of(
 )
 
 
+# Reasons of the gate that come to each refusal.
+GATE: dict[str | None, list[str]] = {told: [code] for code, told in award.GATE_TOLD.items()} | {None: []}
+
+
 def agency(number: int) -> UUID:
     return UUID(int=0x01890000000070008000000000010000 + number)
 
@@ -74,7 +78,7 @@ def record(*bids: Candidate, placeable: bool = True) -> dict[str, Any]:
             "nonce": one.nonce.hex() if one.nonce else None,
             "conduct_factor": one.conduct_factor,
             "refusal": one.refusal,
-            "gate": [],
+            "gate": GATE[one.refusal],
             "state": result.state,
             "score": result.score,
             "reason": result.reason,
@@ -199,6 +203,47 @@ def test_a_bid_that_the_gate_refuses_is_scored_and_void(refusal: str) -> None:
     assert results[1].state == award.WON
 
 
+@pytest.mark.parametrize(
+    ("rate", "fee", "factor"),
+    [
+        ("1.000000", "0.00", "1.0000"),
+        ("0.000000", "960.00", "1.0000"),
+        ("1.000000", "999999.99", "1.0000"),
+        ("0.000000", "0.00", "0.0000"),
+    ],
+)
+def test_a_bid_that_leaves_the_lender_nothing_is_scored_and_void(rate: str, fee: str, factor: str) -> None:
+    (result,) = award.decide(TENDER, SCORING, [bid(1, rate=rate, fee=fee, factor=factor)])
+    assert (result.state, result.reason) == (award.VOID, award.SCORE_NOT_POSITIVE)
+    assert Decimal(result.score or "1") <= 0
+
+
+def test_below_zero_no_conduct_factor_wins() -> None:
+    dear = {"rate": "0.500000", "fee": "700.00"}
+    assert winner(bid(1, factor="0.5000", **dear), bid(2, factor="1.0000", **dear)) == []
+
+
+def test_a_bid_above_a_published_maximum_is_scored_and_void_and_one_at_it_is_not() -> None:
+    capped = SCORING._replace(rate_max="0.200000", case_fee_max="48.00")
+    bids = [
+        bid(1, rate="0.200000", fee="48.00"),
+        bid(2, rate="0.200001"),
+        bid(3, rate="0.000000", fee="48.01"),
+        bid(4, rate="0.300000", refusal="licence_expired"),
+    ]
+    results = award.decide(TENDER, capped, bids)
+    assert [one.reason for one in results] == [None, *[award.ABOVE_MAXIMUM] * 3]
+    assert all(one.score for one in results)
+    assert award.exceeded(capped, Terms("hybrid", "0.300000", "50.00")) == ["rate", "case_fee"]
+    assert award.exceeded(SCORING, Terms("hybrid", "1.000000", "999999.99")) == []
+
+
+def test_an_agency_is_told_of_its_own_papers_and_nothing_that_only_the_lender_knows() -> None:
+    assert award.told(["agency_frozen", "licence_expired", "complaints_too_many"]) == ["ineligible", "licence_expired"]
+    assert award.refusal_of([]) is None
+    assert award.refusal_of(["conduct_score_too_low", "capacity_exceeded"]) == "ineligible"
+
+
 def test_where_nothing_is_left_to_place_nobody_wins() -> None:
     results = award.decide(TENDER, SCORING, [bid(1), bid(2, revealed=False)], placeable=False)
     assert [(one.state, one.reason) for one in results] == [
@@ -217,7 +262,7 @@ BIDS = st.lists(
         committed_at=st.sampled_from(["2026-03-10T02:00:00.000000+00:00", "2026-03-10T03:00:00.000000+00:00"]),
         fee=st.sampled_from(["0.00", "48.00"]),
         revealed=st.booleans(),
-        refusal=st.sampled_from([None, None, award.CAPACITY]),
+        refusal=st.sampled_from([None, None, "capacity_exceeded"]),
     ),
     max_size=12,
     unique_by=lambda one: one.bid,
@@ -242,6 +287,13 @@ def test_every_record_verifies(bids: list[Candidate], placeable: bool) -> None:
     assert award.verify(award.canonical(record(*bids, placeable=placeable))).startswith(f"VERIFIED: {len(bids)} bids")
 
 
+def void(changed: dict[str, Any], refusal: str, gate: list[str]) -> None:
+    """Take the award from its winner for no reason, and give it to the other."""
+    changed["bids"][0].update(state="void", reason=refusal, refusal=refusal, gate=gate)
+    changed["bids"][1].update(state="won", reason=None)
+    changed["winner"] = changed["bids"][1]["bid"]
+
+
 CHANGES = {
     "score": lambda r: r["bids"][0].update(score="0.09000001"),
     "rate": lambda r: r["bids"][0]["terms"].update(rate="0.100000"),
@@ -264,6 +316,11 @@ CHANGES = {
     "revealed late": lambda r: r["bids"][0].update(revealed_at="2026-03-12T00:00:00.000000+00:00"),
     "awarded early": lambda r: r.update(awarded_at="2026-03-11T23:59:59.999999+00:00"),
     "other rule": lambda r: r["tie_rule"].reverse(),
+    "voided without a reason": lambda r: void(r, "ineligible", []),
+    "voided for another reason": lambda r: void(r, "ineligible", ["licence_expired"]),
+    "voided by no code of the gate": lambda r: void(r, "ineligible", ["disliked"]),
+    "gate without a refusal": lambda r: r["bids"][0].update(gate=["licence_expired"]),
+    "maximum": lambda r: r["scoring"].update(rate_max="0.190000"),
     "kinds": lambda r: r["scoring"].update(kinds=["hybrid"]),
     "one more": lambda r: r.update(more=1),
     "a float": lambda r: r["scoring"].update(case_count=1000.0),
@@ -300,7 +357,8 @@ def test_a_record_in_another_spelling_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "came_out"), [(bid(1), "lost"), (bid(1, revealed=False), "void"), (bid(1, refusal="capacity"), "void")]
+    ("own", "came_out"),
+    [(bid(1), "lost"), (bid(1, revealed=False), "void"), (bid(1, refusal="capacity_exceeded"), "void")],
 )
 def test_a_bidder_verifies_its_own_part_alone(own: Candidate, came_out: str) -> None:
     assert award.verify(award.canonical(part(own))).startswith(f"VERIFIED: the bid is {came_out}")

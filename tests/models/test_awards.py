@@ -18,7 +18,7 @@ from models.exclusion import Exclusion
 from models.ids import new_id
 from models.notice import Notice
 from models.placement import PlacedCase, Placement
-from models.services import agreements, awards, bids, offers, tenders
+from models.services import agreements, awards, bids, offers, standings, tenders
 from models.tender import TenderedCase
 from models.work import JOBS, Actor
 from tests import bidding
@@ -175,10 +175,34 @@ def test_the_gate_is_asked_again_at_the_award(world: World, clock: Clock) -> Non
     bidding.reveal(world, *tendered.bidders)
     clock.forward(hours=24)
     made = awarded(world, tendered)
-    assert states(world, tendered) == [("void", "ineligible"), ("won", None)]
+    assert states(world, tendered) == [("void", "agreement_not_in_force"), ("won", None)]
     assert made.record["bids"][0]["gate"] == ["agreement_not_in_force"]
     assert rules.verify(rules.canonical(made.record))
     assert rules.verify(rules.canonical(part(world, tendered.bidders[0])))
+
+
+def test_what_only_the_lender_knows_is_not_told_to_the_bidder(world: World, clock: Clock) -> None:
+    tendered = auction(world, terms("0.100000"), terms("0.180000"))
+    bidding.commit(world, *tendered.bidders)
+    with world.database.work(world.person(tendered.lender, "compliance_officer").actor) as work:
+        standings.suspend(work, tendered.bidders[0].someone.organisation.id, "conduct")
+    clock.forward(hours=24)
+    bidding.reveal(world, tendered.bidders[1])
+    clock.forward(hours=24)
+    made = awarded(world, tendered)
+    assert states(world, tendered) == [("void", "not_revealed"), ("won", None)]
+    assert (made.record["bids"][0]["gate"], made.record["bids"][0]["refusal"]) == (["agency_suspended"], "ineligible")
+    assert rules.verify(rules.canonical(made.record))
+    assert b"suspended" not in rules.canonical(part(world, tendered.bidders[0]))
+
+
+def test_a_bid_at_any_price_does_not_win(world: World, clock: Clock) -> None:
+    tendered = auction(world, terms("1.000000", "999999.99"))
+    made = held(world, clock, tendered)
+    assert (made.record["outcome"], made.record["winner"]) == ("no_valid_bid", None)
+    assert states(world, tendered) == [("void", "score_not_positive")]
+    assert rules.verify(rules.canonical(made.record))
+    assert rules.verify(rules.canonical(part(world, tendered.bidders[0]))).startswith("VERIFIED: the bid is void")
 
 
 def test_who_has_no_capacity_left_at_the_award_is_void(world: World, clock: Clock) -> None:
@@ -190,7 +214,7 @@ def test_who_has_no_capacity_left_at_the_award_is_void(world: World, clock: Cloc
         agreements.change(work, tendered.bidders[0].offer.agreement_id, {"open_cases_max": 29})
     clock.forward(hours=24)
     made = awarded(world, tendered)
-    assert states(world, tendered) == [("void", "capacity"), ("won", None)]
+    assert states(world, tendered) == [("void", "capacity_exceeded"), ("won", None)]
     assert made.record["bids"][0]["gate"] == ["capacity_exceeded"]
     assert rules.verify(rules.canonical(made.record))
 

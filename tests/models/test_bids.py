@@ -15,6 +15,7 @@ from models import award
 from models.audit import OutboxEntry
 from models.bid import COMMITTED, REVEALED, WITHDRAWN, Bid
 from models.errors import Conflict, Forbidden, Invalid, NotFound
+from models.notice import Notice
 from models.services import agreements, bids, lender_settings, logs, offers, tenders
 from models.work import JOBS, Actor, Work
 from tests import bidding
@@ -227,6 +228,47 @@ def test_a_kind_of_bid_that_was_not_asked_for_is_refused(world: World, clock: Cl
     assert [tuple(error) for error in refused.value.errors] == [(0, "kind", "unknown_value")]
 
 
+def test_a_bid_above_a_published_maximum_is_refused_by_field_at_the_reveal(world: World, clock: Clock) -> None:
+    lender, agency = world.lender(), world.agency()
+    portfolio, agreement = world.portfolio(lender, 30), world.agreement(lender, agency)
+    with world.database.work(lender.actor) as work:
+        limits = {"rate_max": Decimal("0.18"), "case_fee_max": Decimal(5)}
+        tender = bids.invite(work, portfolio.id, [agreement.id], None, None, 24, 24, Decimal("0.1"), **limits)
+    offer = bidding.offer_of(world, agency, tender)
+    assert [offer.terms["scoring"][name] for name in limits] == ["0.180000", "5.00"]
+    bidder = Bidder(agency, offer, terms("0.180001", "5.01"), bytes(32))
+    bidding.commit(world, bidder)
+    clock.forward(hours=24)
+    with pytest.raises(Invalid) as refused, world.database.work(agency.actor) as work:
+        bids.reveal(work, offer.id, bidder.terms._asdict(), bidder.nonce)
+    assert [tuple(error) for error in refused.value.errors] == [
+        (0, "rate", "above_maximum"),
+        (0, "case_fee", "above_maximum"),
+    ]
+
+
+@pytest.mark.parametrize("reveal", [False, True])
+def test_a_withdrawn_tender_ends_its_bids_unopened_and_tells_whoever_made_them(
+    world: World, clock: Clock, pair: Auction, reveal: bool
+) -> None:
+    first, second = pair.bidders
+    bidding.commit(world, first)
+    if reveal:
+        clock.forward(hours=24)
+        bidding.reveal(world, first)
+    with world.database.work(pair.lender.actor) as work:
+        tenders.withdraw(work, pair.tender.id)
+    with world.database.work(first.someone.actor) as work:
+        (bid,) = work.session.scalars(select(Bid))
+        assert (bid.state, bid.rate, bid.decided_at) == (WITHDRAWN, None, clock.at)
+        assert "bid.withdrawn" in work.session.scalars(select(Notice.kind)).all()
+    with world.database.work(second.someone.actor) as work:
+        assert "bid.withdrawn" not in work.session.scalars(select(Notice.kind)).all()
+    assert [entry["subject"]["bid"] for entry in entries(world, pair.lender) if entry["action"] == "bid.withdraw"] == [
+        str(bid.id)
+    ]
+
+
 @pytest.mark.parametrize("act", ACTS)
 def test_nothing_can_be_bid_on_a_withdrawn_tender(world: World, clock: Clock, pair: Auction, act: str) -> None:
     bidding.commit(world, pair.bidders[0])
@@ -265,6 +307,10 @@ def test_an_agency_that_is_not_eligible_is_not_invited_and_the_lender_sees_why(w
         ({"reveal_hours": 24 * 31}, "reveal_hours"),
         ({"expected_recovery": Decimal("1.01")}, "expected_recovery"),
         ({"expected_recovery": Decimal(0)}, "expected_recovery"),
+        ({"rate_max": Decimal(0)}, "rate_max"),
+        ({"rate_max": Decimal("1.01")}, "rate_max"),
+        ({"case_fee_max": Decimal("-0.01")}, "case_fee_max"),
+        ({"case_fee_max": Decimal(1_000_000)}, "case_fee_max"),
         ({"kinds": []}, "kinds"),
         ({"kinds": ["flat"]}, "kinds"),
         ({"buckets": ["M99"]}, "buckets"),

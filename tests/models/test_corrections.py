@@ -13,8 +13,8 @@ from models.case import Case, CaseSealing
 from models.erasure import CASE
 from models.errors import Conflict, Forbidden, Invalid, NotFound
 from models.release import ReleaseRecord
-from models.services import cases, corrections, erasures, portfolio_keys, releases, searches
-from models.work import JOBS, Actor
+from models.services import cases, corrections, erasures, portfolio_keys, releases, searches, turns
+from models.work import JOBS, Actor, Work
 from tests.own_keys import own_lender
 from tests.world import Debt, Someone, World, _resident_id
 
@@ -134,6 +134,32 @@ def test_a_new_id_number_joins_the_household_of_whoever_has_it(world: World) -> 
     with world.database.work(lender.actor) as work:
         assert cases.get(work, first.id).case.borrower_id == second.borrower_id
     assert found(world, lender, "id_cn", _resident_id(2)) == 2
+
+
+@pytest.mark.parametrize("changes", [{"id_number": _resident_id(2)}, {"id_number": _resident_id(77)}])
+def test_the_turn_at_offers_is_taken_before_the_case_that_may_change_households(
+    world: World, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str]
+) -> None:
+    """As every way of placing takes them: the other way round the two would wait for each other."""
+    lender = world.lender()
+    world.portfolio(lender, [Debt(1), Debt(1), Debt(2)])
+    with world.database.work(lender.actor) as work:
+        case_id = min(line.case.id for line in cases.list_own(work))
+    taken: list[str] = []
+    take, hold = turns.take, corrections._hold
+
+    def taking(work: Work, what: str) -> None:
+        taken.append(what)
+        take(work, what)
+
+    def holding(work: Work, held_id: UUID) -> Case:
+        taken.append("case")
+        return hold(work, held_id)
+
+    monkeypatch.setattr(turns, "take", taking)
+    monkeypatch.setattr(corrections, "_hold", holding)
+    correct(world, lender, case_id, **changes)
+    assert taken[:3] == ["portfolios", "offers", "case"]
 
 
 def test_a_number_nobody_has_stays_with_its_borrower_also_while_placed(world: World) -> None:

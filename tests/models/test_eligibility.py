@@ -247,18 +247,18 @@ def closed_by(world: World, lender: Someone, agency: Someone) -> dict[str, Calla
     return {"licence_missing": withdraw_licence, "agency_suspended": suspend}
 
 
-@pytest.mark.parametrize("code", ["licence_missing", "agency_suspended"])
+@pytest.mark.parametrize(("code", "told"), [("licence_missing", "licence_missing"), ("agency_suspended", "ineligible")])
 def test_an_offer_made_before_stays_visible_says_why_not_and_cannot_be_accepted(
-    world: World, lender: Someone, agency: Someone, code: str
+    world: World, lender: Someone, agency: Someone, code: str, told: str
 ) -> None:
     offer = world.offer(lender, agency)
     closed_by(world, lender, agency)[code]()
     with world.database.work(agency.actor) as work:
         shown = offers.get(work, offer.id)
-        assert eligibility.reasons_told(work, shown) == [code]
+        assert eligibility.reasons_told(work, shown) == [told]
     with world.database.work(agency.actor) as work, pytest.raises(Conflict) as refused:
         offers.accept(work, offer.id)
-    assert (refused.value.code, refused.value.facts) == (code, {"reasons": [code]})
+    assert (refused.value.code, refused.value.facts) == (told, {"reasons": [told]})
 
 
 def test_an_agency_in_order_is_told_of_nothing_in_the_way_even_where_the_offer_fills_it(

@@ -1,6 +1,7 @@
 """A lender's settings: defaults until changed, in range, and each change in the log as it was and as it is."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -98,3 +99,20 @@ def test_a_lenders_settings_are_its_own(world: World, lender: Someone) -> None:
         assert work.session.scalars(select(LenderSetting.retention_days)).all() == []
     with world.database.work(agency.actor) as work, pytest.raises(AssertionError):
         lender_settings.change(work, {"retention_days": 730})
+
+
+def test_whoever_distributes_does_not_raise_what_one_person_may_distribute(world: World, lender: Someone) -> None:
+    distributor = world.person(lender, "portfolio_manager")
+    both = replace(distributor.actor, roles=frozenset({"administrator", "portfolio_manager"}))
+    with world.database.work(both) as work:
+        lender_settings.change(work, {"approval_cases": 50})
+    with world.database.work(both) as work, pytest.raises(Invalid) as refused:
+        lender_settings.change(work, {"approval_cases": 51})
+    assert [(error.field, error.code) for error in refused.value.errors] == [("approval_cases", "raises_own_limit")]
+    assert change(world, lender, approval_cases=51).approval_cases == 51
+    with world.database.work(jobs(lender)) as work:
+        entries = [json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry))]
+    assert [entry["actor"] for entry in entries if entry["action"] == "setting.change"] == [
+        both.label,
+        lender.actor.label,
+    ]

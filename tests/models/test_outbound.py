@@ -36,6 +36,9 @@ NAME = "hooks.example.com"
         "239.255.255.250",
         "240.0.0.1",
         "255.255.255.255",
+        "168.63.129.16",
+        "100.127.255.254",
+        "::ffff:168.63.129.16",
         "192.0.2.1",
         "198.18.0.1",
         "203.0.113.9",
@@ -81,6 +84,8 @@ def test_an_address_of_the_open_internet_is_one(address: str) -> None:
     [
         ("https://example.com", Target("https", "example.com", 443, "/")),
         ("https://Example.COM:8443/a/b?c=d", Target("https", "example.com", 8443, "/a/b?c=d")),
+        ("https://" + "a" * 63 + ".1a.xn--fiqs8s/", Target("https", "a" * 63 + ".1a.xn--fiqs8s", 443, "/")),
+        ("https://8.8.8.8/", Target("https", "8.8.8.8", 443, "/")),
         ("https://[2606:4700::1111]/x", Target("https", "2606:4700::1111", 443, "/x")),
     ],
 )
@@ -110,6 +115,19 @@ def test_a_plain_url_is_read(url: str, target: Target) -> None:
         ("https://例子.cn/", "url_not_plain"),
         ("https://[::1/", "url_not_plain"),
         ("https://example.com/" + "a" * 500, "url_not_plain"),
+        ("https://a..example.com/", "url_not_plain"),
+        ("https://" + "a" * 64 + ".example.com/", "url_not_plain"),
+        ("https://" + "a." * 127 + "com/", "url_not_plain"),
+        ("https://-a.example.com/", "url_not_plain"),
+        ("https://a-.example.com/", "url_not_plain"),
+        ("https://0x7f.1/", "url_not_plain"),
+        ("https://0x7f000001/", "url_not_plain"),
+        ("https://2130706433/", "url_not_plain"),
+        ("https://0177.0.0.1/", "url_not_plain"),
+        ("https://127.1/", "url_not_plain"),
+        ("https://8.8.8.0x8/", "url_not_plain"),
+        ("https://168.63.129.16/", "address_refused"),
+        ("https://100.64.0.1/", "address_refused"),
         ("https://127.0.0.1/", "address_refused"),
         ("https://[::1]/", "address_refused"),
         ("https://[::ffff:10.0.0.1]/", "address_refused"),
@@ -157,6 +175,13 @@ def test_the_connection_is_made_to_the_address_that_was_looked_at(monkeypatch: p
     courier = Courier(resolve=lambda host, port: next(answers))
     assert courier.post(f"https://{NAME}/", {}, b"") == Answer(None, "refused")
     assert called == [("8.8.8.8", 443)]
+
+
+def test_a_name_that_cannot_be_asked_for_is_unknown() -> None:
+    def resolve(host: str, port: int) -> list[str]:
+        return [str("a..b".encode("idna"))]  # as socket.getaddrinfo does
+
+    assert Courier(resolve=resolve).post(f"https://{NAME}/", {}, b"") == Answer(None, "unknown_host")
 
 
 @pytest.mark.parametrize(("status", "good"), [(200, True), (204, True), (299, True), (302, False), (404, False)])

@@ -5,17 +5,26 @@ from decimal import Decimal
 
 import pytest
 
+from models.rates import Cell
+from models.recall_request import OBJECTIONS
 from models.services import (
+    acknowledgements,
+    agreements,
     assignments,
     commissions,
     conduct,
     job_runs,
+    lender_settings,
     needs,
     overviews,
     placements,
     portfolios,
+    rate_cards,
+    recalls,
     reconciliations,
+    tenders,
 )
+from models.services.tenders import Plan
 from models.work import OPERATOR, Actor
 from tests.conftest import Clock
 from tests.facts import TODAY, Placed, balance, call, claim, jobs, payment, placed, receive_balances, receive_payments
@@ -177,3 +186,46 @@ def test_the_operator_sees_health_and_no_tenants_data(world: World, of: Placed) 
     assert health.run_counts["failed"] >= 1
     assert health.waiting_entry_count > 0
     assert found == {"runs_failed"}
+
+
+def test_what_needs_a_second_person_waits_for_everybody_but_the_first(world: World, of: Placed) -> None:
+    second, agency = world.person(of.lender, "compliance_officer"), world.agency()
+    with world.database.work(second.actor) as work:
+        lender_settings.change(work, {"approval_cases": 0})
+    agreement = world.agreement(of.lender, agency)
+    portfolio = world.portfolio(of.lender, [Debt(9)])
+    with world.database.work(of.lender.actor) as work:
+        tenders.create(work, Plan(portfolio.id, "assigned", [agreement.id]))
+        day = TODAY + dt.timedelta(days=30)
+        rate_cards.propose(work, agreement.id, rate_cards.Terms([Cell(Decimal("0.2"))], day))
+        terms = agreements.Terms(
+            "A-9", "CNY", 90, 0, False, "PA", "IA", TODAY, TODAY + dt.timedelta(days=99), Decimal("0.1")
+        )
+        agreements.create(work, agency.organisation.code, terms)
+    proposed = {"agreements_proposed": 1, "rate_cards_proposed": 1, "tenders_unapproved": 1}
+    assert not proposed.keys() & waiting(world, of.lender).keys()
+    assert proposed.items() <= waiting(world, second).items()
+    assert waiting(world, world.lender()) == {}
+
+
+def test_requests_objections_and_wrong_counts_wait_for_the_lender(world: World, of: Placed, clock: Clock) -> None:
+    world.placement(of.lender, world.agency(), [Debt(9)], acknowledged=False)
+    clock.forward(hours=49)
+    with world.database.work(jobs(of.lender)) as work:
+        assert acknowledgements.flag_missing(work) == 1
+    with world.database.work(of.lender.actor) as work:
+        request = recalls.request(work, of.placement.id, "lender_request", [case.id for case in of.cases])
+    with world.database.work(of.agency.actor) as work:
+        recalls.object_to(work, request.id, [case.id for case in of.cases], OBJECTIONS[0])
+    found = waiting(world, of.lender)
+    assert {"acknowledgements_broken": 1, "recalls_objected": 1}.items() <= found.items()
+
+
+def test_a_recall_waits_for_the_agency_to_say_that_work_has_stopped(world: World, of: Placed) -> None:
+    with world.database.work(of.lender.actor) as work:
+        placements.recall(work, of.placement.id, "conduct")
+    assert waiting(world, of.agency) == {"stops_unconfirmed": 1}
+    with world.database.work(of.agency.actor) as work:
+        (line,) = recalls.list_own(work)
+        recalls.confirm_stop(work, line.request.id, 2)
+    assert waiting(world, of.agency) == {}

@@ -1,18 +1,38 @@
 """Recalls: asked for, objected to, decided, carried out, their stop confirmed; over placements and by file."""
 
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select
 
+from models import recall_file
 from models.audit import OutboxEntry
 from models.breach import Breach
+from models.case import Case
 from models.errors import Conflict, Invalid, NotFound
 from models.notice import Notice
 from models.placement import ACTIVE, RECALLED
 from models.recall_request import EXECUTED, GONE, KEPT, REQUESTED, WITHDRAWN, RecallRequest
-from models.services import activity_files, breaches, cases, conduct, lender_settings, placements, recalls, returns
+from models.services import (
+    activity_files,
+    breaches,
+    cases,
+    conduct,
+    ends,
+    exclusions,
+    lender_settings,
+    offers,
+    placements,
+    recalls,
+    returns,
+    tenders,
+)
+from models.services.activity_files import FileOutcome
 from models.services.recalls import RecallFilter
 from models.work import Work
 from tests.facts import Placed, jobs, placed
@@ -50,6 +70,12 @@ def due(world: World, ground: Placed, **later: int) -> int:
     world.clock.forward(**later)  # type: ignore[attr-defined]
     with world.database.work(jobs(ground.lender)) as work:
         return recalls.execute_due(work)
+
+
+def recall_file_of(world: World, ground: Placed, *references: str, reason: str = "complaint") -> FileOutcome:
+    file = "\n".join(["case_number,reason", *(f"{reference},{reason}" for reference in references)]).encode()
+    with world.database.work(ground.lender.actor) as work:
+        return recalls.request_file(work, [file], "recalls.csv")
 
 
 def test_a_recall_that_is_asked_for_takes_nothing_yet_and_the_agency_is_told(world: World, ground: Placed) -> None:
@@ -336,3 +362,127 @@ def test_what_a_file_reports_on_recalled_cases_stands_in_the_lenders_log(world: 
     with world.database.work(jobs(ground.lender)) as work:
         late = [entry for entry in work.session.scalars(select(OutboxEntry.entry)) if b"access.refused" in entry]
     assert [b'"code":"case_recalled","count":2' in entry for entry in late] == [True]
+
+
+def test_a_recall_that_is_refused_has_taken_nothing(world: World, ground: Placed) -> None:
+    with world.database.work(ground.lender.actor) as work:
+        with pytest.raises(NotFound):
+            recalls.request(work, ground.placement.id, "complaint", [ground.case.id, uuid4()])
+        assert recalls.list_own(work) == []
+        assert work.session.scalars(select(RecallRequest)).all() == []
+    assert len(held(world, ground)) == 4
+
+
+def test_a_case_that_goes_while_a_file_is_read_loses_its_own_row_alone(
+    world: World, ground: Placed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = recalls._find_numbered
+
+    def recalled_meanwhile(work: Work, numbers: set[str]) -> object:
+        found = find(work, numbers)
+        with world.database.work(ground.lender.actor) as other:
+            placements.recall(other, ground.placement.id, "dispute", [ground.cases[0].id])
+        return found
+
+    monkeypatch.setattr(recalls, "_find_numbered", recalled_meanwhile)
+    outcome = recall_file_of(world, ground, *(case.reference for case in ground.cases[:3]))
+    assert (outcome.accepted, outcome.errors) == (2, [(1, "case_number", "not_placed")])
+    assert held(world, ground) == [ground.cases[3].id]
+    with world.database.work(ground.lender.actor) as work:
+        assert sorted((line.request.case_count, line.recalled) for line in recalls.list_own(work)) == [(1, 1), (2, 2)]
+
+
+def test_a_file_of_too_many_rows_recalls_nothing(world: World, ground: Placed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recall_file, "ROWS_MAX", 3)
+    references = [case.reference for case in ground.cases]
+    with pytest.raises(Invalid) as refused:
+        recall_file_of(world, ground, *references)
+    assert [tuple(error) for error in refused.value.errors] == [(0, "*", "too_many_rows")]
+    assert recall_file_of(world, ground, *references[:3]).accepted == 3
+
+
+def test_a_recall_without_cases_has_no_work_to_stop(world: World, ground: Placed) -> None:
+    with world.database.work(ground.lender.actor) as work:
+        empty = placements.add_recall(work, placements.get(work, ground.placement.id), "dispute", work.at, work.at)
+        empty.state, empty.executed_at, empty.stop_due_at = EXECUTED, work.at, work.at
+    ask(world, ground, 0, reason="dispute")
+    world.clock.forward(hours=24)  # type: ignore[attr-defined]
+    with world.database.work(jobs(ground.lender)) as work:
+        assert recalls.flag_missing_stops(work) == 1
+
+
+def test_a_frozen_agency_objects_to_nothing_and_may_still_confirm_its_stop(world: World, ground: Placed) -> None:
+    asked, done = ask(world, ground, 0), ask(world, ground, 1, reason="complaint")
+    with world.database.work(ground.lender.actor) as work:
+        placements.freeze(work, ground.placement.id, "conduct")
+    with pytest.raises(Conflict) as frozen:
+        object_to(world, ground, asked, 0)
+    assert frozen.value.code == "placement_frozen"
+    with world.database.work(ground.agency.actor) as work:
+        assert recalls.confirm_stop(work, done.id, 1).stop_confirmed_at is not None
+
+
+def crossed(world: World) -> tuple[Placed, Placed]:
+    """Two placements of one lender: the case of the first has the higher id."""
+    lender = world.lender()
+    low, high = world.portfolio(lender, 1), world.portfolio(lender, [Debt(2)])
+    made = []
+    for portfolio in (high, low):
+        agency = world.agency()
+        agreement = world.agreement(lender, agency)
+        with world.database.work(lender.actor) as work:
+            offer = tenders.assign(work, portfolio.id, agreement.id)
+        with world.database.work(agency.actor) as work:
+            placement = offers.accept(work, offer.id)
+        with world.database.work(lender.actor) as work:
+            case = work.session.scalars(select(Case).where(Case.portfolio_id == portfolio.id)).one()
+        made.append(Placed(lender, agency, placement, [case]))
+    first, second = made
+    assert (first.placement.id < second.placement.id, first.case.id > second.case.id) == (True, True)
+    return first, second
+
+
+@pytest.mark.parametrize("act", ["file", "cases", "due", "expiry"])
+def test_what_takes_cases_of_several_placements_waits_for_an_exclusion_of_them_and_meets_no_deadlock(
+    world: World, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    ground = crossed(world)
+    lender, (high, low) = ground[0].lender, (of.case for of in ground)
+    if act == "due":
+        with world.database.work(lender.actor) as work:
+            recalls.request_cases(work, "lender_request", [high.id, low.id])
+    world.clock.forward(days={"due": 1, "expiry": 400}.get(act, 0))  # type: ignore[attr-defined]
+    took, excluding = threading.Event(), threading.Event()
+    take_back, lock_cases = ends.take_back, exclusions._lock_cases
+
+    def first_alone(*given: Any) -> Any:
+        taken = take_back(*given)
+        took.set()
+        excluding.wait(1)
+        time.sleep(0.3)  # the exclusion is at its locks now
+        return taken
+
+    def exclude(*given: Any) -> Any:
+        excluding.set()
+        return lock_cases(*given)
+
+    monkeypatch.setattr(ends, "take_back", first_alone)
+    monkeypatch.setattr(exclusions, "_lock_cases", exclude)
+    rows = [f"{case.reference},deceased,lender,2026-03-01" for case in (low, high)]
+    file = "\n".join(["case_number,reason,source,noted_on", *rows]).encode()
+
+    def exclude_both() -> int:
+        took.wait(10)
+        with world.database.work(lender.actor) as work:
+            return exclusions.record_file(work, [file]).accepted
+
+    def take_both() -> int:
+        if act == "file":
+            return recall_file_of(world, ground[0], high.reference, low.reference).accepted
+        with world.database.work(lender.actor if act == "cases" else jobs(lender)) as work:
+            if act == "cases":
+                return len(recalls.request_cases(work, "complaint", [high.id, low.id]))
+            return recalls.execute_due(work) if act == "due" else placements.expire_due(work)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert [each.result() for each in (pool.submit(exclude_both), pool.submit(take_both))] == [2, 2]

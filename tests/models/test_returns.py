@@ -1,16 +1,22 @@
 """Returns: what an agency gives back goes with its code, and each code brings about what its table says."""
 
+import datetime as dt
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select
 
+from models import recall_file
+from models.audit import OutboxEntry
+from models.case import Case
 from models.errors import CaseClosedToWork, Conflict, Forbidden, Invalid, NotFound
 from models.exclusion import Exclusion
 from models.placement import ACTIVE, RETURN_CODES, RETURNED, PlacedCase
-from models.services import contacts, placements, releases, returns, tenders
+from models.services import contacts, paying, placements, releases, returns, tenders
+from models.services.activity_files import FileOutcome
 from models.services.returns import BORROWER, CASE, NOTHING, TREATMENTS
-from tests.facts import Placed, placed
+from models.work import Work
+from tests.facts import Placed, jobs, placed
 from tests.world import Debt, World
 
 
@@ -22,6 +28,21 @@ def ground(world: World) -> Placed:
 def give_back(world: World, ground: Placed, code: str, *case_ids: UUID) -> int:
     with world.database.work(ground.agency.actor) as work:
         return returns.give_back(work, ground.placement.id, code, list(case_ids))
+
+
+def give_back_file(world: World, ground: Placed, *cases: Case, code: str = "capacity") -> FileOutcome:
+    file = "\n".join(["case_number,return_code", *(f"{case.reference},{code}" for case in cases)]).encode()
+    with world.database.work(ground.agency.actor) as work:
+        return returns.give_back_file(work, [file], "returns.csv")
+
+
+def retain(world: World, ground: Placed, case_id: UUID, days: int) -> None:
+    with world.database.work(ground.lender.actor) as work:
+        paying.extend(work, placements.get(work, ground.placement.id), [case_id], days)
+
+
+def over(ground: Placed, world: World) -> dt.timedelta:
+    return ground.placement.expires_at - world.clock()
 
 
 def exclusions(world: World, ground: Placed) -> list[Exclusion]:
@@ -151,3 +172,62 @@ def test_a_file_of_returns_is_for_managers(world: World, ground: Placed) -> None
     collector = world.person(ground.agency, "collector")
     with world.database.work(collector.actor) as work, pytest.raises(Forbidden):
         returns.give_back_file(work, [b"case_number,return_code\n"], "returns.csv")
+
+
+def test_after_its_term_nothing_is_given_back_though_no_job_has_swept_it(world: World, ground: Placed) -> None:
+    world.clock.forward(seconds=over(ground, world).total_seconds())  # type: ignore[attr-defined]
+    with pytest.raises(CaseClosedToWork) as late:
+        give_back(world, ground, "deceased", ground.case.id)
+    assert late.value.code == "placement_expired"
+    assert exclusions(world, ground) == []
+
+
+def test_a_retained_case_is_given_back_until_its_own_day(world: World, ground: Placed) -> None:
+    for case in ground.cases[:2]:
+        retain(world, ground, case.id, 10)
+    world.clock.forward(seconds=over(ground, world).total_seconds())  # type: ignore[attr-defined]
+    assert give_back(world, ground, "capacity", ground.cases[0].id) == 1
+    world.clock.forward(days=10)  # type: ignore[attr-defined]
+    with pytest.raises(CaseClosedToWork):
+        give_back(world, ground, "capacity", ground.cases[1].id)
+
+
+def test_what_a_file_gives_back_late_is_refused_and_stands_in_the_lenders_log(world: World, ground: Placed) -> None:
+    retain(world, ground, ground.cases[0].id, 10)
+    world.clock.forward(seconds=over(ground, world).total_seconds())  # type: ignore[attr-defined]
+    outcome = give_back_file(world, ground, *ground.cases)
+    assert outcome.accepted == 1
+    assert [tuple(error) for error in outcome.errors] == [
+        (2, "case_number", "placement_expired"),
+        (3, "case_number", "placement_expired"),
+    ]
+    with world.database.work(jobs(ground.lender)) as work:
+        late = [entry for entry in work.session.scalars(select(OutboxEntry.entry)) if b"access.refused" in entry]
+    assert [b'"code":"placement_expired","count":2' in entry for entry in late] == [True]
+
+
+def test_a_case_that_goes_while_a_file_is_read_loses_its_own_row_alone(
+    world: World, ground: Placed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = returns._find_held
+
+    def recalled_meanwhile(work: Work, numbers: set[str]) -> object:
+        found = find(work, numbers)
+        with world.database.work(ground.lender.actor) as other:
+            placements.recall(other, ground.placement.id, "complaint", [ground.cases[1].id])
+        return found
+
+    monkeypatch.setattr(returns, "_find_held", recalled_meanwhile)
+    outcome = give_back_file(world, ground, *ground.cases)
+    assert outcome.accepted == 2
+    assert [tuple(error) for error in outcome.errors] == [(2, "case_number", "unknown_case")]
+
+
+def test_a_file_of_too_many_rows_gives_nothing_back(
+    world: World, ground: Placed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recall_file, "ROWS_MAX", 2)
+    with pytest.raises(Invalid) as refused:
+        give_back_file(world, ground, *ground.cases)
+    assert [tuple(error) for error in refused.value.errors] == [(0, "*", "too_many_rows")]
+    assert give_back_file(world, ground, *ground.cases[:2]).accepted == 2

@@ -140,3 +140,19 @@ def test_another_lenders_terms_do_not_hold(world: World, lender: Someone, agency
     settle(world, world.lender(), EVERY_TIER, "0.1")
     agreement = world.agreement(lender, agency)
     assert effective(world, agency, agreement).settlement_floor == Said(Decimal(1), "default")
+
+
+def test_no_change_of_tier_moves_the_least_settlement_without_a_second_person(
+    world: World, lender: Someone, agency: Someone
+) -> None:
+    silent, said = (world.agreement(lender, agency, settlement_floor=floor) for floor in (None, Decimal("0.8")))
+    settle(world, lender, 9, "0.3")
+    with pytest.raises(Invalid) as refused, world.database.work(lender.actor) as work:
+        agreements.change(work, silent.id, {"tier": 9})
+    assert [(error.field, error.code) for error in refused.value.errors] == [("tier", "tier_moves_floor")]
+    with world.database.work(lender.actor) as work:
+        agreements.change(work, silent.id, {"tier": 8})
+    with world.database.work(lender.actor) as work:
+        agreements.change(work, said.id, {"tier": 9})
+    assert effective(world, lender, silent).settlement_floor == Said(Decimal(1), "default")
+    assert effective(world, lender, said).settlement_floor == Said(Decimal("0.8"), "agreement")

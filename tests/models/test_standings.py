@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from uuid import UUID, uuid4
 
@@ -14,7 +15,7 @@ from models.agency_standing import REMOVED, TRANSITIONS, AgencyStanding, Standin
 from models.audit import OutboxEntry
 from models.errors import Conflict, Invalid, NotFound
 from models.notice import Notice
-from models.services import placements, releases, standings
+from models.services import eligibility, placements, releases, standings
 from models.work import Work
 from tests.facts import Placed, jobs, placed
 from tests.world import Debt, World
@@ -190,3 +191,16 @@ def test_upheld_complaints_are_kept_beside_the_standing(world: World, ground: Pl
 def test_without_a_breach_the_conduct_factor_is_one(world: World, ground: Placed) -> None:
     with world.database.work(ground.lender.actor) as work:
         assert standings.conduct_factor(work, ground.agency.organisation.id) == Decimal("1.0000")
+
+
+def test_a_freeze_waits_for_whoever_places_and_is_not_told_to_come_again(world: World, ground: Placed) -> None:
+    agency_id = ground.agency.organisation.id
+    with world.database.work(ground.lender.actor) as placing:
+        eligibility.take_turns(placing, ground.lender.organisation.id, [agency_id])
+        with ThreadPoolExecutor(1) as threads:
+            freezing = threads.submit(act, world, ground, "freeze")
+            with pytest.raises(TimeoutError):
+                freezing.result(3)  # longer than others wait for a lock
+            placing.session.commit()
+            freezing.result(10)
+    assert frozen(world, ground)

@@ -172,6 +172,11 @@ def test_others_of_the_lender_look_and_do_not_act(world: World, ground: Ground, 
     assert other.get("/allocations/new").status_code == 403
 
 
+def test_a_number_of_rules_of_thousands_of_digits_is_no_number(ground: Ground, signed_in: Client) -> None:
+    asked = {"rules": "9" * 5000, "portfolio_id": str(ground.portfolio_id), "kind": "rules"}
+    assert signed_in(ground.lender).post("/allocations", data=asked).status_code == 422
+
+
 def test_an_agency_sees_none_of_it(ground: Ground, signed_in: Client) -> None:
     page = previewed(ground, signed_in(ground.lender))
     agency = signed_in(ground.agencies[0])

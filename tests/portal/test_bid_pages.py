@@ -64,10 +64,22 @@ def test_the_lender_invites_and_downloads_a_record_that_verifies(world: World, c
     form = {"commit_hours": "24", "reveal_hours": "24", "expected_recovery": "12", "kinds": ["rate", "hybrid"]}
     refused = client.post(f"/portfolios/{portfolio.id}/bids/new", data=form)
     assert refused.status_code == 422
-    made = client.post(f"/portfolios/{portfolio.id}/bids/new", data=form | {"agreement_ids": [str(agreement.id)]})
+    limits = {"rate_max": "18.5", "case_fee_max": "5"}
+    made = client.post(
+        f"/portfolios/{portfolio.id}/bids/new", data=form | limits | {"agreement_ids": [str(agreement.id)]}
+    )
     assert made.status_code == 302
     page = made.location
-    assert client.get(page).status_code == 200
+    client.set_cookie("language", "en")
+    shown = client.get(page).text
+    for published in (
+        "Highest rate",
+        "18.5000",
+        "5.00",
+        "A bid is void whose score is zero or less",
+        "outside the comm",
+    ):
+        assert published in shown
     assert client.post(page).status_code == 409
     clock.forward(hours=48)
     client = signed_in(lender)
@@ -162,7 +174,8 @@ def test_the_api_walks_the_whole_way(world: World, clock: Clock, program: Client
     assert again.json == invite.json
     (offer,) = program(agency).get("/api/v1/offers").json["items"]
     api, bid, nonce = f"/api/v1/offers/{offer['id']}/bid", terms("0.180000", "2.00"), bytes(range(32))
-    tender_id = invite.json["id"]
+    tender_id = offer["tender_id"]
+    assert tender_id == invite.json["id"]
     commitment = award.commitment_of(UUID(tender_id), agency.organisation.id, bid, nonce)
     committed = program(agency).post(f"{api}/commit", json={"commitment": commitment.hex()})
     assert (committed.status_code, committed.json["state"], committed.json["rate"]) == (201, "committed", None)

@@ -8,9 +8,11 @@ from urllib.parse import urlencode
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from psycopg.errors import DeadlockDetected, LockNotAvailable
+from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
-from models.services import members
+from models.services import members, tenders
 from portal.web.door import local_path
 from tests.world import PASSWORD, Someone, World
 
@@ -140,6 +142,18 @@ def test_a_password_is_weighed_also_where_there_is_no_such_organisation(
     form = {"organisation": "L-UNKNOWN0", "email": "a@b.example", "password": "guess"}
     assert app.test_client().post("/sign-in", data=form).status_code == 401
     assert weighed == ["guess"]
+
+
+@pytest.mark.parametrize("cause", [LockNotAvailable, DeadlockDetected])
+def test_whoever_was_in_each_others_way_is_told_to_come_again(
+    world: World, program: Client, monkeypatch: pytest.MonkeyPatch, cause: type[Exception]
+) -> None:
+    def in_the_way(*_: object, **__: object) -> None:
+        raise OperationalError("select", {}, cause())
+
+    monkeypatch.setattr(tenders, "get", in_the_way)
+    answer = program(world.lender()).get(f"/api/v1/tenders/{UNKNOWN}")
+    assert (answer.status_code, answer.json["code"], answer.headers["Retry-After"]) == (503, "busy", "2")
 
 
 def test_a_page_takes_no_order_without_its_token(world: World, app: Flask, signed_in: Client) -> None:
