@@ -62,7 +62,7 @@ class Answer(NamedTuple):
 
 
 def parse(url: str, local: bool = False) -> Target:
-    """The target of `https://host[:port]/path[?query]`, nothing else; `local` allows http and this machine.
+    """The target of `https://host[:port]/path[?query]`, nothing else; `local` allows http, and this machine itself.
 
     AddressRefused `url_not_https`, `url_not_plain` (user, password, fragment, other characters) or `address_refused`.
     """
@@ -77,7 +77,7 @@ def parse(url: str, local: bool = False) -> Target:
         raise AddressRefused("url_not_https")
     if "@" in parts.netloc or "#" in url or port == 0 or not (_is_name(host) or _literal(host)):
         raise AddressRefused("url_not_plain")
-    if _literal(host) and not (local or is_public(host)):
+    if _literal(host) and not _allowed(host, local):
         raise AddressRefused("address_refused")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(parts.scheme, host, port or PORTS[parts.scheme], path)
@@ -94,13 +94,18 @@ def is_public(address: str) -> bool:
     return not (special or ip.is_unspecified or (isinstance(ip, IPv6Address) and ip.is_site_local))
 
 
+def _allowed(address: str, local: bool) -> bool:
+    ip = _literal(address)
+    return is_public(address) or (local and ip is not None and ip.is_loopback)
+
+
 def resolve(host: str, port: int) -> list[str]:
     """Every address of the name. Raises socket.gaierror."""
     return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 class Courier:
-    """Takes messages out. `local` is for development: http, and addresses of this machine and its network."""
+    """Takes messages out. `local` is for development: http, and the loopback addresses of this machine."""
 
     def __init__(
         self,
@@ -136,7 +141,7 @@ class Courier:
 
     def _connect(self, target: Target) -> socket.socket:
         addresses = self._resolve(target.host, target.port)
-        if not addresses or not (self.local or all(is_public(address) for address in addresses)):
+        if not addresses or not all(_allowed(address, self.local) for address in addresses):
             raise AddressRefused("address_refused")
         plain = socket.create_connection((addresses[0], target.port), timeout=self._seconds_max)
         if target.scheme == "http":

@@ -93,6 +93,14 @@ def test_a_plain_url_is_read(url: str, target: Target) -> None:
     assert parse(url) == target
 
 
+@pytest.mark.parametrize("host", ["10.0.0.1", "169.254.169.254", "192.168.1.1", "[fe80::1]"])
+def test_development_may_call_this_machine_and_no_other_of_its_network(host: str) -> None:
+    assert parse("http://127.0.0.1:8000/", local=True).host == "127.0.0.1"
+    with pytest.raises(AddressRefused) as refused:
+        parse(f"http://{host}/", local=True)
+    assert refused.value.code == "address_refused"
+
+
 @pytest.mark.parametrize(
     ("url", "code"),
     [

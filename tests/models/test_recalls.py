@@ -85,7 +85,7 @@ def test_a_recall_that_is_asked_for_takes_nothing_yet_and_the_agency_is_told(wor
     with world.database.work(ground.agency.actor) as work:
         (line,) = recalls.list_own(work)
         assert (line.asked, line.recalled, line.request.reason) == (2, 0, "lender_request")
-        assert work.session.scalars(select(Notice.kind)).all()[-1] == "recall.requested"
+        assert work.session.scalars(select(Notice.kind).order_by(Notice.id.desc())).first() == "recall.requested"
 
 
 def test_what_nobody_objects_to_is_carried_out_when_the_window_is_over(world: World, ground: Placed) -> None:

@@ -14,9 +14,8 @@ from sqlalchemy import delete, select
 from models.audit import OutboxEntry
 from models.errors import Conflict, Forbidden, TooMany
 from models.ids import new_id
-from models.lender_setting import LenderSetting
 from models.placement import Placement
-from models.services import release_limits, releases
+from models.services import lender_settings, release_limits, releases
 from models.services.release_limits import Opened
 from models.work import JOBS, Actor
 from tests.conftest import Clock
@@ -70,17 +69,7 @@ def refused(world: World, someone: Someone, case_id: UUID, field_class: str = "c
 
 def set_per_day(world: World, lender: Someone, count: int) -> None:
     with world.database.work(lender.actor) as work:
-        work.session.add(
-            LenderSetting(
-                lender_id=lender.organisation.id,
-                retention_days=1095,
-                releases_per_day=count,
-                export_rows=1000,
-                earlier_agencies="nothing",
-                changed_by=lender.member.id,
-                changed_at=work.at,
-            )
-        )
+        lender_settings.change(work, {"releases_per_day": count})
 
 
 def test_a_lender_sets_how_much_one_person_opens_in_a_day(
