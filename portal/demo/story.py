@@ -22,6 +22,8 @@ DAYS = 6  # the story begins so many days before today, and ends before this day
 CONTACTS, CLAIMS, RELEASES = 300, 100, 120
 OPENED_AT_ONCE = 20  # a team's, in ten minutes: no faster than the house allows one person
 SEED = 20260105
+# A reference of digits may look like somebody's number, and such a row is refused.
+LETTERS = str.maketrans("0123456789", "ghjkmnpqrs")
 EVERY_SCOPE = ["read", "portfolios", "exchange", "working", "ledger", "release", "audit", "directory"]
 
 # Agency, what it is offered, at what rate. The first works early buckets, the second the later ones.
@@ -314,7 +316,16 @@ class Story:
             outcome = OUTCOMES[number % len(OUTCOMES)]
             seconds = 60 if outcome == "conversation" else 0
             at = f"{self.first_day}T{clock}:00+08:00"
-            yield (case["reference"], "call", "outbound", "debtor", outcome, at, seconds, f"CDR-{secrets.token_hex(6)}")
+            yield (
+                case["reference"],
+                "call",
+                "outbound",
+                "debtor",
+                outcome,
+                at,
+                seconds,
+                f"CDR-{secrets.token_hex(6).translate(LETTERS)}",
+            )
 
     def _claims(self, manager: Person, queue: list[tuple[Person, dict[str, Any]]], count: int) -> None:
         rows = [
