@@ -3,6 +3,7 @@
 import csv
 import datetime as dt
 import io
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -32,6 +33,7 @@ from models.work import OPERATOR, Actor
 
 PASSWORD = "correct horse battery staple"
 LETTERS = str.maketrans("0123456789", "GHJKMNPQRS")
+NUMBERS = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class World:
     def agreement(self, lender: Someone, agency: Someone, rate: str = "0.18", **changes: object) -> Agreement:
         today = self.clock().date()
         terms = agreements.Terms(
-            number=f"AG-{uuid4().hex[:8]}",
+            number=f"AG-{next(NUMBERS)}",
             currency="CNY",
             contingency_rate=Decimal(rate),
             term_days=90,
