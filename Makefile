@@ -7,6 +7,7 @@ CASES ?= 6000
 PORTFOLIO ?=
 SERVE ?= 1
 PORT ?= 8000
+DAYS ?= 0
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo serve test soak bench check format lint types arrow translations page-hashes lock clean
@@ -36,8 +37,11 @@ portal/translations/zh/LC_MESSAGES/messages.mo: portal/translations/zh/LC_MESSAG
 demo: install translations ## The whole main job through the real API, then the portal on 127.0.0.1:8000 (SERVE=0, PORTFOLIO=FILE, CASES=6000, PORT=8000)
 	@$(BIN)/python -m portal.demo --cases $(CASES) --port $(PORT) $(if $(filter 0,$(SERVE)),--stop) $(if $(PORTFOLIO),--portfolio "$(PORTFOLIO)")
 
-serve: install translations ## Serve again what the last demo made (PORT=8000)
-	@$(BIN)/python -m portal.demo --serve --port $(PORT)
+serve: install translations ## Serve again what the last demo made (PORT=8000, DAYS=91: so many days later)
+	@$(BIN)/python -m portal.demo --serve --port $(PORT) --days $(DAYS)
+
+# Tests start hundreds of processes, and each would compile everything anew.
+test soak: export PYTHONDONTWRITEBYTECODE =
 
 test: .venv/.installed-dev translations ## Every test (browser tests need Chromium; BROWSER=required makes them mandatory)
 	@CONSIGN_BROWSER=$(BROWSER) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not soak"

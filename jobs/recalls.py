@@ -7,12 +7,12 @@ from uuid import UUID
 
 from jobs import nightly
 from models.database import Database
-from models.services import acknowledgements, recalls
+from models.services import acknowledgements, recalls, stops
 from models.work import Work
 
 PARTS: Final[Mapping[str, Callable[[Work], int]]] = {
     "recalls": recalls.execute_due,
-    "stops": recalls.flag_missing_stops,
+    "stops": stops.flag_missing,
     "acknowledgements": acknowledgements.flag_missing,
 }
 

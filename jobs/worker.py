@@ -12,11 +12,11 @@ from procrastinate.jobs import Job as Task
 from procrastinate.jobs import Status
 from sqlalchemy.engine import make_url
 
-from jobs import nightly, webhooks
+from jobs import allocation, nightly, webhooks
 from jobs.timetable import JOBS, TIMETABLE, Job
 from models.database import Database
 from models.outbound import Courier
-from models.queue import QUEUE, WEBHOOKS
+from models.queue import ALLOCATION, QUEUE, WEBHOOKS
 from models.services import job_runs
 
 ATTEMPTS_MAX = 5
@@ -29,7 +29,7 @@ STALLED_SECONDS = 30.0  # a worker silent for so long is taken for dead
 
 
 def make_app(database: Database, url: str, courier: Courier | None = None) -> App:
-    """The queue's app, one task for each job and one for webhooks; `url` is where the database's login connects."""
+    """The queue's app: a task for each job, for large allocations, for webhooks; `url` is where the login connects."""
     conninfo = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     options = "-c role=consign_jobs -c search_path=procrastinate,public"
     app = App(
@@ -45,6 +45,7 @@ def make_app(database: Database, url: str, courier: Courier | None = None) -> Ap
     retry = RetryStrategy(max_attempts=ATTEMPTS_MAX - 1, wait=RETRY_SECONDS, exponential_wait=2)
     for job in TIMETABLE:
         app.task(name=job.name, queue=QUEUE, retry=retry)(_task(database, job))
+    app.task(name=ALLOCATION, queue=QUEUE, retry=retry)(_allocate(database))
     app.task(name=WEBHOOKS, queue=WEBHOOKS, retry=retry)(_deliver(database, courier or Courier()))
     return app
 
@@ -52,6 +53,13 @@ def make_app(database: Database, url: str, courier: Courier | None = None) -> Ap
 def _deliver(database: Database, courier: Courier) -> Callable[[str, list[tuple[str, int]]], None]:
     def run(org_id: str, deliveries: list[tuple[str, int]]) -> None:
         webhooks.deliver(database, courier, UUID(org_id), [(UUID(id_), attempt) for id_, attempt in deliveries])
+
+    return run
+
+
+def _allocate(database: Database) -> Callable[[str, str], None]:
+    def run(org_id: str, tender_id: str) -> None:
+        allocation.run(database, UUID(org_id), UUID(tender_id))
 
     return run
 
@@ -109,6 +117,10 @@ async def _free(app: App, database: Database, task: Task) -> None:
 def _give_up(database: Database, task: Task) -> None:
     if task.task_name == WEBHOOKS:
         return  # The delivery still waits, and is queued again when it is overdue.
-    job, lender_id = JOBS[task.task_name], UUID(str(task.task_kwargs["org_id"]))
+    lender_id = UUID(str(task.task_kwargs["org_id"]))
+    if task.task_name == ALLOCATION:
+        allocation.give_up(database, lender_id, UUID(str(task.task_kwargs["tender_id"])))
+        return
+    job = JOBS[task.task_name]
     with database.work(nightly.actor_of(job.name, lender_id)) as work:
         job_runs.fail(work, job.name, dt.date.fromisoformat(str(task.task_kwargs["business_date"])), "WorkerKilled")

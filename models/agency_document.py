@@ -1,7 +1,7 @@
 """The papers an agency is entrusted by: licence, insurance, due diligence, training. One row for each version."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -56,8 +56,21 @@ def faults(paper: Paper, today: dt.date) -> list[RowError]:
     ]
 
 
+def counting(confirmed: Iterable["AgencyDocument"], on: dt.date) -> list["AgencyDocument"]:
+    """Of one kind's versions that both sides have confirmed, newest first: those that count, the last to end first.
+
+    A version takes the place of the older ones that end no later than it; one that ends later counts on beside it.
+    Where all have expired it is the last that did, alone; empty: nothing was confirmed.
+    """
+    standing: list[AgencyDocument] = []
+    for document in confirmed:
+        if not standing or document.expires_on > standing[0].expires_on:
+            standing.insert(0, document)
+    return [document for document in standing if document.expires_on >= on] or standing[:1]
+
+
 class AgencyDocument(Base):
-    """It counts from the day on which the agency has attested it and the lender has accepted it, until it expires."""
+    """It counts from the day on which the agency has attested it and the lender has accepted it: see `counting`."""
 
     __tablename__ = "agency_document"
     __table_args__ = (

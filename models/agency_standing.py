@@ -59,6 +59,6 @@ class StandingChange(Base):
     state: Mapped[str]  # afterwards
     reason: Mapped[str | None]
     upheld_complaints: Mapped[int]  # afterwards
-    freeze_ids: Mapped[list[UUID]]  # of placements: made by this act, and lifted when the agency is let go on
+    placement_count: Mapped[int]  # that stand still by the act, or go on by it
     changed_by: Mapped[UUID]
     changed_at: Mapped[dt.datetime]

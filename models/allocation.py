@@ -20,7 +20,7 @@ from models.allocation_plan import AMOUNT, Plan, Rule, Where
 from models.money import MONEY, Schema
 from models.strata import BALANCE_BAND_ABOVE, BALANCE_BANDS, UNKNOWN
 
-# Bit n stands for the n-th agreement of the panel.
+WORD_BITS: Final = 62
 CASES: Final[Schema] = {
     "case_id": pl.String,
     "borrower_id": pl.String,
@@ -28,16 +28,19 @@ CASES: Final[Schema] = {
     "bucket": pl.String,
     "product": pl.String,
     "province": pl.String,  # null: the case does not say
-    "may": pl.Int64,  # whose agreement covers the case
-    "earlier": pl.Int64,  # of the borrower: whose agency had it before and shall not have it again
-    "holder": pl.Int64,  # of the borrower: whose agency has it now; 0: none of the panel; null: nobody
+    "placement_seq": pl.Int64,  # which placement of the case's life the next one is (手数)
 }
+# Sets of the panel's agreements, each in as many columns as it needs words: bit b of word w stands for the agreement
+# at 62·w + b. `may`: whose agreement covers the case; `earlier`: of the borrower, whose agency had it before and shall
+# not have it again; `holder`: of the borrower, whose agency has it now; 0: none of the panel; null: nobody.
+SETS: Final = ("may", "earlier", "holder")
 SPLIT: Final[Schema] = {
     "case_id": pl.String,
     "borrower_id": pl.String,
     "balance": MONEY,
     "bucket": pl.String,
     "product": pl.String,
+    "placement_seq": pl.Int64,
     "rule": pl.Int32,  # the first is 1; null: none fits
     "seat": pl.Int32,  # which of the panel, from 0; null: left out
     "follows": pl.Boolean,  # the agency has the borrower already
@@ -53,13 +56,23 @@ LEFT_OUT: Final = (NO_RULE, FOLLOWS_ELSEWHERE, OUTSIDE_TERMS, EARLIER_AGENCY)
 STARTS: Final = 16
 WHOLE: Final = 10_000  # shares are counted in hundredths of a per cent
 ROWS_PER_PIECE: Final = 50_000
+RATED_BY: Final = ("balance", "bucket", "product", "placement_seq")  # what a case's rate depends on
+
+
+def words_of(name: str, panel: Sequence[Any]) -> list[str]:
+    """The columns of one of the SETS for such a panel."""
+    return [f"{name}_{word}" for word in range(-(-len(panel) // WORD_BITS))]
+
+
+def word_of(bits: int, word: int) -> int:
+    return bits >> WORD_BITS * word & (1 << WORD_BITS) - 1
 
 
 def split(cases: pl.DataFrame, plan: Plan) -> pl.DataFrame:
-    """CASES in, SPLIT out, in order of case id."""
-    households = _judged(_households(cases), plan)
+    """CASES and the SETS in, SPLIT out, in order of case id."""
+    households = _judged(_households(cases, plan), plan)
     free = households.filter(pl.col("left_out").is_null() & ~pl.col("follows"))
-    dealt = pl.concat([_held(households), _dealt(free, plan)])
+    dealt = pl.concat([_held(households, plan), _dealt(free, plan)])
     whole = households.select("borrower_id", "rule", "follows", "left_out").join(dealt, on="borrower_id", how="left")
     return (
         cases.join(whole, on="borrower_id", how="left")
@@ -75,9 +88,7 @@ def digest(parts: pl.DataFrame, panel: Sequence[UUID], terms: Mapping[UUID, Any]
     """
     seen = sha256(json.dumps([(str(one), terms[one]) for one in panel], sort_keys=True).encode())
     for piece in parts.drop_nulls("seat").iter_slices(ROWS_PER_PIECE):
-        seen.update(
-            piece.select("case_id", "seat", "balance", "bucket", "product").write_csv(include_header=False).encode()
-        )
+        seen.update(piece.select("case_id", "seat", *RATED_BY).write_csv(include_header=False).encode())
     return seen.digest()
 
 
@@ -122,16 +133,16 @@ def _totals(rows: pl.DataFrame) -> dict[str, Any]:
     return {"households": rows["borrower_id"].n_unique(), "cases": rows.height, "amount": f"{amount:.2f}"}
 
 
-def _households(cases: pl.DataFrame) -> pl.DataFrame:
+def _households(cases: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     """One row for each borrower: its size, its whole balance, its leading case, and who may have all of it."""
     return (
         cases.sort(["balance", "case_id"], descending=[True, False])
         .group_by("borrower_id", maintain_order=True)
         .agg(
-            pl.col("bucket", "product", "holder").first(),
+            pl.col("bucket", "product", *words_of("holder", plan.panel)).first(),
             pl.col("province").first().fill_null(UNKNOWN),
-            pl.col("may").bitwise_and(),
-            pl.col("earlier").bitwise_or(),
+            pl.col(words_of("may", plan.panel)).bitwise_and(),
+            pl.col(words_of("earlier", plan.panel)).bitwise_or(),
             cases=pl.len().cast(pl.Int64),
             amount=pl.col("balance").sum(),
         )
@@ -139,32 +150,42 @@ def _households(cases: pl.DataFrame) -> pl.DataFrame:
 
 
 def _judged(households: pl.DataFrame, plan: Plan) -> pl.DataFrame:
-    """With `rule`, `follows`, `left_out` and `choice`: the bits of those who may take it."""
+    """With `rule`, `follows`, `left_out` and the set `choice`: those who may take it."""
     rule = pl.lit(None, pl.Int32)
     for number, one in reversed([*enumerate(plan.rules, 1)]):
         rule = pl.when(_fits(one.where)).then(pl.lit(number, pl.Int32)).otherwise(rule)
-    named = {number: _bits(one, plan.panel) for number, one in enumerate(plan.rules, 1)}
-    covered = pl.col("may") & pl.col("rule").replace_strict(named, default=0, return_dtype=pl.Int64)
-    held = pl.col("holder").is_not_null()
+    held = pl.col("holder_0").is_not_null()
+    sets = [_chosen(word, plan, held) for word in range(len(words_of("choice", plan.panel)))]
     return (
         households.with_columns(rule=rule)
+        .with_columns(column for columns in sets for column in columns)
         .with_columns(
-            choice=pl.when(held).then(pl.col("holder") & pl.col("may")).otherwise(covered & ~pl.col("earlier")),
-            covered=covered,
-        )
-        .with_columns(
-            left_out=pl.when(pl.col("choice") != 0)
+            left_out=pl.when(_any("choice", plan))
             .then(None)
-            .when(held & (pl.col("holder") == 0))
+            .when(held & ~_any("holder", plan))
             .then(pl.lit(FOLLOWS_ELSEWHERE))
             .when(~held & pl.col("rule").is_null())
             .then(pl.lit(NO_RULE))
-            .when(held | (pl.col("covered") == 0))
+            .when(held | ~_any("covered", plan))
             .then(pl.lit(OUTSIDE_TERMS))
             .otherwise(pl.lit(EARLIER_AGENCY)),
-            follows=held & (pl.col("choice") != 0),
+            follows=held & _any("choice", plan),
         )
     )
+
+
+def _chosen(word: int, plan: Plan, held: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    """One word of the sets `covered` and `choice`."""
+    may, earlier, holder = (pl.col(f"{name}_{word}") for name in SETS)
+    named = {number: word_of(_bits(one, plan.panel), word) for number, one in enumerate(plan.rules, 1)}
+    covered = may & pl.col("rule").replace_strict(named, default=0, return_dtype=pl.Int64)
+    choice = pl.when(held).then(holder & may).otherwise(covered & ~earlier)
+    return covered.alias(f"covered_{word}"), choice.alias(f"choice_{word}")
+
+
+def _any(name: str, plan: Plan) -> pl.Expr:
+    """Whether the set has any member."""
+    return pl.any_horizontal(pl.col(words_of(name, plan.panel)) != 0)
 
 
 def _fits(where: Where) -> pl.Expr:
@@ -178,14 +199,16 @@ def _fits(where: Where) -> pl.Expr:
 
 
 def _bits(rule: Rule, panel: Sequence[UUID]) -> int:
-    return sum(1 << panel.index(agreement_id) for agreement_id in rule.shares)
+    return sum(1 << seat for seat, agreement_id in enumerate(panel) if agreement_id in rule.shares)
 
 
-def _held(households: pl.DataFrame) -> pl.DataFrame:
+def _held(households: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     """Who has the borrower already keeps it; of two that have, the first of the panel."""
-    followers = households.filter("follows")
-    first = {bits: (bits & -bits).bit_length() - 1 for bits in followers["choice"].unique()}
-    return followers.select("borrower_id", seat=pl.col("choice").replace_strict(first, return_dtype=pl.Int64))
+    first = pl.coalesce(
+        pl.when(pl.col(name) != 0).then(pl.col(name).bitwise_trailing_zeros().cast(pl.Int64) + WORD_BITS * word)
+        for word, name in enumerate(words_of("choice", plan.panel))
+    )
+    return households.filter("follows").select("borrower_id", seat=first)
 
 
 def _dealt(free: pl.DataFrame, plan: Plan) -> pl.DataFrame:
@@ -222,8 +245,9 @@ def _deal(part: pl.DataFrame, plan: Plan, number: int, stratum: str, over: list[
     part = part.with_columns(weight=_weights(part, rule.basis))
     total, got = int(part["weight"].sum()), [0] * len(panel)
     dealt = []
-    groups = part.partition_by("choice", as_dict=True, maintain_order=True)
-    for (choice,), group in sorted(groups.items(), key=lambda one: (one[0][0].bit_count(), one[0][0])):
+    groups = part.partition_by(words_of("choice", panel), as_dict=True, maintain_order=True)
+    sets = {sum(part << WORD_BITS * word for word, part in enumerate(found)): group for found, group in groups.items()}
+    for choice, group in sorted(sets.items(), key=lambda one: (one[0].bit_count(), one[0])):
         allowed = [share if choice >> seat & 1 else 0 for seat, share in enumerate(shares)]
         needs = [max(0, share * total - WHOLE * got[seat]) if share else 0 for seat, share in enumerate(allowed)]
         off = [over[seat] + WHOLE * got[seat] - share * total for seat, share in enumerate(shares)]

@@ -15,7 +15,7 @@ CASES, AMOUNT = "cases", "amount"  # what a share is a share of
 BASES: Final = (CASES, AMOUNT)
 DIMENSIONS: Final = ("bucket", "balance_band", "province", "product")
 RULES_MAX: Final = 50
-PANEL_MAX: Final = 62  # a panel is written as the bits of one whole number of the database
+PANEL_MAX: Final = 500
 SEED_BYTES: Final = 32
 HUNDRED: Final = Decimal(100)
 
@@ -134,7 +134,7 @@ def _of_rule(row: int, rule: Rule, currencies: Mapping[UUID, str], products: Col
     low, high = where.amount_from, where.amount_below
     found = {
         ("shares", "required_missing"): not shares,
-        ("shares", "out_of_range"): any(not 0 < share <= HUNDRED for share in shares),
+        ("shares", "share_bounds"): any(not 0 < share <= HUNDRED for share in shares),
         ("shares", "too_precise"): any(share != round(share, 2) for share in shares),
         ("shares", "shares_not_100"): bool(shares) and sum(shares) != HUNDRED,
         ("shares", "agreement_unknown"): not set(rule.shares) <= set(currencies),

@@ -22,7 +22,6 @@ metadata = MetaData(
 Key = Annotated[UUID, mapped_column(primary_key=True)]
 Money = Annotated[Decimal, mapped_column(Numeric(18, 2))]
 Rate = Annotated[Decimal, mapped_column(Numeric(9, 6))]
-Moment = Annotated[dt.datetime, mapped_column(DateTime(timezone=True))]
 Day = Annotated[dt.date, mapped_column()]
 
 

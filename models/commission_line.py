@@ -18,7 +18,7 @@ class CommissionLine(Base):
     __table_args__ = (
         refers(*PLACED, to="placed_case", target=PLACED),
         refers("lender_id", "agency_id", "agreement_id", to="agreement", target=("lender_id", "agency_id", "id")),
-        UniqueConstraint("lender_id", "agreement_id", "component", "cause_id", "sequence"),
+        UniqueConstraint("lender_id", "agreement_id", "component", "cause_id", "case_id", "sequence"),
         Index(None, "agency_id", "period"),
         Index(None, "lender_id", "period"),
     )
@@ -28,13 +28,13 @@ class CommissionLine(Base):
     agreement_id: Mapped[UUID]
     placement_id: Mapped[UUID]
     case_id: Mapped[UUID]
-    component: Mapped[str]  # contingency
-    cause_id: Mapped[UUID]  # the ledger payment
+    component: Mapped[str]  # contingency, clawback, case_fee
+    cause_id: Mapped[UUID]  # the ledger payment; of a fee the placement, which earns one for each case
     sequence: Mapped[int]
     adjusts_id: Mapped[UUID | None]
     period: Mapped[str]  # YYYY-MM, the open period it is booked in
     base_amount: Mapped[Money]
-    rate: Mapped[Rate]
+    rate: Mapped[Rate]  # 0 of a fee
     amount: Mapped[Money]
     currency: Mapped[str]
     effective_on: Mapped[dt.date]

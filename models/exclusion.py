@@ -13,15 +13,6 @@ from sqlalchemy.orm import Mapped
 from models.base import Base, Key, refers
 
 RECORDED_REASONS = ("deceased", "bankrupt", "protected", "hardship", "complaint", "in_court", "on_hold")
-DERIVED_REASONS = (
-    "time_barred",
-    "paid_off",
-    "case_on_hold",
-    "legal_hold",
-    "erased",
-    "already_placed",
-    "already_offered",
-)
 SOURCES = ("lender", "court", "registry", "borrower", "agency", "regulator")
 
 

@@ -12,7 +12,7 @@ from models.base import Base, Key, Money, Rate, refers
 PLACED = ("lender_id", "agency_id", "placement_id", "case_id")  # the key by which facts name a placed case
 
 # Awaiting keys: the lender holds its own, and its tool has not made the agency's leases yet.
-AWAITING_KEYS, AWAITING_ACK, ACTIVE, RECALLED, RETURNED, EXPIRED, CLOSED = (
+AWAITING_KEYS, AWAITING_ACK, ACTIVE, RECALLED, RETURNED, EXPIRED, CLOSED, UNDONE = (
     "awaiting_keys",
     "awaiting_acknowledgement",
     "active",
@@ -20,6 +20,7 @@ AWAITING_KEYS, AWAITING_ACK, ACTIVE, RECALLED, RETURNED, EXPIRED, CLOSED = (
     "returned",
     "expired",
     "closed",
+    "undone",  # with the distribution that made it; also why its cases came back
 )
 
 TRANSITIONS = {
@@ -31,9 +32,9 @@ TRANSITIONS = {
     (ACTIVE, "recall"): RECALLED,
     (AWAITING_ACK, "expire"): EXPIRED,
     (ACTIVE, "expire"): EXPIRED,
-    (AWAITING_KEYS, "undo"): RECALLED,
-    (AWAITING_ACK, "undo"): RECALLED,
-    (ACTIVE, "undo"): RECALLED,
+    (AWAITING_KEYS, "undo"): UNDONE,
+    (AWAITING_ACK, "undo"): UNDONE,
+    (ACTIVE, "undo"): UNDONE,
     (AWAITING_ACK, "give_back"): RETURNED,
     (ACTIVE, "give_back"): RETURNED,
 }
@@ -49,7 +50,7 @@ RECALL_REASONS = (
     "conduct",
     "placed_in_error",
 )
-UNDONE = "undone"  # why the cases of a distribution that was undone came back
+TERM_OVER = "term_over"  # why cases came back whose time is over
 
 # Return (退案): why an agency gives a case back. What follows from each is in models/services/returns.py.
 RETURN_CODES = (
@@ -107,6 +108,7 @@ class Placement(Base):
     agency_may_receive: Mapped[bool]
     currency: Mapped[str]
     case_count: Mapped[int]
+    held_count: Mapped[int]  # of its cases, those that have not ended: an agency holds too many to count them each time
     referred_amount: Mapped[Money]
     started_at: Mapped[dt.datetime]
     expires_at: Mapped[dt.datetime]

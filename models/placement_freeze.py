@@ -31,6 +31,7 @@ class PlacementFreeze(Base):
     placement_id: Mapped[UUID]
     agency_id: Mapped[UUID]
     reason: Mapped[str]
+    whole_agency: Mapped[bool]  # made, and lifted, with all others of the agency
     frozen_by: Mapped[UUID]
     frozen_at: Mapped[dt.datetime]
     lifted_by: Mapped[UUID | None]

@@ -10,7 +10,8 @@ from sqlalchemy import text
 from models.work import Work
 
 # What jobs/ can do, by name. Verbs know these names and nothing else of jobs/.
-TASKS: Final = frozenset({"expiry", "papers", "rotation", "conduct", "reconciliation", "commission"})
+ALLOCATION: Final = "allocation"  # the one that is about a tender, not about a business date
+TASKS: Final = frozenset({"expiry", "papers", "rotation", "conduct", "reconciliation", "commission", ALLOCATION})
 QUEUE: Final = "nightly"
 
 WEBHOOKS: Final = "webhooks"  # the task of telling one webhook, and a queue of its own: receivers may be slow

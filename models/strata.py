@@ -13,6 +13,7 @@ import polars as pl
 from crypto.case_columns import AGE_BANDS
 from models.buckets import BUCKETS
 from models.money import Schema
+from models.provinces import PROVINCE
 
 K = 20
 BALANCE_BANDS = {1_000: "0-1k", 5_000: "1k-5k", 10_000: "5k-10k", 50_000: "10k-50k", 100_000: "50k-100k"}  # below: band
@@ -93,7 +94,7 @@ def _banded(cases: pl.DataFrame) -> pl.DataFrame:
     return cases.select(
         pl.exclude("region"),
         balance_band=band,
-        province=(pl.col("region").str.slice(0, 2) + "0000").fill_null(UNKNOWN),
+        province=PROVINCE.fill_null(UNKNOWN),
     )
 
 

@@ -15,9 +15,12 @@ from models.base import Base, Key, Money, refers
 ASSIGNED, FIRST_CLAIM, SEALED_BID, ALLOCATION = "assigned", "first_claim", "sealed_bid", "allocation"
 KINDS = (ASSIGNED, FIRST_CLAIM, SEALED_BID, ALLOCATION)
 
-# Previewed: an allocation that nobody has committed. Awaiting approval: above the lender's limit.
-PREVIEWED, AWAITING_APPROVAL, OPEN, PLACED, WITHDRAWN, REFUSED, UNANSWERED, UNDONE = (
+# Of an allocation: previewed, and nobody has committed it; drawing and committing: a worker does what comes next.
+# Awaiting approval: above the lender's limit.
+DRAWING, PREVIEWED, COMMITTING, AWAITING_APPROVAL, OPEN, PLACED, WITHDRAWN, REFUSED, UNANSWERED, UNDONE = (
+    "drawing",
     "previewed",
+    "committing",
     "awaiting_approval",
     "open",
     "placed",
@@ -28,11 +31,20 @@ PREVIEWED, AWAITING_APPROVAL, OPEN, PLACED, WITHDRAWN, REFUSED, UNANSWERED, UNDO
 )
 
 TRANSITIONS = {
+    (DRAWING, "preview"): PREVIEWED,
+    (DRAWING, "fail"): REFUSED,
+    (DRAWING, "withdraw"): WITHDRAWN,
     (PREVIEWED, "commit"): PLACED,
     (PREVIEWED, "ask_approval"): AWAITING_APPROVAL,
+    (PREVIEWED, "begin"): COMMITTING,
     (PREVIEWED, "withdraw"): WITHDRAWN,
+    (COMMITTING, "place"): PLACED,
+    (COMMITTING, "ask_approval"): AWAITING_APPROVAL,
+    (COMMITTING, "stop"): PREVIEWED,  # the worker was refused
+    (COMMITTING, "withdraw"): WITHDRAWN,
     (AWAITING_APPROVAL, "approve"): OPEN,
     (AWAITING_APPROVAL, "commit"): PLACED,  # the approval of an allocation
+    (AWAITING_APPROVAL, "begin"): COMMITTING,
     (AWAITING_APPROVAL, "refuse"): REFUSED,
     (AWAITING_APPROVAL, "withdraw"): WITHDRAWN,
     (OPEN, "place"): PLACED,
@@ -67,6 +79,8 @@ class Tender(Base):
     tape_of: Mapped[UUID | None]  # the tender whose figures they are; another's, where the two are too alike
     preview: Mapped[dict[str, Any] | None]  # of an allocation: figures and limit checks per agency
     preview_digest: Mapped[bytes | None]  # of which case goes where: the commit equals it or refuses
+    progress: Mapped[int | None]  # of what a worker does with it, in per cent
+    refusal: Mapped[dict[str, Any] | None]  # what the worker was refused by last: `code`, and the facts beside it
     commit_until: Mapped[dt.datetime | None]  # of sealed bids
     reveal_until: Mapped[dt.datetime | None]
     created_by: Mapped[UUID | None]  # None: by a job

@@ -16,7 +16,8 @@ from crypto.errors import CryptoError, CustodyUnavailable, KeyringReadOnly, Keyr
 from models import errors
 from models.services import refusals
 from portal.access import database
-from portal.messages import message
+from portal.messages import MESSAGES, message
+from portal.refusals import sentence
 from portal.requests import nearest_page
 
 log = logging.getLogger("consign.portal")
@@ -156,10 +157,11 @@ def failed(error: Exception) -> Response:
 
 def problem(status: HTTPStatus, code: str, rows: list[errors.RowError], facts: dict[str, Any]) -> Response:
     shown = [{"row": e.row, "field": e.field, "code": e.code, "title": message(e.code)} for e in rows]
+    title = sentence(code, facts)
     if wants_problem():
         body = {
             "type": f"urn:consign:problem:{code}",
-            "title": message(code),
+            "title": title,
             "status": status.value,
             "code": code,
             **facts,
@@ -167,9 +169,7 @@ def problem(status: HTTPStatus, code: str, rows: list[errors.RowError], facts: d
         }
         response = Response(json.dumps(body), status.value, content_type="application/problem+json")
     else:
-        page = render_template(
-            "problem.html", status=status.value, code=code, title=message(code), facts=facts, errors=shown
-        )
+        page = render_template("problem.html", status=status.value, code=code, title=title, facts=facts, errors=shown)
         response = Response(page, status.value, content_type="text/html; charset=utf-8")
     if "retry_seconds" in facts:
         response.headers["Retry-After"] = str(facts["retry_seconds"])
@@ -217,6 +217,9 @@ SHAPE_CODES = {
 
 
 def shape_code(text: str) -> str:
+    """A validator of ours may say a code itself."""
+    if text in MESSAGES:
+        return text
     return next((code for start, code in SHAPE_CODES.items() if text.startswith(start)), "wrong_shape")
 
 

@@ -2,8 +2,6 @@
 
 from flask_babel import lazy_gettext
 
-from models.errors import Invalid, Refusal
-
 MESSAGES = {
     # Whole requests
     "refused": lazy_gettext("This was refused."),
@@ -60,13 +58,14 @@ MESSAGES = {
     "preview_outdated": lazy_gettext("Something has changed since this preview. Make a new one: nothing was placed."),
     "cases_changed": lazy_gettext("Some of the cases have changed this very moment. Nothing was placed; look again."),
     "shares_not_100": lazy_gettext("The shares do not add up to exactly 100 %."),
+    "share_bounds": lazy_gettext("A share is above 0 and at most 100 per cent, with at most two decimals: 33.34."),
     "too_precise": lazy_gettext("Shares have at most two decimals."),
     "agreement_unknown": lazy_gettext("You have no such agreement."),
     "currency_mixed": lazy_gettext("The agreements of one plan are all in one currency."),
     "rule_unreachable": lazy_gettext("The rule before it is for everything, so this one is never asked."),
     "random_only": lazy_gettext("Only a random split is balanced by these."),
     "seed_invalid": lazy_gettext("A seed is 64 hex digits."),
-    "panel_too_large": lazy_gettext("A plan names at most 62 agreements."),
+    "panel_too_large": lazy_gettext("A plan names at most 500 agreements."),
     "undo_after_contact": lazy_gettext("Too late to undo: a contact has been recorded. Recall the placements instead."),
     "undo_after_release": lazy_gettext(
         "Too late to undo: personal data has been opened. Recall the placements instead."
@@ -141,6 +140,7 @@ MESSAGES = {
     "no_cases_to_offer": lazy_gettext("No case of this portfolio is free to be offered so."),
     "nobody_eligible": lazy_gettext("None of these agencies may receive cases now."),
     "cases_outside_agreement": lazy_gettext("Some of the cases lie outside the agreement."),
+    "currency_differs": lazy_gettext("No case of this portfolio is in the currency of the agreement."),
     "currencies_mixed": lazy_gettext("These agreements are in different currencies. Tender each currency by itself."),
     "needs_approval": lazy_gettext("So many cases need a second person. Open a tender, and let somebody approve it."),
     "offer_taken": lazy_gettext("Another agency was quicker."),
@@ -154,6 +154,10 @@ MESSAGES = {
     "commitment_mismatch": lazy_gettext(
         "This is not the bid that was committed to. Choose the slip of this commitment."
     ),
+    "rate_spelling": lazy_gettext(
+        "A revealed rate is a fraction with exactly six decimals, from 0.000000 to 1.000000: 0.150000."
+    ),
+    "fee_spelling": lazy_gettext("A revealed fee has exactly two decimals, and is 0.00 where the rate alone is bid."),
     "award_too_early": lazy_gettext("Bids may still be revealed. The award is made after the last window."),
     "not_awarded": lazy_gettext("Nothing is decided about this bid."),
     "bid_broken": lazy_gettext("A sealed bid does not open: it was changed where it is kept. Nothing was awarded."),
@@ -368,13 +372,6 @@ MESSAGES = {
     "object_store_unavailable": lazy_gettext("The object store does not answer. Try again shortly."),
     "unknown_object": lazy_gettext("There is no such object."),
 }
-
-
-def sentences(refusal: Refusal) -> dict[str, str]:
-    """What a form shows where: a sentence beside each wrong field, else one for the whole under `*`."""
-    if isinstance(refusal, Invalid) and refusal.errors:
-        return {error.field: message(error.code) for error in refusal.errors}
-    return {"*": message(refusal.code)}
 
 
 def message(code: str) -> str:

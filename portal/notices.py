@@ -29,7 +29,7 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
     "agency.cleared": Sentence(
         "check",
         "good",
-        N_("Agency cleared"),
+        N_("Agency reinstated"),
         N_("The stop between you and %(who)s is lifted: offers and placements go on."),
     ),
     "agency.frozen": Sentence(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
+from models.placement import UNDONE
 from models.services.timelines import TimelineItem
 from portal.formats import day, money
 from portal.words import label
@@ -123,6 +124,8 @@ def _placed(facts: dict[str, Any]) -> Words:
 
 
 def _ended(facts: dict[str, Any]) -> Words:
+    if facts["reason"] == UNDONE:
+        return Words("back", "neutral", label(UNDONE, "end_reason"), "")
     seq = facts.get("placement_seq")
     title = _("Placement no. %(seq)s ended", seq=seq) if seq else _("Placement ended")
     return Words("stop", "bad", title, label(facts["reason"], "end_reason"))

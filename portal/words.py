@@ -26,8 +26,11 @@ STATES = {
     "scrubbed": State("neutral", "check", N_("Scrubbed")),
     "draft": State("neutral", "file", N_("Draft")),
     # tender
+    "drawing": State("watch", "clock", N_("Being drawn")),
     "previewed": State("neutral", "file", N_("Previewed")),
+    "committing": State("watch", "clock", N_("Being placed")),
     "unanswered": State("neutral", "clock", N_("Unanswered")),
+    "refused": State("neutral", "cross", N_("Refused")),
     # bid
     "committed": State("sealed", "lock", N_("Committed")),
     "revealed": State("sealed", "key", N_("Revealed, sealed")),
@@ -43,7 +46,7 @@ STATES = {
     # placement
     "placed": State("good", "check", N_("Placed")),
     "awaiting_approval": State("watch", "clock", N_("Awaiting approval")),
-    "taken": State("neutral", "download", N_("Taken")),
+    "taken": State("neutral", "cross", N_("Taken by another")),
     "awaiting_keys": State("watch", "key", N_("Awaiting keys")),
     "awaiting_acknowledgement": State("watch", "clock", N_("To be acknowledged")),
     "acknowledged": State("good", "check", N_("Acknowledged")),
@@ -66,7 +69,8 @@ STATES = {
     "attested": State("watch", "clock", N_("To be accepted")),
     "current": State("good", "check", N_("Current")),
     "expiring": State("watch", "clock", N_("Ends soon")),
-    "waiting": State("watch", "clock", N_("Waiting")),
+    "waiting": State("watch", "clock", N_("To be confirmed")),
+    "in_force": State("good", "check", N_("In force")),
     "superseded": State("neutral", "back", N_("Superseded")),
     "delivered": State("good", "check", N_("Delivered")),
     "paused": State("watch", "stop", N_("Paused")),
@@ -117,7 +121,6 @@ STATES = {
     "dismissed": State("neutral", "check", N_("Dismissed")),
     # verdict
     "permitted": State("good", "check", N_("May be contacted")),
-    "refused": State("bad", "stop", N_("May not be contacted")),
     "breach": State("bad", "stop", N_("Breach")),
     "insufficient_evidence": State("watch", "warning", N_("Evidence missing")),
     # job
@@ -308,6 +311,13 @@ OBJECTIONS = {
     "negotiation": N_("In negotiation"),
     "wrong_case": N_("The wrong case"),
 }
+RECALL_CASES = {
+    "asked": N_("Asked back"),
+    "objected": N_("Objected to"),
+    "kept": N_("Stays"),
+    "recalled": N_("Recalled"),
+    "gone": N_("Left another way"),
+}
 RETENTION_GROUNDS = {
     "promise": N_("A promise is open"),
     "recent_payment": N_("Paid recently"),
@@ -367,7 +377,7 @@ BREAK_CAUSES = {
     "restated": N_("The facts behind it have changed"),
 }
 
-COMPONENTS = {"contingency": N_("Commission"), "clawback": N_("Clawback")}
+COMPONENTS = {"contingency": N_("Commission"), "clawback": N_("Clawback"), "case_fee": N_("Fee for a case")}
 ATTRIBUTIONS = {
     "term": N_("paid within the term"),
     "tail": N_("paid within the tail after the term"),
@@ -376,6 +386,7 @@ ATTRIBUTIONS = {
 NOT_COMMISSIONABLE = {
     "agency_may_not_receive": N_("paid to the agency, which may not receive money"),
     "not_attributed": N_("no longer attributed to this placement"),
+    "undone": N_("the distribution was undone before the first contact"),
 }
 
 DIMENSIONS = {
@@ -613,7 +624,7 @@ AUDITED = {
     "agency.watch": N_("Agency watched"),
     "agency.suspend": N_("Agency suspended"),
     "agency.freeze": N_("Agency frozen"),
-    "agency.clear": N_("Agency cleared"),
+    "agency.clear": N_("Agency reinstated"),
     "agency.remove": N_("Agency removed"),
     "agency.complaints": N_("Upheld complaints recorded"),
     "portfolio.upload": N_("Portfolio uploaded"),
@@ -1001,6 +1012,106 @@ DELIVERY_FAILURES = {
     "webhook_deleted": N_("Webhook deleted"),
 }
 
+# Why an act is refused: how a thing stands, and what cannot be done with it then; one sentence takes both.
+STANDS = {
+    "proposed": N_("not approved yet"),
+    "active": N_("in force"),
+    "ended": N_("ended"),
+    "refused": N_("refused"),
+    "drawing": N_("being drawn just now"),
+    "previewed": N_("only a preview"),
+    "committing": N_("being placed just now"),
+    "awaiting_approval": N_("waiting for approval"),
+    "open": N_("open already"),
+    "placed": N_("placed already"),
+    "undone": N_("undone already"),
+    "unanswered": N_("over, without a taker"),
+    "offered": N_("not answered yet"),
+    "accepted": N_("accepted already"),
+    "declined": N_("declined"),
+    "expired": N_("over"),
+    "taken": N_("taken by another agency"),
+    "committed": N_("committed, and not revealed"),
+    "revealed": N_("revealed already"),
+    "won": N_("decided: it has won"),
+    "lost": N_("decided: it has not won"),
+    "void": N_("void"),
+    "withdrawn": N_("withdrawn"),
+    "recorded": N_("not attested yet"),
+    "attested": N_("attested, and not accepted yet"),
+    "awaiting_keys": N_("waiting for its keys"),
+    "awaiting_acknowledgement": N_("not acknowledged yet"),
+    "recalled": N_("recalled"),
+    "returned": N_("given back"),
+    "requested": N_("not decided yet"),
+    "executed": N_("carried out"),
+    "approved": N_("approved already"),
+    "lapsed": N_("lapsed"),
+    "good": N_("in good standing"),
+    "watch": N_("watched"),
+    "suspended": N_("suspended"),
+    "frozen": N_("frozen"),
+    "removed": N_("removed"),
+    "paused": N_("paused"),
+    "deleted": N_("deleted"),
+    "waiting": N_("on its way"),
+    "delivered": N_("delivered"),
+    "failed": N_("given up"),
+    "asked": N_("asked back"),
+    "objected": N_("objected to"),
+    "kept": N_("decided: it stays"),
+    "gone": N_("gone another way"),
+}
+ACTS = {
+    "accept": N_("be accepted"),
+    "acknowledge": N_("be acknowledged"),
+    "approve": N_("be approved"),
+    "ask_approval": N_("be sent for approval"),
+    "attest": N_("be attested"),
+    "award": N_("be awarded"),
+    "begin": N_("be placed"),
+    "bid": N_("be bid for"),
+    "call_off": N_("be called off"),
+    "change": N_("be changed"),
+    "clear": N_("be reinstated"),
+    "commit": N_("be committed"),
+    "confirm": N_("be confirmed"),
+    "decline": N_("be declined"),
+    "delete": N_("be deleted"),
+    "deliver": N_("be delivered"),
+    "end": N_("be ended"),
+    "execute": N_("be carried out"),
+    "expire": N_("expire"),
+    "fail": N_("be given up"),
+    "freeze": N_("be frozen"),
+    "give_back": N_("be given back"),
+    "keep": N_("be decided case by case"),
+    "lapse": N_("lapse"),
+    "lease": N_("be given keys"),
+    "leave": N_("leave"),
+    "lose": N_("be decided"),
+    "miss": N_("be taken"),
+    "object": N_("be objected to"),
+    "pause": N_("be paused"),
+    "place": N_("be placed"),
+    "preview": N_("be previewed"),
+    "propose": N_("be given new rates"),
+    "recall": N_("be recalled"),
+    "redeliver": N_("be sent again"),
+    "refuse": N_("be refused"),
+    "remove": N_("be removed"),
+    "resume": N_("be resumed"),
+    "reveal": N_("be revealed"),
+    "run_out": N_("run out"),
+    "stop": N_("be stopped"),
+    "suspend": N_("be suspended"),
+    "undo": N_("be undone"),
+    "void": N_("be voided"),
+    "watch": N_("be watched"),
+    "win": N_("be decided"),
+    "withdraw": N_("be withdrawn"),
+}
+
 TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "field_class": FIELD_CLASSES,
     "field": FIELDS,
@@ -1015,6 +1126,7 @@ TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "end_reason": END_REASONS,
     "return_code": RETURN_CODES,
     "objection": OBJECTIONS,
+    "recall_case": RECALL_CASES,
     "retention_ground": RETENTION_GROUNDS,
     "role": ROLES,
     "side": SIDES,
@@ -1080,6 +1192,8 @@ TABLES: dict[str, Mapping[str, str | LazyString]] = {
     "delivery_state": DELIVERY_STATES,
     "pause_reason": PAUSE_REASONS,
     "delivery_failure": DELIVERY_FAILURES,
+    "stands": STANDS,
+    "act": ACTS,
     "error": MESSAGES,
 }
 

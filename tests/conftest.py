@@ -1,6 +1,7 @@
 """One PostgreSQL and one template database for the whole run; each worker has a clone, each test its own tenants."""
 
 import datetime as dt
+import gc
 import os
 import shutil
 import uuid
@@ -42,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         admin = cluster.start_embedded(settings)
+    hurry(admin)
     drop(admin, TEMPLATE)
     cluster.set_up(admin, TEMPLATE)
     os.environ["CONSIGN_TEST_ADMIN_URL"] = admin.render_as_string(False)
@@ -53,6 +55,14 @@ def _cheap_passwords() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(members, "_hasher", PasswordHasher(time_cost=1, memory_cost=256, parallelism=1))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _calm_collector() -> None:
+    """What the imports made lives as long as the run: the collector need not look at it a thousand times."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 @pytest.fixture(scope="session")
@@ -132,6 +142,14 @@ def shared_folder() -> Path:
     if not folder.is_dir():
         pytest.skip("needs ../shared: vectors and data that are not part of the project")
     return folder
+
+
+def hurry(admin: URL) -> None:
+    """Nothing of the tests need outlive a power cut; that it outlives a killed process does not depend on these."""
+    with psycopg.connect(plain(admin), autocommit=True) as connection:
+        for setting in ("fsync", "full_page_writes"):
+            connection.execute(f"alter system set {setting} = off")
+        connection.execute("select pg_reload_conf()")
 
 
 def clone(admin: URL, name: str) -> None:

@@ -17,7 +17,7 @@ from models.ids import new_id
 from models.ledger import Feed
 from models.placement import Placement
 from models.release import ReleaseRecord
-from models.services import ledgers, placements
+from models.services import ledgers, recalls
 from models.work import JOBS, Actor
 from tests.world import Someone, World
 
@@ -47,7 +47,7 @@ def placed(world: World, cases: Any = 1, lender: Someone | None = None, **terms:
 
 def recall(world: World, of: Placed) -> None:
     with world.database.work(of.lender.actor) as work:
-        placements.recall(work, of.placement.id, "complaint")
+        recalls.recall(work, of.placement.id, "complaint")
 
 
 def jobs(lender: Someone, name: str = "test") -> Actor:

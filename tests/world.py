@@ -120,7 +120,7 @@ class World:
         """What a lender asks for by default, unless it stands already: recorded, attested and accepted."""
         today, agency_id = self.clock().date(), agency.organisation.id
         with self.database.work(lender.actor) as work:
-            standing = agency_documents.find_counting(work, work.tenant_id, [agency_id])[agency_id]
+            standing = agency_documents.find_counting(work, work.tenant_id, [agency_id], today)[agency_id]
             papers = [
                 Paper(kind, f"{kind}-1", "issuer", today - dt.timedelta(days=30), today + dt.timedelta(days=700))
                 for kind in kinds

@@ -64,6 +64,9 @@ SETTINGS = {
     "stop_work_hours": "24",
 }
 FIGURES = ("case_count", "borrower_count", "balance")  # of an offer: none where too few borrowers are in it
+# A placement, which earns a fee for each case, is the cause of many lines.
+LINE_KEY = ("lender_id", "agreement_id", "component", "cause_id", "sequence")
+FEE_KEY = ("lender_id", "agreement_id", "component", "cause_id", "case_id", "sequence")
 # What stood before is carried over as its owner, from whom row security would hide every row.
 CARRIED = ("agreement", "offer", "placement", "placed_case", "lender_setting", "offered_case")
 
@@ -77,6 +80,7 @@ def upgrade() -> None:
         _settings()
     op.alter_column("breach", "member_id", nullable=True)  # a recall's stop is confirmed by an agency, not by a person
     op.drop_table("offered_case")
+    _line_key(FEE_KEY)
     op.execute("grant select on all tables in schema public to consign_backup")
     for table, (lender, agency, auditor) in TENANT_TABLES.items():
         tenant_table(table, lender, agency, auditor)
@@ -185,6 +189,7 @@ def _placements() -> None:
     op.add_column("placed_case", sa.Column("retained_until", sa.DateTime(timezone=True), nullable=True))
     op.add_column("placed_case", sa.Column("end_balance", sa.Numeric(precision=18, scale=2), nullable=True))
     op.add_column("placement", sa.Column("extended_until", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("placement", sa.Column("held_count", sa.Integer(), nullable=True))
     op.add_column("placement", sa.Column("tier", sa.Integer(), nullable=True))
     op.add_column("placement", sa.Column("rate_card_version", sa.Integer(), nullable=True))
     op.add_column("placement", sa.Column("lowest_rate", sa.Numeric(precision=9, scale=6), nullable=True))
@@ -202,9 +207,12 @@ def _placements() -> None:
     op.execute(
         """update placement set tier = 1, rate_card_version = 1, lowest_rate = contingency_rate,
                highest_rate = contingency_rate, case_fee = 0, settlement_floor = 1, tax_treatment = 'inclusive',
-               tax_rate = 0, contact_policy = '{}'"""
+               tax_rate = 0, contact_policy = '{}', held_count = (
+                   select count(*) from placed_case where placed_case.lender_id = placement.lender_id
+                       and placement_id = placement.id and placed_case.ended_at is null)"""
     )
     for column in (
+        "held_count",
         "tier",
         "lowest_rate",
         "highest_rate",
@@ -216,6 +224,16 @@ def _placements() -> None:
     ):
         op.alter_column("placement", column, nullable=False)
     op.drop_column("placement", "contingency_rate")
+    op.add_column(
+        "placement_freeze", sa.Column("whole_agency", sa.Boolean(), server_default=sa.false(), nullable=False)
+    )
+    op.alter_column("placement_freeze", "whole_agency", server_default=None)
+
+
+def _line_key(columns: tuple[str, ...]) -> None:
+    before = LINE_KEY if columns == FEE_KEY else FEE_KEY
+    op.drop_constraint(op.f(f"uq_commission_line_{'_'.join(before)}"), "commission_line", type_="unique")
+    op.create_unique_constraint(op.f(f"uq_commission_line_{'_'.join(columns)}"), "commission_line", list(columns))
 
 
 def _settings() -> None:
@@ -239,13 +257,15 @@ def _settings() -> None:
 
 
 def downgrade() -> None:
-    """Agreements keep the rate of their newest card's first cell, offers the cases of their tender."""
+    """Agreements keep the rate of their newest card's first cell, offers the cases of their tender; fees are lost."""
     with unprotected(*CARRIED[:-1], "rate_card", "rate_cell", "tender", "tendered_case"):
         _agreements_of_before()
         _offers_of_before()
         _placements_of_before()
-    with unprotected("breach"):
+    with unprotected("breach", "commission_line"):
         op.execute("delete from breach where member_id is null")
+        op.execute("delete from commission_line where component = 'case_fee'")
+    _line_key(LINE_KEY)
     op.alter_column("breach", "member_id", nullable=False)
     op.execute("drop policy auditor_select on offer")
     op.execute("revoke select on offer from consign_auditor")
@@ -354,6 +374,7 @@ def _placements_of_before() -> None:
     op.alter_column("placement", "contingency_rate", nullable=False)
     for name in (
         "extended_until",
+        "held_count",
         "tier",
         "rate_card_version",
         "lowest_rate",
@@ -365,6 +386,7 @@ def _placements_of_before() -> None:
         "contact_policy",
     ):
         op.drop_column("placement", name)
+    op.drop_column("placement_freeze", "whole_agency")
     op.drop_column("placed_case", "end_balance")
     op.drop_column("placed_case", "retained_until")
     op.drop_column("placed_case", "contingency_rate")
@@ -424,7 +446,7 @@ def _tables() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("upheld_complaints", sa.Integer(), nullable=False),
-        sa.Column("freeze_ids", postgresql.ARRAY(sa.Uuid()), nullable=False),
+        sa.Column("placement_count", sa.Integer(), nullable=False),
         sa.Column("changed_by", sa.Uuid(), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["agency_id"], ["tenant.id"], name=op.f("fk_standing_change_agency_id")),
@@ -543,6 +565,8 @@ def _tables() -> None:
         sa.Column("tape_of", sa.Uuid(), nullable=True),
         sa.Column("preview", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("preview_digest", sa.LargeBinary(), nullable=True),
+        sa.Column("progress", sa.Integer(), nullable=True),
+        sa.Column("refusal", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("commit_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reveal_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_by", sa.Uuid(), nullable=True),

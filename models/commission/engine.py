@@ -1,12 +1,13 @@
 """Commission as a function of the facts: derive what should stand, post only its difference to what is booked.
 
-A line is earned by one cause, today a ledger payment. Its derivation is the whole way to the amount, in four steps:
-payment → attribution → rate → amount; `replay` walks it again from the stored text.
+A line is earned by one cause: a ledger payment, or a placement that its agency acknowledged, which earns a fee for each
+case. Its derivation is the whole way to the amount, in steps: payment → attribution → rate → amount, or fee → amount;
+`replay` walks it again from the stored text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeAlias
 
 import polars as pl
 
@@ -21,23 +22,34 @@ TERMS: Final[Schema] = {
     "terms_version": pl.Int32,  # of the rate card
     "rate": RATE,  # a fraction: 0.25 earns a quarter
 }
-# Every fact is text, so that a derivation survives JSON unchanged.
+FEES: Final[Schema] = {
+    "agency_id": pl.String,
+    "agreement_id": pl.String,
+    "placement_id": pl.String,
+    "case_id": pl.String,
+    "terms_version": pl.Int32,
+    "case_fee": MONEY,
+    "currency": pl.String,
+    "acknowledged_on": pl.Date,
+}
+CONTINGENCY, CLAWBACK, CASE_FEE = "contingency", "clawback", "case_fee"
+# Every fact is text, so that a derivation survives JSON unchanged. A line has the steps of its cause; others are null.
 STEPS: Final = {
     "payment": ("id", "amount", "currency", "effective_on", "posted_on", "paid_to", "original"),
     "attribution": ("placement_id", "attribution", "reason"),
     "rate": ("version", "rate"),
+    "fee": ("placement_id", "version", "case_fee", "acknowledged_on", "reason"),
     "amount": ("base", "entitled", "booked", "amount"),
 }
-DERIVATION: Final = pl.Struct(
-    {step: pl.Struct(dict.fromkeys(facts, pl.String)) for step, facts in STEPS.items()},
-)
+_STEP_TYPES: Final = {step: pl.Struct(dict.fromkeys(facts, pl.String)) for step, facts in STEPS.items()}
+DERIVATION: Final = pl.Struct(_STEP_TYPES)
 LINES: Final[Schema] = {
     "agency_id": pl.String,
     "agreement_id": pl.String,
     "placement_id": pl.String,
     "case_id": pl.String,
-    "component": pl.String,  # contingency, or clawback for a reversal
-    "cause_id": pl.String,
+    "component": pl.String,  # contingency, or clawback for a reversal; case_fee
+    "cause_id": pl.String,  # the payment; of a fee the placement
     "sequence": pl.Int32,  # 1 for the first line of a cause, then one for each adjustment
     "adjusts_id": pl.String,  # the line an adjustment corrects
     "period": pl.String,  # YYYY-MM
@@ -50,9 +62,12 @@ LINES: Final[Schema] = {
     "derivation": DERIVATION,
 }
 BOOKED: Final[Schema] = {"id": pl.String, **LINES}
-KEY: Final = ("agreement_id", "component", "cause_id", "currency")
+KEY: Final = ("agreement_id", "component", "cause_id", "case_id", "currency")
 
-_ZERO: Final = pl.lit(Decimal("0.00"), dtype=MONEY)
+Derivation: TypeAlias = Mapping[str, Mapping[str, str | None] | None]
+
+_NOTHING: Final = Decimal("0.00")
+_ZERO: Final = pl.lit(_NOTHING, dtype=MONEY)
 
 
 def derive(attributed: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
@@ -80,7 +95,39 @@ def derive(attributed: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
         "currency",
         "effective_on",
         "posted_on",
-        _derivation(amount),
+        _derivation(
+            payment=["id", "amount", "currency", "effective_on", "posted_on", "paid_to", "original"],
+            attribution=["placement_id", "attribution", "reason"],
+            rate=[pl.col("terms_version").alias("version"), "rate"],
+            amount=_first_amount(pl.col("base_amount"), amount),
+        ),
+    )
+    return _in_order(lines)
+
+
+def derive_fees(earned: pl.DataFrame) -> pl.DataFrame:
+    """FEES, one row for each case that a placement held when it was acknowledged → LINES that book the fee that day."""
+    lines = money_frame(earned, FEES).with_columns(
+        component=pl.lit(CASE_FEE),
+        cause_id="placement_id",
+        sequence=1,
+        adjusts_id=None,
+        period=pl.col("acknowledged_on").dt.strftime("%Y-%m"),
+        base_amount=_ZERO,
+        rate=0,
+        amount="case_fee",
+        effective_on="acknowledged_on",
+        posted_on="acknowledged_on",
+        derivation=_derivation(
+            fee=[
+                "placement_id",
+                pl.col("terms_version").alias("version"),
+                "case_fee",
+                "acknowledged_on",
+                pl.lit(None).alias("reason"),
+            ],
+            amount=_first_amount(_ZERO, pl.col("case_fee")),
+        ),
     )
     return _in_order(lines)
 
@@ -92,24 +139,22 @@ def _price(payments: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     if without.len():
         raise Conflict("terms_missing", placements=without.to_list())
     return priced.with_columns(
-        component=pl.when(pl.col("original").is_null()).then(pl.lit("contingency")).otherwise(pl.lit("clawback")),
+        component=pl.when(pl.col("original").is_null()).then(pl.lit(CONTINGENCY)).otherwise(pl.lit(CLAWBACK)),
         base_amount=pl.when("commissionable").then("amount").otherwise(_ZERO),
     )
 
 
-def _derivation(entitled: pl.Expr) -> pl.Expr:
-    steps = {
-        "payment": ["id", "amount", "currency", "effective_on", "posted_on", "paid_to", "original"],
-        "attribution": ["placement_id", "attribution", "reason"],
-        "rate": [pl.col("terms_version").alias("version"), "rate"],
-        "amount": [
-            pl.col("base_amount").alias("base"),
-            entitled.alias("entitled"),
-            _ZERO.alias("booked"),
-            entitled.alias("amount"),
-        ],
-    }
-    return pl.struct(pl.struct(facts).alias(step) for step, facts in steps.items()).cast(DERIVATION).alias("derivation")
+def _derivation(**facts: Sequence[str | pl.Expr]) -> pl.Expr:
+    """The steps given, each with its facts in the order of STEPS."""
+    steps = (
+        (pl.struct(facts[step]) if step in facts else pl.lit(None, dtype)).alias(step)
+        for step, dtype in _STEP_TYPES.items()
+    )
+    return pl.struct(steps).cast(DERIVATION).alias("derivation")
+
+
+def _first_amount(base: pl.Expr, entitled: pl.Expr) -> list[pl.Expr]:
+    return [base.alias("base"), entitled.alias("entitled"), _ZERO.alias("booked"), entitled.alias("amount")]
 
 
 def difference(derived: pl.DataFrame, booked: pl.DataFrame, open_period: str) -> pl.DataFrame:
@@ -144,15 +189,17 @@ def difference(derived: pl.DataFrame, booked: pl.DataFrame, open_period: str) ->
 def _taken_back(lines: pl.DataFrame) -> pl.DataFrame:
     """Booked lines whose cause earns nothing under their agreement any more, as lines of 0.00 that say so."""
     steps = pl.col("derivation").struct
-    attribution = pl.struct(
-        steps.field("attribution").struct.field("placement_id"),
-        pl.lit("none").alias("attribution"),
-        pl.lit("not_attributed").alias("reason"),
+    attribution = steps.field("attribution").struct.with_fields(
+        pl.lit("none").alias("attribution"), pl.lit("not_attributed").alias("reason")
     )
+    fee = steps.field("fee").struct.with_fields(pl.lit("undone").alias("reason"))
+    is_fee = pl.col("component") == CASE_FEE
     return lines.with_columns(
         base_amount=_ZERO,
         amount=_ZERO,
-        derivation=steps.with_fields(attribution.alias("attribution")).cast(DERIVATION),
+        derivation=steps.with_fields(
+            pl.when(~is_fee).then(attribution).alias("attribution"), pl.when(is_fee).then(fee).alias("fee")
+        ),
     ).select(*LINES)
 
 
@@ -169,15 +216,33 @@ def _in_order(lines: pl.DataFrame) -> pl.DataFrame:
     return lines.select(pl.col(name).cast(dtype) for name, dtype in LINES.items()).sort("posted_on", *KEY)
 
 
-def replay(derivation: Mapping[str, Mapping[str, str | None]]) -> Decimal:
+def replay(derivation: Derivation) -> Decimal:
     """The amount of a line, computed again from its derivation alone; ValueError where the steps do not lead to it."""
-    payment, attribution, amount = derivation["payment"], derivation["attribution"], derivation["amount"]
-    base = Decimal("0.00") if attribution["reason"] else _number(payment, "amount")
-    entitled = round_money(base * _number(derivation["rate"], "rate"))
+    amount = _step(derivation, "amount")
+    base, entitled = _fee(derivation) if derivation.get("fee") else _share(derivation)
     posted = entitled - _number(amount, "booked")
     if (base, entitled, posted) != tuple(_number(amount, fact) for fact in ("base", "entitled", "amount")):
         raise ValueError("the derivation does not lead to its amount")
     return posted
+
+
+def _share(derivation: Derivation) -> tuple[Decimal, Decimal]:
+    """Base and entitlement of a payment."""
+    base = _NOTHING if _step(derivation, "attribution")["reason"] else _number(_step(derivation, "payment"), "amount")
+    return base, round_money(base * _number(_step(derivation, "rate"), "rate"))
+
+
+def _fee(derivation: Derivation) -> tuple[Decimal, Decimal]:
+    """Of a case: there is no base, and a fee is not rounded."""
+    fee = _step(derivation, "fee")
+    return _NOTHING, _NOTHING if fee["reason"] else _number(fee, "case_fee")
+
+
+def _step(derivation: Derivation, name: str) -> Mapping[str, str | None]:
+    step = derivation.get(name)
+    if step is None:
+        raise ValueError(f"the derivation has no {name}")
+    return step
 
 
 def _number(step: Mapping[str, str | None], fact: str) -> Decimal:
@@ -187,9 +252,9 @@ def _number(step: Mapping[str, str | None], fact: str) -> Decimal:
     return Decimal(text)
 
 
-def told(derivation: Mapping[str, Mapping[str, str | None]]) -> list[str]:
+def told(derivation: Derivation) -> list[str]:
     """One printed line for each step, in order."""
+    steps = ((step, _step(derivation, step), facts) for step, facts in STEPS.items() if derivation.get(step))
     return [
-        f"{step}: " + ", ".join(f"{fact} {derivation[step][fact]}" for fact in facts if derivation[step][fact])
-        for step, facts in STEPS.items()
+        f"{step}: " + ", ".join(f"{fact} {told[fact]}" for fact in facts if told[fact]) for step, told, facts in steps
     ]

@@ -6,7 +6,7 @@ elsewhere: it needs nothing else of the platform.
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +15,7 @@ _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _CENTS = r"-?(0|[1-9][0-9]{0,15})\.[0-9]{2}"
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
-LINE = {  # Every column of the file in its order, and what a line may hold there.
+LINE = {  # Every column of the file in its order, and what the line of a payment may hold there.
     "record": r"line",
     "number": r"[1-9][0-9]*",
     "agreement_id": _UUID,
@@ -37,9 +37,22 @@ LINE = {  # Every column of the file in its order, and what a line may hold ther
     "terms_version": r"[0-9]+",
     "base_amount": _CENTS,
     "rate": r"[0-9]{1,3}\.[0-9]{6}",
+    "case_fee": r"",
     "entitled": _CENTS,
     "booked": _CENTS,
     "amount": _CENTS,
+}
+FEE = LINE | {  # The line of a fee for a case: of a placement that was acknowledged, and of no payment.
+    "component": r"case_fee",
+    "payment_id": r"",
+    "original_id": r"",
+    "paid_amount": r"",
+    "paid_to": r"",
+    "attribution": r"",
+    "reason": r"(undone)?",
+    "base_amount": r"0\.00",
+    "rate": r"0\.000000",
+    "case_fee": r"(0|[1-9][0-9]{0,15})\.[0-9]{2}",
 }
 TOTAL = dict.fromkeys(LINE, "") | {
     "record": r"total",
@@ -48,9 +61,11 @@ TOTAL = dict.fromkeys(LINE, "") | {
     "base_amount": _CENTS,
     "amount": _CENTS,
 }
+_COLUMNS = list(LINE)
+_COLUMNS_1 = [name for name in LINE if name != "case_fee"]  # Format 1, a statement without fees.
 _SHAPES = {
     record: {name: re.compile(shape).fullmatch for name, shape in shapes.items()}
-    for record, shapes in (("line", LINE), ("total", TOTAL))
+    for record, shapes in (("line", LINE), ("fee", FEE), ("total", TOTAL))
 }
 _MILLIONTHS = 1_000_000
 
@@ -99,25 +114,31 @@ def verify_statement(text: Iterable[str]) -> Verified:
 
 def _records(text: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """(line of the file, record) for each line after the header; every field in the shape its column has."""
-    at = 0
+    at, columns = 0, _COLUMNS
     for at, line in enumerate(text, start=1):
         if not line.endswith("\n") or line.endswith("\r\n"):
             raise StatementRefused(at, "does not end in one LF")
         fields = line[:-1].split(",")
         if at == 1:
-            if fields != list(LINE):
+            if fields not in (_COLUMNS, _COLUMNS_1):
                 raise StatementRefused(at, "not the header of a statement")
+            columns = fields
             continue
-        shapes = _SHAPES["total" if fields[0] == "total" else "line"]
-        if len(fields) != len(shapes):
-            raise StatementRefused(at, f"{len(fields)} fields where {len(shapes)} belong")
-        record = dict(zip(shapes, fields, strict=True))
-        for name, shape in shapes.items():
+        if len(fields) != len(columns):
+            raise StatementRefused(at, f"{len(fields)} fields where {len(columns)} belong")
+        record = {"case_fee": ""} | dict(zip(columns, fields, strict=True))
+        for name, shape in _shapes(record).items():
             if not shape(record[name]) or record[name] == "-0.00":
                 raise StatementRefused(at, f"{name} is not in its form")
         yield at, record
     if at == 0:
         raise StatementRefused(1, "the file is empty")
+
+
+def _shapes(record: dict[str, str]) -> Mapping[str, Callable[[str], object]]:
+    if record["record"] == "total":
+        return _SHAPES["total"]
+    return _SHAPES["fee" if record["component"] == "case_fee" else "line"]
 
 
 class _Seen:
@@ -127,13 +148,14 @@ class _Seen:
         self.lines = 0
         self.statement: tuple[str, str] | None = None
         self.ids: set[str] = set()
-        self.booked: dict[tuple[str, str, str], int] = {}  # payment, component, currency → cents so far
+        self.booked: dict[tuple[str, str, str], int] = {}  # cause, component, currency → cents so far
+        self.fees: dict[str, tuple[str, str]] = {}  # placement → its fee for a case, when it was acknowledged
 
     def check(self, at: int, record: dict[str, str]) -> None:
         self.lines += 1
         statement = record["agreement_id"], record["period"]
         self.statement = self.statement or statement
-        cause = record["payment_id"], record["component"], record["currency"]
+        cause = _cause(record), record["component"], record["currency"]
         booked, amount = _cents(record["booked"]), _cents(record["amount"])
         _agree(at, "number", record["number"], str(self.lines))
         if statement != self.statement:
@@ -141,13 +163,21 @@ class _Seen:
         if record["line_id"] in self.ids:
             raise StatementRefused(at, "line_id is used twice")
         if (cause in self.booked) and not record["adjusts_id"]:
-            raise StatementRefused(at, "the payment has a line already, and this one adjusts none")
+            raise StatementRefused(at, "its cause has a line already, and this one adjusts none")
         if not record["adjusts_id"]:
             _agree(at, "booked", record["booked"], "0.00")
         elif cause in self.booked:
             _agree(at, "booked", record["booked"], _text(self.booked[cause]))
+        fee = record["case_fee"], record["posted_on"]
+        if fee[0] and self.fees.setdefault(record["placement_id"], fee) != fee:
+            raise StatementRefused(at, "another fee or day than an earlier line of the same placement")
         self.ids.add(record["line_id"])
         self.booked[cause] = booked + amount
+
+
+def _cause(record: dict[str, str]) -> str:
+    """The payment; of a fee the case as it was placed."""
+    return record["payment_id"] or f"{record['placement_id']}/{record['case_id']}"
 
 
 def _check_amounts(at: int, record: dict[str, str]) -> None:
@@ -155,15 +185,26 @@ def _check_amounts(at: int, record: dict[str, str]) -> None:
         _check_day(at, name, record[name])
     if record["period"] < record["posted_on"][:7]:
         raise StatementRefused(at, "booked in a period before its posting date")
+    base, entitled = _fee(at, record) if record["component"] == "case_fee" else _share(at, record)
+    _agree(at, "base_amount", record["base_amount"], _text(base))
+    _agree(at, "entitled", record["entitled"], _text(entitled))
+    _agree(at, "amount", record["amount"], _text(entitled - _cents(record["booked"])))
+
+
+def _share(at: int, record: dict[str, str]) -> tuple[int, int]:
+    """Base and entitlement, in cents, of a payment."""
     if (record["component"] == "clawback") != bool(record["original_id"]):
         raise StatementRefused(at, "a clawback names an original payment, a contingency fee none")
     if (record["attribution"] == "none") != (record["reason"] == "not_attributed"):
         raise StatementRefused(at, "attribution and reason contradict each other")
     base = 0 if record["reason"] else _cents(record["paid_amount"])
-    entitled = _rounded(base * int(record["rate"].replace(".", "")))
-    _agree(at, "base_amount", record["base_amount"], _text(base))
-    _agree(at, "entitled", record["entitled"], _text(entitled))
-    _agree(at, "amount", record["amount"], _text(entitled - _cents(record["booked"])))
+    return base, _rounded(base * int(record["rate"].replace(".", "")))
+
+
+def _fee(at: int, record: dict[str, str]) -> tuple[int, int]:
+    """The same of a case: earned on the day the placement was acknowledged, lost if the distribution was undone."""
+    _agree(at, "effective_on", record["effective_on"], record["posted_on"])
+    return 0, 0 if record["reason"] else _cents(record["case_fee"])
 
 
 def _check_total(at: int, record: dict[str, str], sums: dict[str, _Sum], claimed: dict[str, _Sum]) -> None:

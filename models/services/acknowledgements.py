@@ -2,9 +2,10 @@
 
 import datetime as dt
 from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import exists, select
+from sqlalchemy import and_, exists, select
 from sqlalchemy.dialects.postgresql import insert
 
 from models.acknowledgement_break import MISMATCH, MISSING, AcknowledgementBreak
@@ -16,6 +17,13 @@ from models.services import audit, ends, pages, placements, tenancy
 from models.work import Work
 
 ACKNOWLEDGE_HOURS = 48
+
+
+class OpenBreak(NamedTuple):
+    """A break with the placement that it keeps from starting."""
+
+    row: AcknowledgementBreak
+    placement: Placement
 
 
 def record_mismatch(work: Work, placement_id: UUID, case_count: int, balance: Decimal) -> AcknowledgementBreak | None:
@@ -81,12 +89,25 @@ def list_of_placement(work: Work, placement_id: UUID) -> list[AcknowledgementBre
     return list(work.session.scalars(pages.newest(query, AcknowledgementBreak.id, None, pages.LIMIT_MAX)))
 
 
-def list_open(work: Work) -> list[AcknowledgementBreak]:
-    """Those that keep work from starting, of every placement."""
-    query = select(AcknowledgementBreak).where(
-        tenancy.own(work, AcknowledgementBreak), AcknowledgementBreak.closed_at.is_(None)
+def list_open(work: Work) -> list[OpenBreak]:
+    """Those that keep work from starting, of every placement, newest first."""
+    query = (
+        select(AcknowledgementBreak, Placement)
+        .join(
+            Placement,
+            and_(
+                Placement.lender_id == AcknowledgementBreak.lender_id,
+                Placement.id == AcknowledgementBreak.placement_id,
+            ),
+        )
+        .where(
+            tenancy.own(work, AcknowledgementBreak),
+            tenancy.own(work, Placement),
+            AcknowledgementBreak.closed_at.is_(None),
+        )
     )
-    return list(work.session.scalars(pages.newest(query, AcknowledgementBreak.id, None, pages.LIMIT_MAX)))
+    rows = work.session.execute(pages.newest(query, AcknowledgementBreak.id, None, pages.LIMIT_MAX))
+    return [OpenBreak(*row) for row in rows]
 
 
 def _keep(work: Work, placement: Placement, kind: str, counted: dict[str, object]) -> AcknowledgementBreak:

@@ -40,8 +40,8 @@ from models.contact import Contact
 from models.errors import Forbidden, Invalid, RowError
 from models.identifiers import looks_personal
 from models.ids import new_ids
-from models.placement import LIVE, PlacedCase, Placement
-from models.services import audit, bulk, contacts, placed_cases, placements, tenancy, turns
+from models.placement import LIVE, TERM_OVER, PlacedCase, Placement
+from models.services import audit, bulk, contacts, placed_cases, tenancy, turns
 from models.tabular import Batch, Source, Upload
 from models.work import AGENCY, Work
 
@@ -338,7 +338,7 @@ def _unplaced(work: Work, file: File) -> list[Fault]:
     )
     now = work.now()
     refusing = {placement.id: code for placement in live if (code := _why_not(work, placement, now))}
-    over = and_(ended, places.end_reason == placements.EXPIRY)
+    over = and_(ended, places.end_reason == TERM_OVER)
     returned = and_(ended, places.end_reason.in_(placed_cases.RETURNED))
     retained = func.coalesce(places.retained_until > now, literal(value=False))
     of_term = {id_: ~retained for id_, code in refusing.items() if code == EXPIRED}

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select, union
 
-from models.agency_document import DOCUMENT_KINDS, AgencyDocument
+from models.agency_document import DOCUMENT_KINDS, AgencyDocument, counting
 from models.agency_standing import StandingChange
 from models.agreement import ACTIVE, REFUSED, Agreement
 from models.business_day import day_of
@@ -79,14 +79,14 @@ class Observed(NamedTuple):
 
 
 class KindState(NamedTuple):
-    """One kind of paper: the version that counts, what waits for somebody's word, and how it stands.
+    """One kind of paper: what counts of it, the last to end first, what waits for somebody's word, how it stands.
 
     `state`: current, expiring (within 90 days), expired, waiting (nothing counts yet, something waits), missing.
     """
 
     kind: str
     required: bool
-    counting: AgencyDocument | None
+    counting: list[AgencyDocument]
     waiting: list[AgencyDocument]
     state: str
 
@@ -166,18 +166,19 @@ def kind_states(required: Sequence[str], documents: Sequence[AgencyDocument], to
     states = []
     for kind in DOCUMENT_KINDS:
         versions = [document for document in documents if document.kind == kind and not document.withdrawn_at]
-        counting = next((document for document in versions if document.accepted_at), None)
+        standing = counting([document for document in versions if document.accepted_at], today)
         waiting = [document for document in versions if not document.accepted_at and document.expires_on >= today]
-        states.append(KindState(kind, kind in required, counting, waiting, _state(counting, waiting, today)))
+        states.append(KindState(kind, kind in required, standing, waiting, _state(standing, waiting, today)))
     return states
 
 
-def _state(counting: AgencyDocument | None, waiting: list[AgencyDocument], today: dt.date) -> str:
-    if counting is None:
+def _state(standing: list[AgencyDocument], waiting: list[AgencyDocument], today: dt.date) -> str:
+    if not standing:
         return "waiting" if waiting else "missing"
-    if counting.expires_on < today:
+    ends_on = standing[0].expires_on
+    if ends_on < today:
         return "expired"
-    return "current" if agency_documents.band(counting.expires_on, today) is None else "expiring"
+    return "current" if agency_documents.band(ends_on, today) is None else "expiring"
 
 
 def _lines(work: Work, agency_id: UUID | None) -> list[AgencyLine]:
@@ -201,7 +202,7 @@ def _line(candidates: Sequence[Candidate], required: Sequence[str]) -> AgencyLin
         for candidate in candidates
         if candidate.agreement.state == ACTIVE
     ]
-    endings += [Ending(document.expires_on, kind) for kind, document in first.documents.items() if kind in required]
+    endings += [Ending(versions[0].expires_on, kind) for kind, versions in first.documents.items() if kind in required]
     newest = max(candidates, key=lambda candidate: candidate.agreement.id).agreement
     return AgencyLine(newest.agency_id, newest.agency_name, candidates, min(endings, default=None))
 

@@ -1,19 +1,19 @@
 """Papers of agencies: recorded by either side, attested by the agency, accepted by the lender, never overwritten.
 
-Of each kind the newest that both have confirmed counts, until it expires or is withdrawn. An agency acts on its papers
-in the lender's tenant, so that the lender's log has it and the lender is told.
+What both have confirmed counts until it expires or is withdrawn, or a newer one that ends no earlier takes its place.
+An agency acts on its papers in the lender's tenant, so that the lender's log has it and the lender is told.
 """
 
 import datetime as dt
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import distinct_on
 
-from models.agency_document import TRANSITIONS, AgencyDocument, Paper, faults
+from models.agency_document import TRANSITIONS, AgencyDocument, Paper, counting, faults
 from models.agreement import ACTIVE, ENDED, Agreement
 from models.business_day import day_of
 from models.errors import Conflict, Invalid, NotFound
@@ -104,28 +104,34 @@ def list_own(work: Work, counterparty_id: UUID | None = None) -> list[AgencyDocu
 
 
 def list_required(work: Work, lender_id: UUID) -> list[str]:
-    """The kinds that a lender asks its agencies for, as it may tell an agency with which it has an agreement."""
+    """The kinds that a lender asks its agencies for; NotFound for another lender, and an agency it never entrusted."""
+    if work.actor.side != AGENCY:
+        if lender_id != work.tenant_id:
+            raise NotFound
+        return list(lender_settings.get(work).required_documents)
     with _in_the_lenders_tenant(work, _relation(work, lender_id)):
         return list(lender_settings.of_lender(work, lender_id).required_documents)
 
 
-def find_counting(work: Work, lender_id: UUID, agency_ids: Collection[UUID]) -> dict[UUID, dict[str, AgencyDocument]]:
-    """By agency and kind: the newest version that both sides have confirmed, also where it has expired since."""
-    found: dict[UUID, dict[str, AgencyDocument]] = {agency_id: {} for agency_id in agency_ids}
-    for document in work.session.scalars(
+def find_counting(
+    work: Work, lender_id: UUID, agency_ids: Collection[UUID], on: dt.date
+) -> dict[UUID, dict[str, list[AgencyDocument]]]:
+    """By agency and kind what counts on a day, the last to end first; the last that ended where all have expired."""
+    confirmed = work.session.scalars(
         select(AgencyDocument)
         .where(
             tenancy.of_lender(lender_id, AgencyDocument),
-            AgencyDocument.agency_id.in_(found),
+            AgencyDocument.agency_id.in_(agency_ids),
             AgencyDocument.attested_at.is_not(None),
             AgencyDocument.accepted_at.is_not(None),
             AgencyDocument.withdrawn_at.is_(None),
         )
         .order_by(AgencyDocument.agency_id, AgencyDocument.kind, AgencyDocument.id.desc())
-        .ext(distinct_on(AgencyDocument.agency_id, AgencyDocument.kind))
         .execution_options(populate_existing=True)
-    ):
-        found[document.agency_id][document.kind] = document
+    )
+    found: dict[UUID, dict[str, list[AgencyDocument]]] = {agency_id: {} for agency_id in agency_ids}
+    for (agency_id, kind), versions in groupby(confirmed, lambda document: (document.agency_id, document.kind)):
+        found[agency_id][kind] = counting(versions, on)
     return found
 
 
@@ -141,8 +147,8 @@ def notify_expiring(work: Work) -> int:
         )
     ).all()
     agency_ids = work.session.scalars(select(Agreement.agency_id).where(tenancy.own(work, Agreement)).distinct()).all()
-    counting = find_counting(work, work.tenant_id, agency_ids)
-    documents = [document for kinds in counting.values() for document in kinds.values()]
+    found = find_counting(work, work.tenant_id, agency_ids, today)
+    documents = [document for kinds in found.values() for versions in kinds.values() for document in versions]
     told = [_tell_ending(work, document, "document", document.expires_on, today) for document in documents]
     told += [_tell_ending(work, agreement, "agreement", agreement.ends_on, today) for agreement in agreements]
     return sum(told)

@@ -13,7 +13,7 @@ from models.agency_standing import GOOD, AgencyStanding
 from models.breach import Breach
 from models.business_day import day_of, start_of
 from models.offer import OFFERED, Offer
-from models.placement import UNDONE, PlacedCase, Placement
+from models.placement import LIVE, UNDONE, Placement
 from models.services import tenancy
 from models.tender import ASSIGNED, Tender
 from models.work import Work
@@ -73,9 +73,9 @@ def read(
     )
     held = _by_agency(
         work,
-        select(PlacedCase.agency_id, func.count())
-        .where(tenancy.of_lender(lender_id, PlacedCase), PlacedCase.agency_id.in_(these), PlacedCase.ended_at.is_(None))
-        .group_by(PlacedCase.agency_id),
+        select(Placement.agency_id, func.sum(Placement.held_count))
+        .where(tenancy.of_lender(lender_id, Placement), Placement.agency_id.in_(these), Placement.state.in_(LIVE))
+        .group_by(Placement.agency_id),
     )
     tendered = _by_agency(work, _tendered(lender_id, these, at, besides))
     breaches = _breaches(work, lender_id, these, since)

@@ -12,16 +12,18 @@ from sqlalchemy import BigInteger, ColumnElement, String, and_, case, cast, exis
 from sqlalchemy.orm import aliased
 
 from models.agreement import Agreement
-from models.allocation import CASES
+from models.allocation import CASES, WORD_BITS, word_of, words_of
 from models.case import Case
 from models.money import Schema
-from models.placement import UNDONE, PlacedCase, Placement
+from models.placement import TERM_OVER, UNDONE, PlacedCase, Placement
+from models.provinces import province_of
 from models.services import bulk, eligibility, lender_settings, scrub, tenancy
-from models.services.placements import EXPIRY
 from models.tender import TenderedCase
 from models.work import Work
 
-_READ: Final[Schema] = {name: dtype for name, dtype in CASES.items() if name not in ("earlier", "holder")}
+_READ: Final[Schema] = {name: dtype for name, dtype in CASES.items() if name != "placement_seq"}
+_SEQ: Final[Schema] = {"case_id": pl.String, "placement_seq": pl.Int64}
+_KIND: Final = ["product", "bucket", "province"]  # what decides, of one currency, whose agreement covers a case
 _PAIR: Final[Schema] = {"borrower_id": pl.String, "agency_id": pl.String}
 
 
@@ -40,7 +42,7 @@ def read(
     exclude_earlier: bool,
     came_back: CameBack | None = None,
 ) -> pl.DataFrame:
-    """CASES of models.allocation, for the agreements of `panel` in their order; all are of one currency.
+    """CASES and SETS of models.allocation, for the agreements of `panel` in their order; all are of one currency.
 
     A household of which anything is tendered now is left out whole.
     """
@@ -50,18 +52,22 @@ def read(
         Case.balance,
         Case.bucket,
         Case.product,
-        func.substr(Case.region, 1, 2).concat("0000"),
-        _bits_of_terms(work, panel),
+        province_of(Case.region),
     ).where(*_free(work, portfolio_id, panel[0].currency, came_back))
     cases = bulk.read(work, query, _READ)
     borrowers = select(Case.borrower_id).where(tenancy.own(work, Case), Case.portfolio_id == portfolio_id)
     follows = lender_settings.get(work).new_case_follows
-    holders = _bits_of_agencies(work, panel, _holding(work, borrowers)) if follows else _nobody()
-    earlier = _bits_of_agencies(work, panel, _having_held(work, borrowers)) if exclude_earlier else _nobody()
+    sets = (
+        _bits_of_agencies(work, panel, "earlier", _having_held(work, borrowers) if exclude_earlier else None),
+        _bits_of_agencies(work, panel, "holder", _holding(work, borrowers) if follows else None),
+    )
+    for bits in sets:
+        cases = cases.join(bits, on="borrower_id", how="left")
+    numbers = bulk.read(work, _numbers(work, portfolio_id), _SEQ)
     return (
-        cases.join(earlier.rename({"bits": "earlier"}), on="borrower_id", how="left")
-        .join(holders.rename({"bits": "holder"}), on="borrower_id", how="left")
-        .with_columns(pl.col("earlier").fill_null(0))
+        cases.join(_bits_of_terms(work, panel, cases), on=_KIND, nulls_equal=True)
+        .join(numbers, on="case_id", how="left")
+        .with_columns(pl.col("placement_seq").fill_null(1), pl.col(words_of("earlier", panel)).fill_null(0))
     )
 
 
@@ -93,19 +99,37 @@ def _returned(work: Work, came_back: CameBack) -> ColumnElement[bool]:
         Placement.id == last.placement_id,
         Placement.tier == came_back.tier,
         last.case_id == Case.id,
-        last.end_reason == EXPIRY,
+        last.end_reason == TERM_OVER,
         last.ended_at >= came_back.since,
         last.ended_at < came_back.until,
         ~newer,
     )
 
 
-def _bits_of_terms(work: Work, panel: Sequence[Agreement]) -> Any:
-    covered = (
-        case((eligibility.fits(work, agreement, work.at), literal(1 << seat, BigInteger)), else_=0)
+def _bits_of_terms(work: Work, panel: Sequence[Agreement], cases: pl.DataFrame) -> pl.DataFrame:
+    """The set `may` of each _KIND: one of the cases stands for all that are alike."""
+    kinds = cases.unique(_KIND).select("case_id", *_KIND)
+    names = words_of("may", panel)
+    covered = [
+        case((eligibility.fits(work, agreement, work.at), literal(1 << seat % WORD_BITS, BigInteger)), else_=0)
         for seat, agreement in enumerate(panel)
+    ]
+    bits = (reduce(add, covered[WORD_BITS * word :][:WORD_BITS]) for word in range(len(names)))
+    alike = bulk.among(Case.id, [UUID(case_id) for case_id in kinds["case_id"]])
+    query = select(cast(Case.id, String), *bits).where(tenancy.own(work, Case), alike)
+    found = bulk.read(work, query, {"case_id": pl.String} | dict.fromkeys(names, pl.Int64))
+    return kinds.join(found, on="case_id").drop("case_id")
+
+
+def _numbers(work: Work, portfolio_id: UUID) -> Any:
+    """Case → which placement of its life its next one is, of those that had any: as placing.py counts them."""
+    return (
+        select(cast(PlacedCase.case_id, String), func.count() + 1)
+        .join(Case, and_(Case.lender_id == PlacedCase.lender_id, Case.id == PlacedCase.case_id))
+        .where(tenancy.own(work, Case), tenancy.own(work, PlacedCase), Case.portfolio_id == portfolio_id)
+        .where(Case.agency_id.is_(None), PlacedCase.end_reason.is_distinct_from(UNDONE))
+        .group_by(PlacedCase.case_id)
     )
-    return reduce(add, covered)
 
 
 def _household_tendered(work: Work) -> ColumnElement[bool]:
@@ -134,14 +158,19 @@ def _having_held(work: Work, borrowers: Any) -> Any:
     )
 
 
-def _bits_of_agencies(work: Work, panel: Sequence[Agreement], pairs: Any) -> pl.DataFrame:
-    """Borrower → the bits of the agreements with its agencies; 0 where none of them is on the panel."""
+def _bits_of_agencies(work: Work, panel: Sequence[Agreement], name: str, pairs: Any | None) -> pl.DataFrame:
+    """Borrower → the set of the agreements with its agencies; empty where none of them is on the panel."""
+    names = words_of(name, panel)
+    if pairs is None:
+        return pl.DataFrame(schema={"borrower_id": pl.String} | dict.fromkeys(names, pl.Int64))
     bits: dict[str, int] = {}
     for seat, agreement in enumerate(panel):
         bits[str(agreement.agency_id)] = bits.get(str(agreement.agency_id), 0) | 1 << seat
-    of_agency = pl.col("agency_id").replace_strict(bits, default=0, return_dtype=pl.Int64)
-    return bulk.read(work, pairs, _PAIR).group_by("borrower_id").agg(of_agency.bitwise_or().alias("bits"))
-
-
-def _nobody() -> pl.DataFrame:
-    return pl.DataFrame(schema={"borrower_id": pl.String, "bits": pl.Int64})
+    words = (
+        pl.col("agency_id")
+        .replace_strict({one: word_of(seats, word) for one, seats in bits.items()}, default=0, return_dtype=pl.Int64)
+        .bitwise_or()
+        .alias(column)
+        for word, column in enumerate(names)
+    )
+    return bulk.read(work, pairs, _PAIR).group_by("borrower_id").agg(words)

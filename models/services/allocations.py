@@ -2,65 +2,53 @@
 
 A preview holds nothing: it says what would be. The commit draws the split again, under the turn that every way of
 placing takes, and refuses unless each case goes to the same agency, at the same rate and on the same terms.
+
+Of a large portfolio both are a worker's (jobs/allocation.py): the tender is `drawing` or `committing` until
+`carry_out` has done it in one transaction, so a killed worker has done nothing and another begins anew. What it is
+refused by stands on the tender, which is then as it was before.
 """
 
 import datetime as dt
 import secrets
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import select
+from sqlalchemy import select, text, update
 
+from models import queue
 from models.agreement import Agreement
-from models.allocation import digest, figures, split
-from models.allocation_plan import SEED_BYTES, Plan, faults, from_json, to_json
-from models.business_day import day_of
-from models.case import Case
-from models.errors import Conflict, Invalid, NotFound
+from models.allocation_plan import SEED_BYTES, Plan, from_json, to_json
+from models.errors import Conflict, NotFound
 from models.ids import new_id
 from models.notice import AGENCY as TO_AGENCY
 from models.offer import ACCEPTED, Offer
 from models.placement import Placement
 from models.services import (
-    allocation_cases,
+    allocation_draws,
     audit,
-    eligibility,
     notices,
     pages,
     placing,
     portfolios,
-    rate_cards,
     scrub,
     second_person,
-    standard_terms,
     tenancy,
     tenders,
     turns,
 )
 from models.services.allocation_cases import CameBack
-from models.services.rate_cards import Card
+from models.services.allocation_draws import CHECKED, WRITTEN, Drawn
+from models.services.job_runs import Report, quietly
 from models.states import step
-from models.tender import ALLOCATION, AWAITING_APPROVAL, PREVIEWED, TRANSITIONS, Tender
-from models.work import AGENCY, LENDER, Work
+from models.tender import ALLOCATION, AWAITING_APPROVAL, COMMITTING, DRAWING, PREVIEWED, TRANSITIONS, Tender
+from models.work import LENDER, Work
 
-
-class Drawn(NamedTuple):
-    """A split, with what was known when it was drawn; `parts` as models.allocation.SPLIT."""
-
-    plan: Plan
-    panel: list[Agreement]
-    parts: pl.DataFrame
-    preview: dict[str, Any]
-    digest: bytes
-
-    @property
-    def obstacles(self) -> dict[UUID, str]:
-        """Agreement → the first reason why its part may not be placed; without those that have none."""
-        agencies = self.preview["agencies"]
-        return {UUID(one["agreement_id"]): one["reasons"][0] for one in agencies if one["reasons"]}
+CASES_AT_ONCE = 20_000  # a portfolio of more is a worker's
+PATIENCE: Final = "60s"  # of a worker, whom nobody waits for, where somebody else holds a turn or a case
+FAILED: Final = "failed"  # the refusal of what went wrong otherwise
 
 
 def preview(work: Work, portfolio_id: UUID, plan: Plan) -> Tender:
@@ -70,45 +58,49 @@ def preview(work: Work, portfolio_id: UUID, plan: Plan) -> Tender:
     """
     assert work.actor.side == LENDER
     plan = plan if plan.seed else plan._replace(seed=secrets.token_bytes(SEED_BYTES))
-    return propose(work, portfolio_id, draw(work, portfolio_id, plan))
-
-
-def draw(work: Work, portfolio_id: UUID, plan: Plan, came_back: CameBack | None = None) -> Drawn:
-    """The split of the portfolio's free cases as they are now, with each agency's limits checked."""
-    assert work.actor.side != AGENCY
-    panel = _require_sound(work, portfolios.get(work, portfolio_id).id, plan)
-    cases = allocation_cases.read(work, portfolio_id, panel, plan.exclude_earlier, came_back)
-    if cases.is_empty():
-        raise Conflict("no_cases_to_offer")
-    parts = split(cases, plan)
-    told = figures(parts, plan)
-    cards = {one.id: rate_cards.find_in_force(work, one.lender_id, one.id, day_of(work.at)) for one in panel}
-    terms = {one.id: _terms(work, one, cards[one.id]) for one in panel}
-    shown = {"agencies": _checked(work, panel, cards, told), "rules": told["rules"], "left_out": told["left_out"]}
-    return Drawn(plan, panel, parts, shown, digest(parts, plan.panel, terms))
+    if not _is_large(work, portfolio_id):
+        return propose(work, portfolio_id, allocation_draws.draw(work, portfolio_id, plan))
+    panel = allocation_draws.require_sound(work, portfolio_id, plan)
+    tender = _add(work, portfolio_id, plan, panel[0].currency, None)
+    _hand_over(work, tender)
+    audit.record(work, audit.Action.TENDER_CREATE, {"tender": tender.id, "kind": ALLOCATION, "state": DRAWING})
+    return tender
 
 
 def propose(work: Work, portfolio_id: UUID, drawn: Drawn, came_back: CameBack | None = None) -> Tender:
     """Keep a split as a preview."""
-    placed = drawn.parts.drop_nulls("seat")
+    tender = _add(work, portfolio_id, drawn.plan, drawn.panel[0].currency, came_back)
+    return _show(work, tender, drawn)
+
+
+def _add(work: Work, portfolio_id: UUID, plan: Plan, currency: str, came_back: CameBack | None) -> Tender:
     tender = Tender(
         lender_id=work.tenant_id,
         id=new_id(),
         portfolio_id=portfolio_id,
         kind=ALLOCATION,
-        state=PREVIEWED,
-        currency=drawn.panel[0].currency,
-        case_count=placed.height,
-        borrower_count=placed["borrower_id"].n_unique(),
-        balance=placed["balance"].sum() or Decimal("0.00"),
-        scrubbed=scrub.count(work, portfolio_id),
-        rules=to_json(drawn.plan) | _came_back_json(came_back),
-        preview=drawn.preview,
-        preview_digest=drawn.digest,
+        state=DRAWING,
+        currency=currency,
+        case_count=0,
+        borrower_count=0,
+        balance=Decimal("0.00"),
+        scrubbed={},
+        rules=to_json(plan) | _came_back_json(came_back),
         created_by=work.actor.member_id,
         created_at=work.at,
     )
     work.session.add(tender)
+    return tender
+
+
+def _show(work: Work, tender: Tender, drawn: Drawn) -> Tender:
+    """The tender with its preview."""
+    placed = drawn.parts.drop_nulls("seat")
+    tender.state = step(TRANSITIONS, tender.state, "preview")
+    tender.case_count, tender.borrower_count = placed.height, placed["borrower_id"].n_unique()
+    tender.balance = Decimal(placed["balance"].sum() or "0.00")
+    tender.scrubbed = scrub.count(work, tender.portfolio_id)
+    tender.preview, tender.preview_digest = drawn.preview, drawn.digest
     work.session.flush()
     subject = {"tender": tender.id, "kind": ALLOCATION, "cases": tender.case_count, "digest": drawn.digest.hex()}
     audit.record(work, audit.Action.TENDER_CREATE, subject)
@@ -116,40 +108,75 @@ def propose(work: Work, portfolio_id: UUID, drawn: Drawn, came_back: CameBack | 
 
 
 def commit(work: Work, tender_id: UUID) -> Tender:
-    """Place every case as previewed, with all agencies at once, or none of them.
+    """Place every case as previewed, with all agencies at once, or none of them; a large one is `committing` first.
 
     Above the lender's limit whoever made the preview only asks, and a second person commits: `awaiting_approval`.
     Conflict `preview_outdated` where anything would come out otherwise now; else by an agency's first reason.
     """
     assert work.actor.side == LENDER
     tender = get(work, tender_id)
+    if _is_large(work, tender.portfolio_id):
+        return _begin(work, tenders.lock(work, work.tenant_id, tender.id))
     turns.take(work, "offers")
     tender = tenders.lock(work, work.tenant_id, tender.id)
     step(TRANSITIONS, tender.state, "commit")
-    drawn = draw(work, tender.portfolio_id, from_json(tender.rules), _came_back(tender.rules))
-    if drawn.digest != tender.preview_digest:
-        raise Conflict("preview_outdated")
-    return settle(work, tender, drawn)
+    return settle(work, tender, _draw_again(work, tender))
 
 
 def settle(work: Work, tender: Tender, drawn: Drawn) -> Tender:
     """Place a locked tender's split, drawn under the turn at offers, or wait for a second person."""
-    if not tender.case_count:
-        raise Conflict("no_cases_to_place")
-    many = tender.state == AWAITING_APPROVAL or tenders.needs_approval(work, tender.case_count, tender.created_by)
-    if many and tender.state == PREVIEWED and second_person.may_not(work, tender.created_by):
-        tender.state = step(TRANSITIONS, tender.state, "ask_approval")
-        audit.record(work, audit.Action.TENDER_COMMIT, {"tender": tender.id, "state": AWAITING_APPROVAL})
+    if _may_be_placed(work, tender):
+        placements = _place(work, tender, drawn)
+        tenders.close(work, tender, "commit", work.now())
+        _tell(work, tender, placements)
+    return tender
+
+
+def carry_out(work: Work, tender_id: UUID, report: Report) -> Tender:
+    """What a worker does with a tender that was handed over; nothing where somebody else has done or dropped it.
+
+    The tender is locked at the end alone, so that its progress may be written beside.
+    """
+    tender = get(work, tender_id)
+    if tender.state not in (DRAWING, COMMITTING):
         return tender
-    if many:
-        second_person.require(work, tender.created_by)
-        tender.approved_by, tender.approved_at = work.actor.member_id, work.at
-    _require_eligible(work, drawn)
-    now = work.now()
-    placements = _place(work, tender, drawn, now)
-    tenders.close(work, tender, "commit", now)
+    work.session.execute(text(f"set local lock_timeout = '{PATIENCE}'"))
+    if tender.state == DRAWING:
+        drawn = allocation_draws.draw(work, tender.portfolio_id, from_json(tender.rules), report=report)
+        return _show(work, tenders.lock(work, work.tenant_id, tender.id), drawn)
+    turns.take(work, "offers")
+    if tender.approved_by is None and tenders.needs_approval(work, tender.case_count, tender.created_by):
+        return _ask(work, tenders.lock(work, work.tenant_id, tender.id))  # They have placed something else meanwhile.
+    drawn = _draw_again(work, tender, report)
+    placements = _place(work, tender, drawn, report)
+    tender = tenders.lock(work, work.tenant_id, tender.id)
+    tenders.close(work, tender, "place", work.now())
     _tell(work, tender, placements)
     return tender
+
+
+def report(work: Work, tender_id: UUID, percent: int) -> None:
+    """How far the worker is."""
+    handed_over = Tender.state.in_((DRAWING, COMMITTING))
+    work.session.execute(
+        update(Tender)
+        .where(tenancy.own(work, Tender), Tender.id == tender_id, handed_over)
+        .values(progress=percent)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def stop(work: Work, tender_id: UUID, code: str, facts: Mapping[str, Any]) -> None:
+    """The worker was refused: this is kept, and what was to be placed is a preview again. Nothing of it was done."""
+    tender = tenders.lock(work, work.tenant_id, tender_id)
+    if tender.state not in (DRAWING, COMMITTING):
+        return
+    tender.refusal = {"code": code, **facts}
+    tender.approved_by = tender.approved_at = None
+    if tender.state == DRAWING:
+        tender.decided_at = work.at
+    tender.state = step(TRANSITIONS, tender.state, "fail" if tender.state == DRAWING else "stop")
+    audit.record(work, audit.Action.TENDER_REFUSE, {"tender": tender.id, "state": tender.state, "reason": code})
 
 
 def withdraw(work: Work, tender_id: UUID) -> Tender:
@@ -175,90 +202,70 @@ def list_own(work: Work, after: UUID | None = None, limit: int = 50, state: str 
     return list(work.session.scalars(pages.newest(query, Tender.id, after, limit)))
 
 
-def list_products(work: Work, portfolio_id: UUID) -> list[str]:
-    """Those that its cases have: what a rule may name."""
-    products = select(Case.product).where(tenancy.own(work, Case), Case.portfolio_id == portfolio_id)
-    return list(work.session.scalars(products.distinct().order_by(Case.product)))
+def _is_large(work: Work, portfolio_id: UUID) -> bool:
+    return portfolios.get(work, portfolio_id).case_count > CASES_AT_ONCE
 
 
-def _require_sound(work: Work, portfolio_id: UUID, plan: Plan) -> list[Agreement]:
-    """The plan's agreements in the order of its panel; Invalid with everything that is wrong with it."""
-    named = select(Agreement).where(tenancy.own(work, Agreement), Agreement.id.in_(plan.panel))
-    known = {agreement.id: agreement for agreement in work.session.scalars(named)}
-    currencies = {agreement.id: agreement.currency for agreement in known.values()}
-    if errors := faults(plan, currencies, list_products(work, portfolio_id)):
-        raise Invalid(errors=errors)
-    return [known[agreement_id] for agreement_id in plan.panel]
+def _begin(work: Work, tender: Tender) -> Tender:
+    """A worker commits a locked tender, unless a second person is asked first."""
+    step(TRANSITIONS, tender.state, "begin")
+    if _may_be_placed(work, tender):
+        tender.state = step(TRANSITIONS, tender.state, "begin")
+        _hand_over(work, tender)
+        audit.record(work, audit.Action.TENDER_COMMIT, {"tender": tender.id, "state": COMMITTING})
+    return tender
 
 
-def _terms(work: Work, agreement: Agreement, card: Card | None) -> list[Any]:
-    """What a placement would freeze beside each case's rate, for the digest; a version of a card never changes."""
-    effective = standard_terms.effective(work, agreement, card.card if card else None)
-    own = [agreement.number, agreement.tier, agreement.term_days, card.card.version if card else 0]
-    return [*own, str(effective.settlement_floor.value), effective.policy]
+def _hand_over(work: Work, tender: Tender) -> None:
+    tender.progress, tender.refusal = 0, None
+    work.session.flush()
+    queue.enqueue(work, queue.ALLOCATION, org_id=work.tenant_id, tender_id=tender.id)
 
 
-def _checked(
-    work: Work, panel: Sequence[Agreement], cards: Mapping[UUID, Card | None], told: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """What each agency would get, what it may get, and the gate's reasons; capacity is the agency's as a whole."""
-    parts = {one["agreement_id"]: one for one in told["seats"]}
-    follows = {one["agreement_id"]: one for one in told["follows"]}
-    nothing = {"households": 0, "cases": 0, "amount": "0.00"}
-    of_agency: dict[UUID, int] = {}
-    for agreement in panel:
-        cases = parts.get(str(agreement.id), nothing)["cases"]
-        of_agency[agreement.agency_id] = of_agency.get(agreement.agency_id, 0) + cases
-    checked = []
-    for candidate in eligibility.assess(work, work.tenant_id, panel, work.at):
-        agreement, left = candidate.agreement, candidate.capacity_left
-        card = cards[agreement.id]
-        full = left is not None and left < of_agency[agreement.agency_id]
-        capacity = ["capacity_exceeded"] if full and "capacity_exceeded" not in candidate.reasons else []
-        checked.append(
-            nothing
-            | parts.get(str(agreement.id), {})
-            | {
-                "agreement_id": str(agreement.id),
-                "agreement_number": agreement.number,
-                "agency_id": str(agreement.agency_id),
-                "agency_name": agreement.agency_name,
-                "tier": agreement.tier,
-                "follows": {name: follows.get(str(agreement.id), nothing)[name] for name in nothing},
-                "capacity_left": left,
-                "reasons": [*candidate.reasons, *capacity] if of_agency[agreement.agency_id] else [],
-                "rate_card_version": card.card.version if card else None,
-                "lowest_rate": str(card.lowest_rate) if card else None,
-                "highest_rate": str(card.highest_rate) if card else None,
-            }
-        )
-    return checked
+def _may_be_placed(work: Work, tender: Tender) -> bool:
+    """Whether a locked tender is within what one person may place, or this is the second; else it waits for one."""
+    if not tender.case_count:
+        raise Conflict("no_cases_to_place")
+    if tender.state != AWAITING_APPROVAL and not tenders.needs_approval(work, tender.case_count, tender.created_by):
+        return True
+    if tender.state == PREVIEWED and second_person.may_not(work, tender.created_by):
+        _ask(work, tender)
+        return False
+    second_person.require(work, tender.created_by)
+    tender.approved_by, tender.approved_at = work.actor.member_id, work.at
+    return True
 
 
-def _require_eligible(work: Work, drawn: Drawn) -> None:
-    """Under every agency's turn: what was drawn a moment ago is asked again. Conflict names the agreement."""
-    eligibility.take_turns(work, work.tenant_id, [agreement.agency_id for agreement in drawn.panel])
-    for agreement in drawn.panel:
-        work.session.refresh(agreement, with_for_update={"read": True})
-    counts = {one["agreement_id"]: one for one in drawn.preview["agencies"]}
-    cards = {one.id: rate_cards.find_in_force(work, one.lender_id, one.id, day_of(work.now())) for one in drawn.panel}
-    told = {"seats": list(counts.values()), "follows": []}
-    for one in _checked(work, drawn.panel, cards, told):
-        if one["reasons"]:
-            raise Conflict(one["reasons"][0], reasons=one["reasons"], agreement=one["agreement_number"])
+def _ask(work: Work, tender: Tender) -> Tender:
+    tender.state = step(TRANSITIONS, tender.state, "ask_approval")
+    audit.record(work, audit.Action.TENDER_COMMIT, {"tender": tender.id, "state": AWAITING_APPROVAL})
+    return tender
 
 
-def _place(work: Work, tender: Tender, drawn: Drawn, now: dt.datetime) -> list[Placement]:
+def _draw_again(work: Work, tender: Tender, report: Report = quietly) -> Drawn:
+    """Under the turn at offers. Conflict `preview_outdated` unless it is what was previewed."""
+    drawn = allocation_draws.draw(work, tender.portfolio_id, from_json(tender.rules), _came_back(tender.rules), report)
+    if drawn.digest != tender.preview_digest:
+        raise Conflict("preview_outdated")
+    return drawn
+
+
+def _place(work: Work, tender: Tender, drawn: Drawn, report: Report = quietly) -> list[Placement]:
     """One accepted offer and one placement for each agency that gets anything."""
+    allocation_draws.require_eligible(work, drawn)
+    report(CHECKED)
+    now = work.now()
     placed = drawn.parts.drop_nulls("seat")
     offers = {
-        seat: _accepted(tender, drawn.panel[seat], placed.filter(pl.col("seat") == seat), now)
-        for seat in sorted(placed["seat"].unique())
+        seat: _accepted(tender, drawn.panel[seat], part, now)
+        for (seat,), part in sorted(placed.partition_by("seat", as_dict=True).items())
     }
     work.session.add_all(offers.values())
     work.session.flush()
     seats = {seat: (offer, drawn.panel[seat]) for seat, offer in offers.items()}
-    return placing.place_many(work, placed.select("case_id", "balance", "seat"), seats, now)
+    made = placing.place_many(work, placed.select("case_id", "balance", "seat"), seats, now)
+    report(WRITTEN)
+    return made
 
 
 def _accepted(tender: Tender, agreement: Agreement, part: pl.DataFrame, now: dt.datetime) -> Offer:

@@ -25,7 +25,7 @@ from models.notice import LENDER as TELL_LENDER
 from models.offer import OFFERED, Offer
 from models.offer import TRANSITIONS as OFFER_TRANSITIONS
 from models.placement import Placement
-from models.services import audit, bids, eligibility, notices, placing, tenancy, tenders
+from models.services import audit, bids, eligibility, notices, placing, tenancy, tender_cases, tenders
 from models.services.placing import BidTerms
 from models.states import step
 from models.tender import OPEN, SEALED_BID, Tender
@@ -154,7 +154,7 @@ def _entry(
 ) -> _Entry:
     """A bid opened, and its agency asked for at the gate once more."""
     gate = eligibility.reasons(work, agreement, now, case_count, besides=offer.id)
-    if tenders.holds_outside(work, tender, agreement, now):
+    if tender_cases.holds_outside(work, tender, agreement, now):
         gate = [*gate, tenders.OUTSIDE]
     terms, nonce = _open(work, bid) if bid.state == REVEALED else (None, None)
     candidate = Candidate(

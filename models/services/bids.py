@@ -22,7 +22,7 @@ from models.errors import Conflict, Invalid, NotFound, RowError
 from models.ids import new_id
 from models.notice import AGENCY as TELL_AGENCY
 from models.offer import OFFERED, Offer
-from models.services import agreements, audit, eligibility, notices, placing, tenancy, tenders, turns
+from models.services import agreements, audit, eligibility, notices, placing, tenancy, tender_cases, tenders, turns
 from models.states import step
 from models.tender import AWAITING_APPROVAL, FIRST_CLAIM, OPEN, SEALED_BID, Tender
 from models.tender_plan import Plan
@@ -32,6 +32,7 @@ COMMITMENT_BYTES: Final = 32
 HOURS_MAX: Final = 30 * 24  # of either window
 SEALED_BYTES: Final = 256  # every bid is padded to this, so that its length tells nothing
 UNREVEALED_DAYS: Final = 365
+SPELLINGS: Final = {"kind": "unknown_value", "rate": "rate_spelling", "case_fee": "fee_spelling"}
 FEE_OVER: Final = 10**6  # what a fee for each case is below, as its spelling in models.award
 COMMIT, REVEAL = "commit", "reveal"
 
@@ -73,7 +74,7 @@ def invite(
     if len(agencies) < len(panel):
         raise Invalid(errors=[RowError(0, "agreement_ids", "duplicate")])
     turns.take(work, "offers")
-    cases = tenders.read_planned(work, plan, panel)
+    cases = tender_cases.read(work, plan, panel)
     if cases.is_empty():
         raise Conflict("no_cases_to_offer")
     tenders.require_anybody(tenders.assess(work, panel, cases))
@@ -102,7 +103,7 @@ def approve(work: Work, tender_id: UUID) -> Tender:
     if tenders.get(work, tender_id).kind != SEALED_BID:
         raise Conflict("no_bids_taken")
     tender = tenders.approve(work, tender_id)
-    _begin(work, tender, tenders.read_held(work, tender))
+    _begin(work, tender, tender_cases.read_held(work, tender))
     return tender
 
 
@@ -322,7 +323,7 @@ def _read_terms(given: Mapping[str, str], nonce: bytes) -> award.Terms:
     try:
         return award.read_terms(given)
     except AwardRefused as refused:
-        raise Invalid(errors=[RowError(0, str(refused), "wrong_shape")]) from None
+        raise Invalid(errors=[RowError(0, str(refused), SPELLINGS[str(refused)])]) from None
 
 
 def _padded(terms: award.Terms, nonce: bytes) -> bytes:

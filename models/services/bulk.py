@@ -6,7 +6,21 @@ from uuid import UUID, uuid4
 
 import polars as pl
 from psycopg import Connection
-from sqlalchemy import ColumnElement, Select, TableClause, Uuid, any_, column, insert, literal, select, table, text
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    TableClause,
+    Text,
+    Uuid,
+    any_,
+    column,
+    insert,
+    literal,
+    select,
+    table,
+    text,
+    true,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from models.base import Base
@@ -60,6 +74,11 @@ def stage(work: Work, target: type[Base], rows: pl.DataFrame) -> TableClause:
 def among(column: Any, ids: Sequence[UUID]) -> ColumnElement[bool]:
     """The column is one of these ids, however many: they go as one array."""
     return column == any_(literal(list(ids), ARRAY(Uuid)))  # type: ignore[no-any-return]
+
+
+def among_named(column: Any, values: Sequence[str] | None) -> ColumnElement[bool]:
+    """The column is one of these texts; where none is named every row passes, those without a value too."""
+    return column == any_(literal(list(values), ARRAY(Text))) if values else true()
 
 
 def keep(work: Work, ids: Query) -> Select[Any]:

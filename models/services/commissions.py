@@ -1,21 +1,21 @@
-"""Booking commission: derive what the ledger's payments earn, post only what differs from what is booked.
+"""Booking commission: derive what payments and placed cases earn, post only what differs from what is booked.
 
 A run derives anew every case that something touched since commission was last booked: a payment that came in, a
-placement that started, or one that ended before a payment booked as within its term. A day of overlap covers feeds
-that were still being received then; deriving a case twice posts nothing.
+placement that started, was acknowledged at a fee or was undone, or one that ended before a payment booked as within
+its term. A day of overlap covers feeds that were still being received then; deriving a case twice posts nothing.
 """
 
 import datetime as dt
 from typing import Any, Final
 
 import polars as pl
-from sqlalchemy import Select, and_, func, select, union
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, union
 
 from models.business_day import ZONE, period_of
 from models.commission import engine
 from models.commission_line import CommissionLine
 from models.ledger import LedgerPayment
-from models.placement import PlacedCase, Placement
+from models.placement import UNDONE, PlacedCase, Placement
 from models.services import attributions, audit, bulk, job_runs, tenancy, turns
 from models.services.job_runs import Report, quietly
 from models.work import Work
@@ -31,11 +31,12 @@ def book(work: Work, business_date: dt.date, report: Report = quietly) -> dict[s
     cases = bulk.keep(work, _touched_cases(work))
     attributed = attributions.attribute(work, cases)
     report(40)
-    derived = engine.derive(attributed, bulk.read(work, _terms(work, cases), engine.TERMS))
+    shares = engine.derive(attributed, bulk.read(work, _terms(work, cases), engine.TERMS))
+    fees = engine.derive_fees(bulk.read(work, _fees(work, cases), engine.FEES))
     booked = read_lines(work, _lines_of(work, cases))
     report(70)
     last_date = job_runs.find_last_date(work, "commission") or business_date
-    lines = engine.difference(derived, booked, period_of(max(business_date, last_date)))
+    lines = engine.difference(pl.concat([shares, fees]), booked, period_of(max(business_date, last_date)))
     _post(work, lines)
     counts = {
         "payments": attributed.height,
@@ -70,8 +71,23 @@ def _touched_cases(work: Work) -> Select[Any]:
         )
         .where(tenancy.own(work, LedgerPayment), LedgerPayment.received_at >= since)
     )
-    placed = select(PlacedCase.case_id).where(tenancy.own(work, PlacedCase), PlacedCase.started_at >= since)
-    ended = (
+    placed_or_undone = select(PlacedCase.case_id).where(
+        tenancy.own(work, PlacedCase),
+        or_(PlacedCase.started_at >= since, and_(PlacedCase.end_reason == UNDONE, PlacedCase.ended_at >= since)),
+    )
+    acknowledged = (
+        select(PlacedCase.case_id)
+        .join(Placement, _of_placement())
+        .where(tenancy.own(work, PlacedCase), tenancy.own(work, Placement))
+        .where(Placement.case_fee != 0, Placement.acknowledged_at >= since)
+    )
+    touched = union(paid, placed_or_undone, acknowledged, _ended_before_booked(work)).subquery()
+    return select(touched.c.case_id)
+
+
+def _ended_before_booked(work: Work) -> Select[Any]:
+    """Cases with a payment that is booked as within a term, and is not."""
+    return (
         select(CommissionLine.case_id)
         .join(
             PlacedCase,
@@ -83,12 +99,10 @@ def _touched_cases(work: Work) -> Select[Any]:
         )
         .where(
             tenancy.own(work, CommissionLine),
-            CommissionLine.effective_on > func.date(func.timezone(str(ZONE), PlacedCase.ended_at)),
+            CommissionLine.effective_on > _day(PlacedCase.ended_at),
             CommissionLine.derivation["attribution"]["attribution"].astext == "term",
         )
     )
-    touched = union(paid, placed, ended).subquery()
-    return select(touched.c.case_id)
 
 
 def _terms(work: Work, cases: Select[Any]) -> bulk.Query:
@@ -101,9 +115,46 @@ def _terms(work: Work, cases: Select[Any]) -> bulk.Query:
             func.coalesce(Placement.rate_card_version, BID_VERSION),
             PlacedCase.contingency_rate,
         )
-        .join(Placement, and_(Placement.lender_id == PlacedCase.lender_id, Placement.id == PlacedCase.placement_id))
+        .join(Placement, _of_placement())
         .where(tenancy.own(work, PlacedCase), tenancy.own(work, Placement), PlacedCase.case_id.in_(cases))
     )
+
+
+def _fees(work: Work, cases: Select[Any]) -> bulk.Query:
+    """FEES: the cases a placement held when it was acknowledged. However they end later it has earned the fee for
+    them, unless the distribution was undone.
+    """
+    return (
+        select(
+            PlacedCase.agency_id,
+            Placement.agreement_id,
+            PlacedCase.placement_id,
+            PlacedCase.case_id,
+            func.coalesce(Placement.rate_card_version, BID_VERSION),
+            Placement.case_fee,
+            Placement.currency,
+            _day(Placement.acknowledged_at),
+        )
+        .join(Placement, _of_placement())
+        .where(
+            tenancy.own(work, PlacedCase),
+            tenancy.own(work, Placement),
+            PlacedCase.case_id.in_(cases),
+            Placement.case_fee != 0,
+            Placement.acknowledged_at.is_not(None),
+            or_(PlacedCase.ended_at.is_(None), PlacedCase.ended_at >= Placement.acknowledged_at),
+            PlacedCase.end_reason.is_distinct_from(UNDONE),
+        )
+    )
+
+
+def _of_placement() -> ColumnElement[bool]:
+    return and_(Placement.lender_id == PlacedCase.lender_id, Placement.id == PlacedCase.placement_id)
+
+
+def _day(at: Any) -> ColumnElement[dt.date]:
+    """The business day of a time."""
+    return func.date(func.timezone(str(ZONE), at))
 
 
 def _lines_of(work: Work, cases: Select[Any]) -> bulk.Query:

@@ -7,11 +7,10 @@ an agency is told of them what `models.award.GATE_TOLD` says.
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, and_, any_, false, func, literal, or_, select, true
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ColumnElement, and_, false, or_, select
 
 from models.agency_document import LICENCE, AgencyDocument
 from models.agency_standing import RECEIVING
@@ -21,9 +20,10 @@ from models.business_day import day_of
 from models.case import Case
 from models.errors import Conflict
 from models.offer import Offer
+from models.provinces import province_of
 from models.rate_card import ACTIVE as CARD_ACTIVE
 from models.rate_card import RateCard
-from models.services import agency_documents, agency_records, lender_settings, tenancy, turns
+from models.services import agency_documents, agency_records, bulk, lender_settings, tenancy, turns
 from models.services.agency_records import Record
 from models.services.lender_settings import Settings
 from models.work import Work
@@ -32,7 +32,7 @@ from models.work import Work
 class Candidate(NamedTuple):
     """An agreement as the gate sees it. `capacity_left` None: no limit was agreed.
 
-    `provinces` is where both the agreement and the licence hold: empty means everywhere.
+    `provinces` is where both the agreement and a licence hold: empty means everywhere.
     """
 
     agreement: Agreement
@@ -42,7 +42,7 @@ class Candidate(NamedTuple):
     conduct_factor: Decimal
     provinces: list[str]
     record: Record
-    documents: Mapping[str, AgencyDocument]  # kind → the version that counts, also where it has expired
+    documents: Mapping[str, Sequence[AgencyDocument]]  # by kind, as `agency_documents.find_counting` has them
 
 
 def reasons(
@@ -112,7 +112,7 @@ def assess(
     settings = lender_settings.of_lender(work, lender_id)
     agency_ids = {agreement.agency_id for agreement in agreements}
     records = agency_records.read(work, lender_id, agency_ids, at, besides)
-    documents = agency_documents.find_counting(work, lender_id, agency_ids)
+    documents = agency_documents.find_counting(work, lender_id, agency_ids, day_of(at))
     carded = _with_card(work, lender_id, agreements, day_of(at))
     return [
         _candidate(
@@ -130,14 +130,13 @@ def assess(
 
 def fits(work: Work, agreement: Agreement, at: dt.datetime) -> ColumnElement[bool]:
     """Cases that the agreement covers: currency, province (where the licence holds too), product and bucket."""
-    documents = agency_documents.find_counting(work, agreement.lender_id, [agreement.agency_id])
-    licence = documents[agreement.agency_id].get(LICENCE)
-    provinces = _territory(agreement, licence)
+    documents = agency_documents.find_counting(work, agreement.lender_id, [agreement.agency_id], day_of(at))
+    provinces = _territory(agreement, documents[agreement.agency_id].get(LICENCE, ()))
     return and_(
         Case.currency == agreement.currency,
-        _among(func.substr(Case.region, 1, 2).concat("0000"), provinces) if provinces is not None else false(),
-        _among(Case.product, agreement.products),
-        _among(Case.bucket, agreement.buckets),
+        bulk.among_named(province_of(Case.region), provinces) if provinces is not None else false(),
+        bulk.among_named(Case.product, agreement.products),
+        bulk.among_named(Case.bucket, agreement.buckets),
     )
 
 
@@ -145,14 +144,14 @@ def _candidate(
     agreement: Agreement,
     settings: Settings,
     record: Record,
-    documents: Mapping[str, AgencyDocument],
+    documents: Mapping[str, Sequence[AgencyDocument]],
     has_card: bool,
     on: dt.date,
     case_count: int,
 ) -> Candidate:
     capacity = _capacity(agreement)
     left = None if capacity is None else max(0, capacity - record.open_cases - record.tendered_cases)
-    provinces = _territory(agreement, documents.get(LICENCE))
+    provinces = _territory(agreement, documents.get(LICENCE, ()))
     found = [
         *_of_agreement(agreement, has_card, on),
         *([] if record.state in RECEIVING else [f"agency_{record.state}"]),
@@ -175,9 +174,9 @@ def _of_agreement(agreement: Agreement, has_card: bool, on: dt.date) -> list[str
     ]
 
 
-def _of_documents(required: Sequence[str], documents: Mapping[str, AgencyDocument], on: dt.date) -> list[str]:
+def _of_documents(required: Sequence[str], documents: Mapping[str, Sequence[AgencyDocument]], on: dt.date) -> list[str]:
     missing = [f"{kind}_missing" for kind in required if kind not in documents]
-    expired = [f"{kind}_expired" for kind in required if kind in documents and documents[kind].expires_on < on]
+    expired = [f"{kind}_expired" for kind in required if kind in documents and documents[kind][0].expires_on < on]
     return missing + expired
 
 
@@ -189,13 +188,17 @@ def _capacity(agreement: Agreement) -> int | None:
     return min(limits, default=None)
 
 
-def _territory(agreement: Agreement, licence: AgencyDocument | None) -> list[str] | None:
-    """Where both hold: empty means everywhere, None nowhere. An agency without a licence is stopped otherwise."""
-    if licence is None or not licence.provinces:
+def _territory(agreement: Agreement, licences: Sequence[AgencyDocument]) -> list[str] | None:
+    """Where the agreement and one of the licences hold: empty means everywhere, None nowhere.
+
+    An agency without a licence is stopped otherwise.
+    """
+    if not licences or not all(licence.provinces for licence in licences):
         return agreement.provinces
+    licensed = {province for licence in licences for province in licence.provinces}
     if not agreement.provinces:
-        return licence.provinces
-    return [province for province in agreement.provinces if province in licence.provinces] or None
+        return sorted(licensed)
+    return [province for province in agreement.provinces if province in licensed] or None
 
 
 def _with_card(work: Work, lender_id: UUID, agreements: Sequence[Agreement], on: dt.date) -> set[UUID]:
@@ -208,8 +211,3 @@ def _with_card(work: Work, lender_id: UUID, agreements: Sequence[Agreement], on:
         or_(RateCard.valid_to.is_(None), RateCard.valid_to >= on),
     )
     return set(work.session.scalars(query))
-
-
-def _among(column: Any, values: list[str]) -> ColumnElement[bool]:
-    """An empty list leaves the dimension open; a case that does not say where it is fits only an open one."""
-    return column == any_(literal(values, ARRAY(Text))) if values else true()

@@ -112,6 +112,7 @@ def take_back(
         _without_cases(placement),
     ):
         work.session.execute(change.execution_options(synchronize_session=False))
+    placement.held_count -= len(held)
     leases.take_back(work, placement, held)
     return held
 

@@ -1,5 +1,6 @@
 """Notices: telling one side of a relation what happened, once, in the transaction of what happened; and its inbox."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from models.work import AGENCY as AGENCY_SIDE
 from models.work import Work
 
 COUNTED_MAX = 100  # above it the navigation says "many"
+_INSERT = insert(Notice).on_conflict_do_nothing(index_elements=["lender_id", "agency_id", "told", "key"])
 
 
 def tell(
@@ -33,26 +35,23 @@ def tell(
     Stands in the lender's tenant (within `as_lender` for an agency's act). `key` names the occasion, by default kind
     and subject. `facts` are counts, dates, codes and ids.
     """
-    if told not in KINDS.get(kind, ()):
-        raise ValueError(f"no {told} is told of {kind}")
-    told_now = work.session.scalar(
-        insert(Notice)
-        .values(
-            lender_id=lender_id,
-            id=new_id(),
-            agency_id=agency_id,
-            told=told,
-            kind=kind,
-            key=key or f"{kind}/{subject_id}",
-            subject_kind=subject_kind,
-            subject_id=subject_id,
-            facts={name: value if isinstance(value, int | str | bool) else str(value) for name, value in facts.items()},
-            told_at=work.at,
-        )
-        .on_conflict_do_nothing(index_elements=["lender_id", "agency_id", "told", "key"])
-        .returning(Notice.id)
-    )
-    return told_now is not None
+    _require_told(told, kind)
+    key = key or f"{kind}/{subject_id}"
+    row = _row(work, lender_id, agency_id, told, kind, key, subject_kind, subject_id, facts)
+    return work.session.scalar(_INSERT.values(row).returning(Notice.id)) is not None
+
+
+def tell_agencies(
+    work: Work, lender_id: UUID, kind: str, subject_kind: str, subjects: Iterable[Sequence[UUID]]
+) -> None:
+    """Tell many agencies at once, each of a subject of its own: `agency, subject`; as above, without facts."""
+    _require_told(AGENCY, kind)
+    rows = [
+        _row(work, lender_id, agency_id, AGENCY, kind, f"{kind}/{subject_id}", subject_kind, subject_id, {})
+        for agency_id, subject_id in subjects
+    ]
+    if rows:
+        work.session.execute(_INSERT, rows)
 
 
 def tell_self(work: Work, kind: str, subject_kind: str, subject_id: UUID, key: str, **facts: Any) -> bool:
@@ -131,3 +130,33 @@ def told_here(work: Work) -> ColumnElement[bool]:
 
 def _side(work: Work) -> str:
     return AGENCY if work.actor.side == AGENCY_SIDE else LENDER
+
+
+def _require_told(told: str, kind: str) -> None:
+    if told not in KINDS.get(kind, ()):
+        raise ValueError(f"no {told} is told of {kind}")
+
+
+def _row(
+    work: Work,
+    lender_id: UUID,
+    agency_id: UUID,
+    told: str,
+    kind: str,
+    key: str,
+    subject_kind: str,
+    subject_id: UUID,
+    facts: Mapping[str, Any],
+) -> dict[str, Any]:
+    return {
+        "lender_id": lender_id,
+        "id": new_id(),
+        "agency_id": agency_id,
+        "told": told,
+        "kind": kind,
+        "key": key,
+        "subject_kind": subject_kind,
+        "subject_id": subject_id,
+        "facts": {name: value if isinstance(value, int | str | bool) else str(value) for name, value in facts.items()},
+        "told_at": work.at,
+    }

@@ -7,10 +7,10 @@ Another agency cannot tell that the offer exists. Whoever locks the tender first
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from models.errors import Conflict, Invalid, NotFound, RowError
 from models.notice import AGENCY as TELL_AGENCY
@@ -23,6 +23,13 @@ from models.tender import ASSIGNED, SEALED_BID, Tender
 from models.work import LENDER, Work
 
 
+class Waiting(NamedTuple):
+    """How many offers nobody has answered yet, and until when the first of them stands."""
+
+    offer_count: int
+    first_until: dt.datetime | None
+
+
 def list_own(
     work: Work, after: UUID | None = None, limit: int = 50, state: str | None = None, portfolio_id: UUID | None = None
 ) -> list[Offer]:
@@ -33,6 +40,12 @@ def list_own(
     if portfolio_id is not None:
         query = query.where(Offer.portfolio_id == portfolio_id)
     return list(work.session.scalars(pages.newest(query, Offer.id, after, limit)))
+
+
+def waiting(work: Work) -> Waiting:
+    """Of a lender's offers, or those made to an agency."""
+    counted = select(func.count(), func.min(Offer.expires_at)).where(tenancy.own(work, Offer), Offer.state == OFFERED)
+    return Waiting(*work.session.execute(counted).one())
 
 
 def get(work: Work, offer_id: UUID) -> Offer:
@@ -164,10 +177,16 @@ def _may_receive(work: Work, offer: Offer) -> bool:
 
 def _miss_others(work: Work, tender: Tender, now: dt.datetime) -> None:
     """The rest of the panel is told that another was quicker, and not who."""
-    for missed in tenders.lock_offers(work, tender):
-        missed.state = step(TRANSITIONS, missed.state, "miss")
-        missed.decided_at = now
-        notices.tell(work, missed.lender_id, missed.agency_id, TELL_AGENCY, "offer.taken", "offer", missed.id)
+    others = update(Offer).where(
+        tenancy.of_lender(tender.lender_id, Offer), Offer.tender_id == tender.id, Offer.state == OFFERED
+    )
+    missed = (
+        others.values(state=step(TRANSITIONS, OFFERED, "miss"), decided_at=now)
+        .returning(Offer.agency_id, Offer.id)
+        .execution_options(synchronize_session=False)
+    )
+    # In few statements: the rest of the panel waits for the tender's lock meanwhile.
+    notices.tell_agencies(work, tender.lender_id, "offer.taken", "offer", work.session.execute(missed))
 
 
 def _refuse_unanswerable(offer: Offer) -> None:

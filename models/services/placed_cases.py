@@ -12,8 +12,8 @@ from sqlalchemy import and_, exists, select
 from models.case import Case
 from models.case_actions import Standing, actions
 from models.errors import CaseClosedToWork, Forbidden, NotFound
-from models.placement import RETURN_CODES, Assignment, PlacedCase, Placement, ends_at, reason_of_return
-from models.services import placements, tenancy
+from models.placement import RETURN_CODES, TERM_OVER, Assignment, PlacedCase, Placement, ends_at, reason_of_return
+from models.services import tenancy
 from models.work import AGENCY, Work
 
 RETURNED: Final = frozenset(map(reason_of_return, RETURN_CODES))
@@ -107,6 +107,6 @@ def hold(work: Work, placed: Placed) -> Held:
 
 def code_of_end(end_reason: str | None) -> str:
     """What an agency is told of a case that it no longer has."""
-    if end_reason == placements.EXPIRY:
+    if end_reason == TERM_OVER:
         return "placement_expired"
     return "case_returned" if end_reason in RETURNED else "case_recalled"

@@ -132,7 +132,8 @@ def place_many(
     )
     seq = _seq()
     rates = ((staged.c.seat == seat, _rate_of_card(work.tenant_id, card, seq)) for seat, (_, card) in begun.items())
-    _place_cases(work, _placed(staged.c.placement_id, case(*rates), now).where(these))
+    # In the order of the indexes, of which each row goes into five.
+    _place_cases(work, _placed(staged.c.placement_id, case(*rates), now).where(these).order_by(Case.id))
     for placement, card in begun.values():
         _finish(work, placement, card, None)
     return [placement for placement, _ in begun.values()]
@@ -223,6 +224,7 @@ def _placement(
         agency_may_receive=card.card.agency_may_receive,
         currency=offer.currency,
         case_count=figures.case_count,
+        held_count=figures.case_count,
         referred_amount=figures.balance,
         started_at=now,
         expires_at=now + dt.timedelta(days=agreement.term_days),

@@ -14,12 +14,20 @@ from models.business_day import bounds
 from models.case import Case
 from models.errors import Conflict
 from models.lender_setting import AUTOMATIC
-from models.placement import PlacedCase, Placement
-from models.services import allocation_cases, allocations, eligibility, lender_settings, notices, tenancy, turns
+from models.placement import TERM_OVER, PlacedCase, Placement
+from models.services import (
+    allocation_cases,
+    allocation_draws,
+    allocations,
+    eligibility,
+    lender_settings,
+    notices,
+    tenancy,
+    turns,
+)
 from models.services.allocation_cases import CameBack
-from models.services.allocations import Drawn
-from models.services.placements import EXPIRY
-from models.tender import ALLOCATION, AWAITING_APPROVAL, PLACED, Tender
+from models.services.allocation_draws import Drawn
+from models.tender import ALLOCATION, AWAITING_APPROVAL, COMMITTING, PLACED, Tender
 from models.work import Work
 
 DAYS: Final = 7  # looked back, so that a missed night is made good
@@ -65,7 +73,7 @@ def _batches(work: Work, since: dt.datetime, until: dt.datetime) -> Sequence[Bat
         .join(PlacedCase, (PlacedCase.lender_id == Case.lender_id) & (PlacedCase.case_id == Case.id))
         .join(Placement, (Placement.lender_id == PlacedCase.lender_id) & (Placement.id == PlacedCase.placement_id))
         .where(tenancy.own(work, Case), tenancy.own(work, PlacedCase), tenancy.own(work, Placement))
-        .where(Case.agency_id.is_(None), PlacedCase.end_reason == EXPIRY)
+        .where(Case.agency_id.is_(None), PlacedCase.end_reason == TERM_OVER)
         .where(PlacedCase.ended_at >= since, PlacedCase.ended_at < until)
         .distinct()
         .order_by(Case.portfolio_id, Case.currency, Placement.tier)
@@ -74,12 +82,12 @@ def _batches(work: Work, since: dt.datetime, until: dt.datetime) -> Sequence[Bat
 
 
 def _waits(work: Work, batch: Batch) -> bool:
-    """Whether a second person has been asked about an earlier night's."""
+    """Whether a second person has been asked about an earlier night's, or it is being placed now."""
     asked = select(Tender.rules["came_back"][0].as_integer()).where(
         tenancy.own(work, Tender),
         Tender.portfolio_id == batch.portfolio_id,
         Tender.currency == batch.currency,
-        Tender.state == AWAITING_APPROVAL,
+        Tender.state.in_((AWAITING_APPROVAL, COMMITTING)),
         Tender.kind == ALLOCATION,
     )
     return batch.tier in work.session.scalars(asked).all()
@@ -92,7 +100,7 @@ def _draw(work: Work, batch: Batch, came_back: CameBack) -> Drawn | None:
     while panel:
         plan = Plan(RULES, [Rule(equal_shares(panel))], seed, exclude_earlier=True)
         try:
-            drawn = allocations.draw(work, batch.portfolio_id, plan, came_back)
+            drawn = allocation_draws.draw(work, batch.portfolio_id, plan, came_back)
         except Conflict:  # nothing of it is free
             return None
         if not drawn.obstacles:

@@ -1,12 +1,13 @@
 """How an agency stands with a lender: watched, suspended, frozen, removed, and cleared again; and its conduct.
 
-Frozen is the emergency: one act stops whatever the agency does under its placements, and that anything new is offered
-to it, bid for, claimed or placed. Every act waits for whoever is placing with the agency: commit order decides.
+Frozen is the emergency: it stops whatever the agency does under its placements, and that anything new is offered to
+it, bid for, claimed or placed. Every act waits for whoever is placing with the agency: commit order decides. What must
+not wait is `stop_work`, in a Work of its own before the freeze.
 """
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import select, text
@@ -25,11 +26,12 @@ from models.agency_standing import (
 )
 from models.errors import Invalid, RowError
 from models.ids import new_id
-from models.placement_freeze import FREEZE_REASONS, PlacementFreeze
-from models.services import agency_records, agreements, audit, eligibility, notices, placements, tenancy
+from models.placement_freeze import FREEZE_REASONS
+from models.services import agency_records, agreements, audit, eligibility, freezes, notices, tenancy
 from models.states import step
 from models.work import AGENCY, LENDER, Work
 
+FREEZE: Final = "freeze"
 COMPLAINTS_MAX: Final = 100_000
 FREEZE_WAIT_SECONDS: Final = 100  # placing a million cases takes less; a statement may take 120
 _CLEARED: Final = (None,)
@@ -37,7 +39,7 @@ _CLEARED: Final = (None,)
 _ACTS: Final[Mapping[str, tuple[audit.Action, str, Sequence[str | None]]]] = {
     "watch": (audit.Action.AGENCY_WATCH, "agency.watched", STANDING_REASONS),
     "suspend": (audit.Action.AGENCY_SUSPEND, "agency.suspended", STANDING_REASONS),
-    "freeze": (audit.Action.AGENCY_FREEZE, "agency.frozen", FREEZE_REASONS),
+    FREEZE: (audit.Action.AGENCY_FREEZE, "agency.frozen", FREEZE_REASONS),
     "clear": (audit.Action.AGENCY_CLEAR, "agency.cleared", _CLEARED),
     "remove": (audit.Action.AGENCY_REMOVE, "agency.removed", STANDING_REASONS),
 }
@@ -54,11 +56,11 @@ def suspend(work: Work, agency_id: UUID, reason: str) -> AgencyStanding:
 
 
 def freeze(work: Work, agency_id: UUID, reason: str) -> AgencyStanding:
-    """In one act: nothing new, and all its live placements stand still until it is let go on.
+    """Nothing new, and all its live placements stand still until it is let go on.
 
     Waits up to FREEZE_WAIT_SECONDS for whoever places with the agency: an emergency is not told to come again.
     """
-    return change(work, agency_id, "freeze", reason)
+    return change(work, agency_id, FREEZE, reason)
 
 
 def remove(work: Work, agency_id: UUID, reason: str) -> AgencyStanding:
@@ -78,22 +80,35 @@ def change(work: Work, agency_id: UUID, act: str, reason: str | None) -> AgencyS
     action, kind, reasons = _ACTS[act]
     if reason not in reasons:
         raise Invalid(errors=[RowError(0, "reason", "unknown_value" if reason else "required_missing")])
-    if act == "freeze":
-        work.session.execute(text(f"set local lock_timeout = '{FREEZE_WAIT_SECONDS}s'"))
+    if act == FREEZE:
+        _be_patient(work)
     standing = _lock(work, agency_id)
     before, standing.state = standing.state, step(TRANSITIONS, standing.state, act)
-    frozen = _freeze_placements(work, agency_id, reason) if reason and standing.state == FROZEN else []
-    if before == FROZEN and standing.state != REMOVED:
-        _let_go_on(work, agency_id)
-    audit.record(work, action, {"agency": agency_id, "old": before, "reason": reason, "placements": len(frozen)})
-    _keep(work, standing, act, reason, frozen)
-    _tell(work, standing, LENDER, kind, reason, len(frozen))
+    count = 0
+    if reason and standing.state == FROZEN:
+        count = freezes.freeze_all(work, agency_id, reason)
+    elif before == FROZEN and standing.state != REMOVED:
+        count = freezes.lift_all(work, agency_id)
+    audit.record(work, action, {"agency": agency_id, "old": before, "reason": reason, "placements": count})
+    _keep(work, standing, act, reason, count)
+    _tell(work, standing, LENDER, kind, reason, count)
     # An agency is told what stops it and what lets it go on, and not that it is watched.
     if standing.state not in RECEIVING:
-        _tell(work, standing, AGENCY, kind, reason, len(frozen))
+        _tell(work, standing, AGENCY, kind, reason, count)
     elif before not in RECEIVING:
-        _tell(work, standing, AGENCY, "agency.cleared", None, 0)
+        _tell(work, standing, AGENCY, "agency.cleared", None, count)
     return standing
+
+
+def stop_work(work: Work, agency_id: UUID, reason: str) -> int:
+    """The first half of a freeze: what the agency has in hand stands still, whoever places with it meanwhile.
+
+    Answers how many placements do. Conflict `wrong_state` where the agency may not be frozen.
+    """
+    standing = find(work, agency_id)
+    step(TRANSITIONS, standing.state if standing else GOOD, FREEZE)
+    _be_patient(work)
+    return freezes.freeze_all(work, agency_id, reason)
 
 
 def record_complaints(work: Work, agency_id: UUID, upheld: int) -> AgencyStanding:
@@ -107,7 +122,7 @@ def record_complaints(work: Work, agency_id: UUID, upheld: int) -> AgencyStandin
         {"agency": agency_id, "old": old.upheld_complaints, "new": upheld},
     )
     old.upheld_complaints = upheld
-    return _keep(work, old, COMPLAINTS, old.reason, [])
+    return _keep(work, old, COMPLAINTS, old.reason, 0)
 
 
 def find(work: Work, agency_id: UUID) -> AgencyStanding | None:
@@ -133,11 +148,11 @@ def conduct_factor(work: Work, agency_id: UUID) -> Decimal:
     return agency_records.read(work, work.tenant_id, [agency_id], work.at)[agency_id].conduct_factor
 
 
-def _tell(work: Work, standing: AgencyStanding, side: str, kind: str, reason: str | None, frozen: int) -> None:
+def _tell(work: Work, standing: AgencyStanding, side: str, kind: str, reason: str | None, count: int) -> None:
     agency_id, key = standing.agency_id, f"{kind}/{new_id()}"
     facts = {"reason": reason} if reason else {}
     notices.tell(
-        work, standing.lender_id, agency_id, side, kind, "agency", agency_id, key=key, placements=frozen, **facts
+        work, standing.lender_id, agency_id, side, kind, "agency", agency_id, key=key, placements=count, **facts
     )
 
 
@@ -167,7 +182,7 @@ def _lock(work: Work, agency_id: UUID) -> AgencyStanding:
     ).one()
 
 
-def _keep(work: Work, standing: AgencyStanding, act: str, reason: str | None, freeze_ids: list[UUID]) -> AgencyStanding:
+def _keep(work: Work, standing: AgencyStanding, act: str, reason: str | None, count: int) -> AgencyStanding:
     assert work.actor.member_id is not None
     standing.reason, standing.changed_by, standing.changed_at = reason, work.actor.member_id, work.now()
     work.session.add(
@@ -179,7 +194,7 @@ def _keep(work: Work, standing: AgencyStanding, act: str, reason: str | None, fr
             state=standing.state,
             reason=reason,
             upheld_complaints=standing.upheld_complaints,
-            freeze_ids=freeze_ids,
+            placement_count=count,
             changed_by=standing.changed_by,
             changed_at=standing.changed_at,
         )
@@ -188,28 +203,5 @@ def _keep(work: Work, standing: AgencyStanding, act: str, reason: str | None, fr
     return standing
 
 
-def _freeze_placements(work: Work, agency_id: UUID, reason: str) -> list[UUID]:
-    """The freezes that this act made; a placement that stood still before is not among them."""
-    before = set(work.session.scalars(_standing_freezes(work, agency_id)))
-    placements.freeze_agency(work, agency_id, reason)
-    return [
-        freeze_id for freeze_id in work.session.scalars(_standing_freezes(work, agency_id)) if freeze_id not in before
-    ]
-
-
-def _let_go_on(work: Work, agency_id: UUID) -> None:
-    made = next(change.freeze_ids for change in list_changes(work, agency_id) if change.act == "freeze")
-    for placement_id in work.session.scalars(
-        select(PlacementFreeze.placement_id)
-        .where(tenancy.own(work, PlacementFreeze), PlacementFreeze.id.in_(made), PlacementFreeze.lifted_at.is_(None))
-        .order_by(PlacementFreeze.placement_id)
-    ).all():
-        placements.unfreeze(work, placement_id)
-
-
-def _standing_freezes(work: Work, agency_id: UUID) -> Any:
-    return select(PlacementFreeze.id).where(
-        tenancy.own(work, PlacementFreeze),
-        PlacementFreeze.agency_id == agency_id,
-        PlacementFreeze.lifted_at.is_(None),
-    )
+def _be_patient(work: Work) -> None:
+    work.session.execute(text(f"set local lock_timeout = '{FREEZE_WAIT_SECONDS}s'"))

@@ -5,16 +5,15 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Numeric, cast, func, select
+from sqlalchemy import ColumnElement, Numeric, case, cast, func, select
 
 from models.agreement import Agreement
+from models.commission.engine import CASE_FEE, CLAWBACK, CONTINGENCY
 from models.commission.statement_file import statement_file
 from models.commission_line import CommissionLine
 from models.errors import NotFound
 from models.services import agreements, commissions, exports, tenancy
 from models.work import Work
-
-CLAWBACK = "clawback"  # the component of the line of a payment that was taken back
 
 
 class Total(NamedTuple):
@@ -27,23 +26,24 @@ class Total(NamedTuple):
 
 
 class Breakdown(NamedTuple):
-    """The way from what borrowers paid to what the agency is owed; the last three sum to it."""
+    """The way from what borrowers paid to what the agency is owed; the last four sum to it."""
 
     currency: str
     recovered: Decimal
     base_amount: Decimal  # the part of it that earns
     commission: Decimal
+    case_fees: Decimal
     clawback: Decimal  # for payments taken back: zero or below
     adjustment: Decimal  # of lines booked before
 
     @property
     def payable(self) -> Decimal:
-        return self.commission + self.clawback + self.adjustment
+        return self.commission + self.case_fees + self.clawback + self.adjustment
 
 
 class RateGroup(NamedTuple):
     currency: str
-    rate: Decimal
+    rate: Decimal | None  # None: fees for cases
     line_count: int
     base_amount: Decimal
     amount: Decimal
@@ -86,11 +86,14 @@ def get(
     after: UUID | None = None,
     limit: int | None = None,
     rate: Decimal | None = None,
+    component: str | None = None,
 ) -> Statement:
     """The statement, its lines in the order in which they were booked; NotFound where nothing is booked."""
     lines = select(CommissionLine).where(*_of(work, agreement_id, period)).order_by(CommissionLine.id).limit(limit)
     if rate is not None:
-        lines = lines.where(CommissionLine.rate == rate)
+        lines = lines.where(_rate() == rate)
+    if component is not None:
+        lines = lines.where(CommissionLine.component == component)
     head = _get_head(work, agreement_id, period)
     return Statement(head, list(work.session.scalars(lines.where(CommissionLine.id > after) if after else lines)))
 
@@ -98,15 +101,18 @@ def get(
 def breakdown(work: Work, agreement_id: UUID, period: str) -> list[Breakdown]:
     """One for each currency, from the booked lines."""
     first = CommissionLine.adjusts_id.is_(None)
-    clawed_back = CommissionLine.component == CLAWBACK
+    earned, fee, clawed_back = (
+        first & (CommissionLine.component == component) for component in (CONTINGENCY, CASE_FEE, CLAWBACK)
+    )
     paid = cast(CommissionLine.derivation["payment"]["amount"].astext, Numeric(18, 2))
     query = (
         select(
             CommissionLine.currency,
-            _sum(paid, first & ~clawed_back),
-            _sum(CommissionLine.base_amount, first & ~clawed_back),
-            _sum(CommissionLine.amount, first & ~clawed_back),
-            _sum(CommissionLine.amount, first & clawed_back),
+            _sum(paid, earned),
+            _sum(CommissionLine.base_amount, earned),
+            _sum(CommissionLine.amount, earned),
+            _sum(CommissionLine.amount, fee),
+            _sum(CommissionLine.amount, clawed_back),
             _sum(CommissionLine.amount, ~first),
         )
         .where(*_of(work, agreement_id, period))
@@ -117,12 +123,13 @@ def breakdown(work: Work, agreement_id: UUID, period: str) -> list[Breakdown]:
 
 
 def rate_groups(work: Work, agreement_id: UUID, period: str) -> list[RateGroup]:
-    """The lines summed by rate, the highest first."""
+    """The lines summed by rate, the highest first, then the fees for cases."""
+    rate = _rate().label("of_rate")
     query = (
-        select(CommissionLine.currency, CommissionLine.rate, *_total()[1:])
+        select(CommissionLine.currency, rate, *_total()[1:])
         .where(*_of(work, agreement_id, period))
-        .group_by(CommissionLine.currency, CommissionLine.rate)
-        .order_by(CommissionLine.currency, CommissionLine.rate.desc())
+        .group_by(CommissionLine.currency, rate)
+        .order_by(CommissionLine.currency, rate.desc().nulls_last())
     )
     return [RateGroup(*row) for row in work.session.execute(query)]
 
@@ -158,6 +165,11 @@ def _of(work: Work, agreement_id: UUID, period: str) -> tuple[ColumnElement[bool
         CommissionLine.agreement_id == agreement_id,
         CommissionLine.period == period,
     )
+
+
+def _rate() -> ColumnElement[Decimal | None]:
+    """A fee has none, though its line holds 0."""
+    return case((CommissionLine.component != CASE_FEE, CommissionLine.rate))
 
 
 def _sum(amount: Any, where: ColumnElement[bool]) -> ColumnElement[Any]:

@@ -29,7 +29,7 @@ SECRET_BYTES: Final = 32
 def publish(work: Work, tender: Tender, cases: pl.DataFrame | None) -> Tape:
     """What is shown of the tender, from its cases as they stand when it is first shown; afterwards the same again.
 
-    `cases` as tenders.CANDIDATE, None where the tape stands. In the lender's tenant.
+    `cases` as CANDIDATE, None where the tape stands. In the lender's tenant.
     """
     if tender.tape is None:
         assert cases is not None

@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 
 from models.agreement import Agreement
 from models.case import Case
-from models.services import eligibility, lender_settings, scrub, tenancy, tenders
+from models.services import eligibility, lender_settings, scrub, tenancy, tender_cases, tenders
 from models.tender_plan import Plan
 from models.work import LENDER, Work
 
@@ -48,14 +48,14 @@ def make(work: Work, plan: Plan) -> Preview:
     assert work.actor.side == LENDER
     panel = tenders.get_panel(work, plan)
     currency = panel[0].currency
-    cases = tenders.read_planned(work, plan, panel)
+    cases = tender_cases.read(work, plan, panel)
     borrowers = cases["borrower_id"].n_unique()
     settings = lender_settings.get(work)
     return Preview(
         currency=currency,
         case_count=cases.height,
         borrower_count=borrowers,
-        balance=tenders.total(cases),
+        balance=tender_cases.total(cases),
         scrubbed=scrub.count(work, plan.portfolio_id),
         left_out=_left_out(work, plan, panel, cases.height),
         follows=_follows(work, plan, panel) if settings.new_case_follows else [],
@@ -69,10 +69,10 @@ def make(work: Work, plan: Plan) -> Preview:
 def _left_out(work: Work, plan: Plan, panel: Sequence[Agreement], held: int) -> dict[str, int]:
     """Of the cases that nothing keeps from being tendered: why the others are not in this one."""
     currency, alone = panel[0].currency, panel[0] if len(panel) == 1 else None
-    chosen = tenders.chosen(plan, currency)
+    chosen = tender_cases.chosen(plan, currency)
     if alone is not None:
         chosen &= eligibility.fits(work, alone, work.at)
-    elsewhere = tenders.household_elsewhere(work, alone.agency_id if alone else None)
+    elsewhere = tender_cases.household_elsewhere(work, alone.agency_id if alone else None)
     free = select(
         func.count().filter(Case.currency != currency),
         func.count().filter(Case.currency == currency, func.coalesce(chosen, false()).is_(False)),
@@ -102,7 +102,7 @@ def _follows(work: Work, plan: Plan, panel: Sequence[Agreement]) -> list[Follow]
             Case.portfolio_id == plan.portfolio_id,
             scrub.free(),
             scrub.clear(work),
-            tenders.chosen(plan, panel[0].currency),
+            tender_cases.chosen(plan, panel[0].currency),
             household.agency_id.is_not(None),
             *([household.agency_id != alone] if alone else []),
         )

@@ -1,44 +1,28 @@
 """Tenders (发单): the lender's side of every way of placing. What each agency is shown of one is its offer.
 
-Of each portfolio only its open, unplaced, unscrubbed cases are tendered, in whole households: a borrower of whom
-something is placed with, or tendered to, another agency is left out. Locks are taken in one order everywhere: the
-tender, its offers by id, the agencies' turns, placements and cases by id.
+Which cases one is about is in `tender_cases`. Locks are taken in one order everywhere: the tender, its offers by id,
+the agencies' turns, placements and cases by id.
 """
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
 import polars as pl
 from sqlalchemy import (
-    ColumnElement,
-    Select,
-    String,
-    Text,
-    any_,
     case,
-    cast,
-    exists,
-    false,
     func,
-    literal,
-    or_,
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import defer
 
 from models.agreement import Agreement
 from models.bid import COMMITTED, REVEALED, Bid
 from models.bid import TRANSITIONS as BID_TRANSITIONS
-from models.case import Case
 from models.errors import Conflict, NotFound
-from models.household import within_limit
 from models.ids import new_id
-from models.money import MONEY, Schema
 from models.notice import AGENCY as TELL_AGENCY
 from models.notice import LENDER as TELL_LENDER
 from models.offer import OFFERED, Offer
@@ -56,6 +40,7 @@ from models.services import (
     second_person,
     tape,
     tenancy,
+    tender_cases,
     turns,
 )
 from models.states import step
@@ -73,16 +58,6 @@ from models.tender import (
 from models.tender_plan import Plan, refuse_impossible
 from models.work import LENDER, Work
 
-CANDIDATE: Final[Schema] = {
-    "case_id": pl.String,
-    "borrower_id": pl.String,
-    "currency": pl.String,
-    "balance": MONEY,
-    "bucket": pl.String,
-    "product": pl.String,
-    "region": pl.String,
-    "age_band": pl.String,
-}
 OUTSIDE = "cases_outside_agreement"  # beside the gate's reasons: some of the cases are not what was agreed on
 ONE_PERSON_SPAN: Final = dt.timedelta(hours=24)  # so that many small ones are not a way around a second person
 INELIGIBLE = "ineligible"  # why an offer was taken back from an agency that may not receive any more
@@ -98,7 +73,7 @@ def create(work: Work, plan: Plan) -> Tender:
     panel = get_panel(work, plan)
     # Two made at once could each take one case of the same borrower: the second waits.
     turns.take(work, "offers")
-    cases = _some(read_planned(work, plan, panel))
+    cases = tender_cases.require_some(tender_cases.read(work, plan, panel))
     require_anybody(assess(work, panel, cases))
     state = AWAITING_APPROVAL if needs_approval(work, cases.height, work.actor.member_id) else OPEN
     tender = open_tender(work, plan.portfolio_id, plan.kind, cases, _rules(plan, panel), state=state)
@@ -128,19 +103,25 @@ def assign(
 
 
 def get_panel(work: Work, plan: Plan) -> list[Agreement]:
-    """The agreements that a possible plan names, in its order; NotFound for one or a portfolio that is not ours."""
+    """The agreements that a possible plan names, in its order; NotFound for one or a portfolio that is not ours.
+
+    Conflict `currencies_mixed` where they differ among themselves, `currency_differs` from every case there is.
+    """
     refuse_impossible(plan)
     portfolios.get(work, plan.portfolio_id)
     panel = [agreements.get(work, agreement_id) for agreement_id in plan.agreement_ids]
     if len({agreement.currency for agreement in panel}) > 1:
         raise Conflict("currencies_mixed")
+    tender_cases.require_currency(work, plan.portfolio_id, panel[0].currency)
     return panel
 
 
 def assess(work: Work, panel: Sequence[Agreement], cases: pl.DataFrame) -> list[eligibility.Candidate]:
     """The panel at the gate, in its order, for these cases of one currency."""
     found = eligibility.assess(work, work.tenant_id, panel, work.at, cases.height)
-    return [one._replace(reasons=[*one.reasons, OUTSIDE]) if not _covers(one, cases) else one for one in found]
+    return [
+        one._replace(reasons=[*one.reasons, OUTSIDE]) if not tender_cases.covered(one, cases) else one for one in found
+    ]
 
 
 def require_anybody(seats: Sequence[eligibility.Candidate]) -> None:
@@ -166,31 +147,6 @@ def needs_approval(work: Work, case_count: int, by: UUID | None) -> bool:
     return so_far + case_count > lender_settings.get(work).approval_cases
 
 
-def read_planned(work: Work, plan: Plan, panel: Sequence[Agreement]) -> pl.DataFrame:
-    """The cases that the plan tenders now, as CANDIDATE, in order of upload; there may be none.
-
-    Asked of one agency alone, cases outside its agreement stay out, and those come in whose household it has.
-    """
-    alone = panel[0] if len(panel) == 1 else None
-    query = _candidates(work, plan, panel[0].currency, alone.agency_id if alone else None)
-    if alone is not None:
-        query = query.where(eligibility.fits(work, alone, work.at))
-    return _taken(work, query, plan.case_limit)
-
-
-def read_candidates(
-    work: Work,
-    portfolio_id: UUID,
-    currency: str,
-    buckets: list[str] | None,
-    case_limit: int | None,
-    agency_id: UUID | None,
-) -> pl.DataFrame:
-    """CANDIDATE rows in order of upload; `agency_id` None: for a panel. Conflict `no_cases_to_offer`."""
-    plan = Plan(portfolio_id, ASSIGNED, (), buckets)
-    return _some(_taken(work, _candidates(work, plan, currency, agency_id), case_limit))
-
-
 def open_tender(
     work: Work,
     portfolio_id: UUID,
@@ -211,7 +167,7 @@ def open_tender(
         currency=cases["currency"][0],
         case_count=cases.height,
         borrower_count=cases["borrower_id"].n_unique(),
-        balance=total(cases),
+        balance=tender_cases.total(cases),
         scrubbed=scrub.count(work, portfolio_id),
         rules=rules,
         created_by=work.actor.member_id,
@@ -236,7 +192,7 @@ def make_offer(
     `cases` None: those that it holds and that may still be placed. Stands in the lender's tenant.
     """
     if cases is None and tender.tape is None:
-        cases = read_held(work, tender)
+        cases = tender_cases.read_held(work, tender)
     shown = tape.publish(work, tender, cases)
     offer = Offer(
         lender_id=tender.lender_id,
@@ -273,8 +229,8 @@ def list_own(
     kind: str | None = None,
     portfolio_id: UUID | None = None,
 ) -> list[Tender]:
-    """Newest first."""
-    query = select(Tender).where(tenancy.own(work, Tender))
+    """Newest first, without their previews and tapes, which are long."""
+    query = select(Tender).options(defer(Tender.preview), defer(Tender.tape)).where(tenancy.own(work, Tender))
     for column, value in ((Tender.state, state), (Tender.kind, kind), (Tender.portfolio_id, portfolio_id)):
         if value is not None:
             query = query.where(column == value)
@@ -452,7 +408,7 @@ def _begin(work: Work, tender: Tender, cases: pl.DataFrame | None) -> None:
             raise Conflict("nobody_eligible", reasons=_codes(tender.rules["passed_over"]))
         return
     panel = [agreements.get(work, UUID(agreement_id)) for agreement_id in tender.rules["panel"]]
-    cases = read_held(work, tender) if cases is None else cases
+    cases = tender_cases.read_held(work, tender) if cases is None else cases
     eligibility.take_turns(work, tender.lender_id, [agreement.agency_id for agreement in panel])
     seats = assess(work, panel, cases)
     require_anybody(seats)
@@ -473,7 +429,7 @@ def _ask_next(work: Work, tender: Tender, now: dt.datetime, cases: pl.DataFrame 
     eligibility.take_turns(work, tender.lender_id, [agreement.agency_id for agreement in by_id.values()])
     for agreement_id in left:
         reasons = eligibility.reasons(work, by_id[agreement_id], now, tender.case_count)
-        if not reasons and not holds_outside(work, tender, by_id[agreement_id], now):
+        if not reasons and not tender_cases.holds_outside(work, tender, by_id[agreement_id], now):
             return make_offer(work, tender, by_id[agreement_id], cases, _answer_until(tender, now))
         passed = tender.rules.get("passed_over", {}) | {str(agreement_id): reasons or [OUTSIDE]}
         tender.rules = tender.rules | {"passed_over": passed}
@@ -482,20 +438,6 @@ def _ask_next(work: Work, tender: Tender, now: dt.datetime, cases: pl.DataFrame 
 
 def _answer_until(tender: Tender, now: dt.datetime) -> dt.datetime:
     return now + dt.timedelta(hours=tender.rules["respond_hours"])
-
-
-def holds_outside(work: Work, tender: Tender, agreement: Agreement, now: dt.datetime) -> bool:
-    """Whether the tender holds a case that the agreement does not cover."""
-    outside = _held(tender).where(~eligibility.fits(work, agreement, now)).limit(1)
-    return work.session.scalar(outside) is not None
-
-
-def _covers(seat: eligibility.Candidate, cases: pl.DataFrame) -> bool:
-    """Whether the agreement, and where it asks for one the licence, covers every case."""
-    province = (pl.col("region").str.slice(0, 2) + "0000").fill_null("")
-    wanted = ((province, seat.provinces), ("product", seat.agreement.products), ("bucket", seat.agreement.buckets))
-    fits = [(pl.col(name) if isinstance(name, str) else name).is_in(list(values)) for name, values in wanted if values]
-    return not fits or bool(cases.select(pl.all_horizontal(fits).all()).item())
 
 
 def _codes(passed_over: Mapping[str, Sequence[str]]) -> list[str]:
@@ -514,93 +456,3 @@ def _rules(plan: Plan, panel: Sequence[Agreement]) -> dict[str, Any]:
         "case_limit": plan.case_limit,
         "agency_id": str(*agencies) if len(agencies) == 1 else None,
     }
-
-
-def _taken(work: Work, query: Select[*tuple[Any, ...]], case_limit: int | None) -> pl.DataFrame:
-    cases = bulk.read(work, query, CANDIDATE)
-    return cases if case_limit is None else within_limit(cases, case_limit)
-
-
-def _some(cases: pl.DataFrame) -> pl.DataFrame:
-    if cases.is_empty():
-        raise Conflict("no_cases_to_offer")
-    return cases
-
-
-def read_held(work: Work, tender: Tender) -> pl.DataFrame:
-    """What a tender holds that may still be placed, as CANDIDATE. Conflict `no_cases_to_offer`."""
-    query = _held(tender).where(Case.agency_id.is_(None), scrub.clear(work, tender.lender_id))
-    return _some(_taken(work, query.with_only_columns(*_columns()).order_by(Case.id), None))
-
-
-def _held(tender: Tender) -> Select[*tuple[Any, ...]]:
-    return (
-        select(Case.id)
-        .join(TenderedCase, (TenderedCase.lender_id == Case.lender_id) & (TenderedCase.case_id == Case.id))
-        .where(tenancy.of_lender(tender.lender_id, Case), TenderedCase.tender_id == tender.id, TenderedCase.open)
-    )
-
-
-def _columns() -> tuple[Any, ...]:
-    """Those of CANDIDATE."""
-    figures = (Case.currency, Case.balance, Case.bucket, Case.product, Case.region, Case.age_band)
-    return cast(Case.id, String), cast(Case.borrower_id, String), *figures
-
-
-def _candidates(work: Work, plan: Plan, currency: str, agency_id: UUID | None) -> Select[*tuple[Any, ...]]:
-    """The columns of CANDIDATE for the cases that may be tendered to the agency, or to anybody."""
-    return (
-        select(*_columns())
-        .where(
-            tenancy.own(work, Case),
-            Case.portfolio_id == plan.portfolio_id,
-            scrub.free(),
-            scrub.clear(work),
-            chosen(plan, currency),
-            ~household_elsewhere(work, agency_id),
-        )
-        .order_by(Case.id)
-    )
-
-
-def chosen(plan: Plan, currency: str) -> ColumnElement[bool]:
-    """The cases that a plan means, of what the portfolio has."""
-    return (
-        (Case.currency == currency)
-        & _among(Case.bucket, plan.buckets)
-        & _among(func.substr(Case.region, 1, 2).concat("0000"), plan.provinces)
-    )
-
-
-def household_elsewhere(work: Work, agency_id: UUID | None) -> ColumnElement[bool]:
-    """Something of the borrower is tendered to another agency than this one, or to any; or placed with one, where the
-    lender has new cases follow placed ones."""
-    household = aliased(Case)
-    of_household = (household.lender_id == Case.lender_id, household.borrower_id == Case.borrower_id)
-    follows = lender_settings.get(work).new_case_follows
-    to_others: Any = Tender.rules["agency_id"].as_string().is_distinct_from(str(agency_id))
-    tendered = exists().where(
-        *of_household,
-        TenderedCase.lender_id == household.lender_id,
-        TenderedCase.case_id == household.id,
-        TenderedCase.open,
-        Tender.lender_id == TenderedCase.lender_id,
-        Tender.id == TenderedCase.tender_id,
-        *([to_others] if agency_id else []),
-    )
-    placed = exists().where(
-        *of_household,
-        household.agency_id.is_not(None),
-        *([household.agency_id != agency_id] if agency_id else []),
-    )
-    return or_(tendered, placed if follows else false())
-
-
-def _among(column: Any, values: Sequence[str] | None) -> ColumnElement[bool]:
-    """None leaves the dimension open."""
-    return literal(True) if values is None else column == any_(literal(list(values), ARRAY(Text)))
-
-
-def total(cases: pl.DataFrame) -> Decimal:
-    """What is owed on cases of one currency."""
-    return Decimal(str(cases["balance"].sum()))

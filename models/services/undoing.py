@@ -12,7 +12,7 @@ from models.contact import Contact
 from models.errors import Conflict, Invalid, RowError
 from models.notice import AGENCY as TO_AGENCY
 from models.offer import Offer
-from models.placement import LIVE, UNDONE, Placement
+from models.placement import LIVE, UNDONE, PlacedCase, Placement
 from models.placement import TRANSITIONS as PLACEMENT_TRANSITIONS
 from models.promise import Promise
 from models.release import ReleaseRecord
@@ -32,8 +32,8 @@ WORKED: Final[Mapping[str, Any]] = {
 
 
 def undo(work: Work, tender_id: UUID, reason: str) -> Tender:
-    """Recall every placement of the tender, before the first contact; above the lender's limit this asks for it, and
-    another person's undoing confirms it.
+    """Bring back everything that the tender placed, before the first contact; above the lender's limit this asks for
+    it, and another person's undoing confirms it.
 
     Conflict `undo_after_…` says what has happened under them, `wrong_state` that nothing of it is placed any more.
     """
@@ -110,10 +110,16 @@ def _worked(work: Work, live: Sequence[Placement]) -> str | None:
 
 
 def _take_back(work: Work, live: Sequence[Placement]) -> None:
+    """The placements are locked, so nothing more comes under them; the cases of all of them are locked in one order."""
+    ids = [placement.id for placement in live]
+    held = select(PlacedCase.case_id).where(
+        tenancy.own(work, PlacedCase), PlacedCase.placement_id.in_(ids), PlacedCase.ended_at.is_(None)
+    )
+    ends.lock(work, work.tenant_id, ids, work.session.scalars(held).all())
     now = work.now()
     for placement in live:
-        recalled = step(PLACEMENT_TRANSITIONS, placement.state, "undo")
+        undone = step(PLACEMENT_TRANSITIONS, placement.state, "undo")
         count = len(ends.take_back(work, placement, now, UNDONE))
-        ends.end_if_empty(work, placement, recalled, now, UNDONE)
+        ends.end_if_empty(work, placement, undone, now, UNDONE)
         of = (placement.lender_id, placement.agency_id, TO_AGENCY, "placement.undone", "placement", placement.id)
         notices.tell(work, *of, cases=count)

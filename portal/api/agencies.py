@@ -8,6 +8,7 @@ from flask_smorest import Blueprint
 from models.agency_document import Paper
 from models.services import agencies, agency_documents, standings
 from models.services.agencies import AgencyFilter
+from portal import freezing
 from portal.access import open_work, permit, tenant_work
 from portal.description import ONCE
 from portal.requests import once
@@ -45,8 +46,7 @@ def read_agency(agency_id: UUID) -> Any:
 @blueprint.response(200, s.StandingView)
 def freeze_agency(given: dict[str, Any], agency_id: UUID) -> Any:
     """The emergency: in one act every live placement stands still and nothing new reaches the agency."""
-    with open_work() as work:
-        return standings.freeze(work, agency_id, given["reason"])
+    return freezing.freeze(agency_id, given["reason"])
 
 
 @blueprint.post("/agencies/<uuid:agency_id>/standing")
@@ -132,9 +132,9 @@ def withdraw_paper(paper_id: UUID) -> Any:
 
 
 @blueprint.get("/lenders/<uuid:lender_id>/required-documents")
-@permit("papers.attest")
+@permit("papers.read")
 @blueprint.response(200, s.RequiredView)
 def read_required(lender_id: UUID) -> Any:
-    """For an agency: the kinds of paper that a lender asks it for."""
-    with open_work() as work:
+    """The kinds of paper that a lender asks its agencies for; a lender reads its own."""
+    with tenant_work() as work:
         return {"kinds": agency_documents.list_required(work, lender_id)}

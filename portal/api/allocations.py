@@ -1,11 +1,13 @@
 """Allocations over a panel, and undoing what a tender has placed."""
 
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
 from flask_smorest import Blueprint
 
 from models.services import allocations, undoing
+from models.tender import COMMITTING, DRAWING
 from portal.access import open_work, permit
 from portal.description import ONCE
 from portal.requests import once
@@ -19,11 +21,13 @@ blueprint = Blueprint("allocations-api", __name__, description="Dividing a portf
 @permit("allocations.plan")
 @blueprint.arguments(s.AllocationRequest)
 @blueprint.response(201, s.AllocationView)
+@blueprint.alt_response(202, schema=s.AllocationView, description="Large: a worker draws it. Read it again.")
 @blueprint.doc(**ONCE)
 def preview_allocation(given: dict[str, Any]) -> Any:
     """Preview a plan: who would get which households, cases and amount, and what stands in the way. Places nothing."""
     with open_work() as work:
-        return once(work, lambda: allocations.preview(work, **given), lambda made: allocations.get(work, made))
+        made = once(work, lambda: allocations.preview(work, **given), lambda made: allocations.get(work, made))
+    return made, HTTPStatus.ACCEPTED if made.state == DRAWING else HTTPStatus.CREATED
 
 
 @blueprint.get("/allocations")
@@ -48,17 +52,19 @@ def read_allocation(tender_id: UUID) -> Any:
 @blueprint.post("/allocations/<uuid:tender_id>/commit")
 @permit("allocations.commit")
 @blueprint.response(200, s.AllocationView)
+@blueprint.alt_response(202, schema=s.AllocationView, description="Large: a worker places it. Read it again.")
 def commit_allocation(tender_id: UUID) -> Any:
     """Place exactly what the preview says, or refuse; above the lender's limit a second person's call commits."""
     with open_work() as work:
-        return allocations.commit(work, tender_id)
+        tender = allocations.commit(work, tender_id)
+    return tender, HTTPStatus.ACCEPTED if tender.state == COMMITTING else HTTPStatus.OK
 
 
 @blueprint.post("/allocations/<uuid:tender_id>/withdraw")
 @permit("allocations.plan")
 @blueprint.response(200, s.AllocationView)
 def withdraw_allocation(tender_id: UUID) -> Any:
-    """Drop a preview that has not been committed."""
+    """Drop what has not been placed."""
     with open_work() as work:
         return allocations.withdraw(work, tender_id)
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from flask_smorest import Blueprint
 
-from models.services import assignments, offers, placements, tenders
+from models.services import assignments, freezes, offers, placements, recalls, tenders
 from portal.access import open_work, permit, tenant_work
 from portal.acknowledging import acknowledge
 from portal.description import ONCE
@@ -125,7 +125,7 @@ def acknowledge_placement(given: dict[str, Any], placement_id: UUID) -> Any:
 def recall_placement(given: dict[str, Any], placement_id: UUID) -> Any:
     """Take back the whole placement or the cases named; it bites at the next request."""
     with open_work() as work:
-        return {"count": placements.recall(work, placement_id, **given)}
+        return {"count": recalls.recall(work, placement_id, **given).case_count}
 
 
 @blueprint.post("/placements/<uuid:placement_id>/freeze")
@@ -135,7 +135,7 @@ def recall_placement(given: dict[str, Any], placement_id: UUID) -> Any:
 def freeze_placement(given: dict[str, Any], placement_id: UUID) -> Any:
     """Stop the agency's work under the placement at its next request; the term runs on."""
     with open_work() as work:
-        return placements.freeze(work, placement_id, given["reason"])
+        return freezes.freeze(work, placement_id, given["reason"])
 
 
 @blueprint.post("/placements/<uuid:placement_id>/unfreeze")
@@ -144,7 +144,7 @@ def freeze_placement(given: dict[str, Any], placement_id: UUID) -> Any:
 def unfreeze_placement(placement_id: UUID) -> Any:
     """Let the agency go on."""
     with open_work() as work:
-        return placements.unfreeze(work, placement_id)
+        return freezes.unfreeze(work, placement_id)
 
 
 @blueprint.get("/placements/<uuid:placement_id>/opened")

@@ -6,7 +6,7 @@ from uuid import UUID
 from flask_smorest import Blueprint
 
 from models.recall_file import RECALL_COLUMNS, RETURN_COLUMNS
-from models.services import histories, recalls, returns
+from models.services import histories, recall_files, recalls, returns, stops
 from models.services.recalls import RecallFilter
 from portal.access import open_work, permit, tenant_work
 from portal.description import file_body
@@ -43,7 +43,7 @@ def request_recall_file(query: dict[str, Any]) -> Any:
     """A file of case numbers and reasons as the raw body. Good rows are carried out, bad ones named."""
     with open_work() as work:
         name = query["file_name"] or "recalls.csv"
-        return recalls.request_file(work, uploaded(), name, immediate=query["immediate"])
+        return recall_files.request(work, uploaded(), name, immediate=query["immediate"])
 
 
 @blueprint.get("/recalls")
@@ -126,7 +126,7 @@ def withdraw_recall(recall_id: UUID) -> Any:
 def confirm_stop(given: dict[str, Any], recall_id: UUID) -> Any:
     """Confirm that all work on the recalled cases has stopped, by their number."""
     with open_work() as work:
-        recalls.confirm_stop(work, recall_id, given["case_count"])
+        stops.confirm(work, recall_id, given["case_count"])
         return recalls.get_line(work, recall_id)
 
 

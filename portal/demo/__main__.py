@@ -43,6 +43,7 @@ from portal.demo.story import DAYS, Story, Told
 HOST = "127.0.0.1"
 ACCOUNTS_HEADER = b"ID,LIMIT_BAL"  # the public file of credit card accounts, taken as it is
 READY_SECONDS_MAX = 60
+FREE_CASES, FREE_SEED = 400, 5  # of the portfolio that the story leaves unplaced
 FAULTS = {
     "balance": "-5.00",
     "id_number": "110101199003078516",
@@ -73,7 +74,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         with own_home() as settings:
-            return serve_what_stands(settings, given.port) if given.serve else tell(settings, given)
+            return serve_what_stands(settings, given.port, given.days) if given.serve else tell(settings, given)
     except KeyboardInterrupt:
         return 0
 
@@ -85,9 +86,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--stop", action="store_true", help="stop after the table")
     parser.add_argument("--serve", action="store_true", help="serve what an earlier run made")
+    parser.add_argument("--days", type=int, default=0, help="with --serve: its clock goes on by so many days first")
     given = parser.parse_args()
     if given.portfolio and not given.portfolio.is_file():
         parser.error(f"there is no file {given.portfolio}")
+    if given.days < 0 or (given.days and not given.serve):
+        parser.error("--days goes with --serve, and only forward")
     return given
 
 
@@ -123,7 +127,7 @@ def tell(settings: Settings, given: argparse.Namespace) -> int:
     with running(settings, port) as pool:
         print("The main job, through the HTTP API:", flush=True)
         story = Story(pool, clock, today, (*operator, password), lambda line: print(line, flush=True))
-        told = story.tell(portfolio_of(given, first_day))
+        told = story.tell(portfolio_of(given, first_day), make_portfolio(FREE_CASES, FREE_SEED, first_day))
         told.figures |= verified(story, settings)
         for statement in story.statements():
             recompute(statement, settings)
@@ -139,13 +143,17 @@ def tell(settings: Settings, given: argparse.Namespace) -> int:
     return 0 if told.figures["audit_verified"] else 1
 
 
-def serve_what_stands(settings: Settings, port: int) -> int:
+def serve_what_stands(settings: Settings, port: int, days: int) -> int:
+    """With a clock that went on by so many days since it was last served, so that terms, windows and papers end."""
     if not (settings.home / "postgres").exists():
         print("nothing stands yet: run `make demo` first", file=sys.stderr)
         return 2
     cluster.set_up(cluster.start_embedded(settings))
     set_up_keys(settings)
+    clock = ShiftedClock(settings.clock_file or settings.home / "clock")
+    clock.set(clock() + dt.timedelta(days=days))
     with running(settings, free_port(port)) as pool:
+        print(f"It is {clock().astimezone(ZONE):%Y-%m-%d %H:%M} in this demonstration.")
         print(f"Serving on http://{pool.host}:{pool.port}/ (Ctrl-C ends it)", flush=True)
         signal.pause()
     return 0

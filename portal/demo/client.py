@@ -32,6 +32,9 @@ class Client:
     def post(self, path: str, body: dict[str, Any] | None = None, **query: Any) -> Any:
         return self._json("POST", _with(path, query), json=body if body is not None else {})
 
+    def delete(self, path: str) -> None:
+        self._json("DELETE", path)
+
     def send(self, path: str, content: Iterable[bytes], content_type: str = "text/csv", **query: Any) -> Any:
         """A file as the raw body, streamed."""
         headers = {"Content-Type": content_type}

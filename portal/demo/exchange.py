@@ -24,6 +24,7 @@ class Program:
     """An agency's own program: it hears webhooks, and believes what is signed."""
 
     port: int
+    webhook_id: str = ""
     secret: str = ""
     believed: list[str] = field(default_factory=list)
 
@@ -146,16 +147,18 @@ class Exchange:
     def subscribe(self, program: Program) -> None:
         """The first agency's program is told from now on."""
         url = f"http://{self.managers[0].client.pool.host}:{program.port}/consign"
-        program.secret = self.managers[0].client.post("/webhooks", {"url": url})["secret"]
+        made = self.managers[0].client.post("/webhooks", {"url": url})
+        program.webhook_id, program.secret = made["webhook"]["id"], made["secret"]
         self.known = {notice["id"] for notice in self.managers[0].client.every("/notices")}
 
     def hear_out(self, program: Program) -> None:
-        """Wait until the program has heard all that its agency was told."""
+        """Wait until the program has heard all that its agency was told; then it listens no more."""
         told = [n for n in self.managers[0].client.every("/notices") if n["id"] not in self.known]
         give_up = time.monotonic() + PATIENCE_SECONDS_MAX
         while len(set(program.believed)) < len(told):
             assert time.monotonic() < give_up, f"{len(program.believed)} of {len(told)} webhooks arrived"
             time.sleep(0.1)
+        self.managers[0].client.delete(f"/webhooks/{program.webhook_id}")
         self.step("webhooks", f"{len(told)} notices arrived at an agency's own program, each signature verified")
 
     def _panel(self) -> dict[str, Any]:

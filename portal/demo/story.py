@@ -69,7 +69,7 @@ class Story:
         self.operator = self._signed_in("Consign", operator[0], "operator", operator[1], "")
         self.told.people.append(self.operator)
 
-    def tell(self, portfolio: Iterable[bytes]) -> Told:
+    def tell(self, portfolio: Iterable[bytes], another: Iterable[bytes]) -> Told:
         self.night = self.first_day  # the first whose jobs have not run yet
         self.bring_in()
         self.upload(portfolio)
@@ -81,10 +81,12 @@ class Story:
             self.place()
             self.work()
             exchange.place_the_rest()
+            self.count_placed()
             self.report()
             self.settle()
             exchange.take_back(self.placements[0]["id"])
             exchange.hear_out(program)
+        self.leave_free(another)
         self.check()
         return self.told
 
@@ -175,11 +177,15 @@ class Story:
                 f"/placements/{placement['id']}/assignments", {"collector_ids": [person.id for person in collectors]}
             )
             self.placements.append(placement)
-        self.told.figures["placed"] = sum(placement["case_count"] for placement in self.placements)
         amounts = " and ".join(
             f"{p['case_count']:,} cases ({p['currency']} {p['referred_amount']})" for p in self.placements
         )
         self._step("placements", f"{amounts}, acknowledged and assigned")
+
+    def count_placed(self) -> None:
+        """With whom and in whichever way."""
+        placements = self.lender.client.every("/placements")
+        self.told.figures["placed"] = sum(placement["case_count"] for placement in placements)
 
     def work(self) -> None:
         """Collectors open numbers for a reason, call, and take promises. Some do what they must not."""
@@ -259,6 +265,11 @@ class Story:
         found = f"{balances['row_count']} balances; {len(matches)} claims matched, {len(breaks)} breaks open"
         self._step("ledger", f"{received}, {found}")
         self._step("commission", f"recovered CNY {recovered:,.2f}, commission CNY {commission:,.2f}")
+
+    def leave_free(self, portfolio: Iterable[bytes]) -> None:
+        """A second portfolio, of which nothing is placed: for whoever goes on from here."""
+        made = self.lender.client.send("/portfolios", portfolio, name=f"{self.today:%Y-%m} 待委外资产包")
+        self._step("left free", f"{made['case_count']:,} cases of a second portfolio, for you to place")
 
     def check(self) -> None:
         """The auditor sees every breach, and takes the lender's log away to verify it."""

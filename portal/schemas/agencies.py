@@ -145,8 +145,18 @@ class ObservedView(Schema):
     cases_per_collector = fields.Integer(allow_none=True)
 
 
+class KindView(Schema):
+    kind = fields.String()
+    required = fields.Boolean()
+    state = fields.String(metadata={"description": "`current`, `expiring`, `expired`, `waiting` or `missing`."})
+    counting = fields.Pluck(
+        PaperView, "id", many=True, metadata={"description": "The versions that count, the last to end first."}
+    )
+
+
 class AgencyPageView(Schema):
     agency = fields.Nested(AgencyView, attribute="line")
+    kinds = fields.List(fields.Nested(KindView))
     papers = fields.List(fields.Nested(PaperView), attribute="documents")
     changes = fields.List(fields.Nested(ChangeView))
     observed = fields.Nested(ObservedView)

@@ -21,7 +21,7 @@ class Percent(fields.String):
     """A share of a hundred as a string: `33.34`."""
 
     def __init__(self, **kwargs: Any) -> None:
-        pattern = validate.Regexp(r"^[0-9]{1,3}(\.[0-9]{1,6})?\Z", error="Not a valid number.")
+        pattern = validate.Regexp(r"^[0-9]{1,3}(\.[0-9]{1,6})?\Z", error="share_bounds")
         super().__init__(validate=pattern, metadata={"example": "33.34"}, **kwargs)
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
@@ -123,7 +123,15 @@ class AllocationPreviewView(Schema):
     left_out = fields.List(fields.Nested(LeftOutView))
 
 
+class RefusalView(Schema):
+    code = fields.String(metadata={"description": "As of a refused request."})
+    agreement = fields.String(metadata={"description": "The number of the agreement that stands in the way."})
+    reasons = fields.List(fields.String())
+
+
 class AllocationView(Schema):
+    """`drawing` or `committing`: a worker is at it; ask again until it is not."""
+
     id = fields.UUID()
     portfolio_id = fields.UUID()
     state = fields.String()
@@ -133,9 +141,16 @@ class AllocationView(Schema):
     balance = Money()
     scrubbed = fields.Dict(keys=fields.String(), values=fields.Integer())
     plan = fields.Dict(attribute="rules", metadata={"description": "As asked, with the seed that was used."})
-    preview = fields.Nested(AllocationPreviewView)
+    preview = fields.Nested(AllocationPreviewView, allow_none=True, metadata={"description": "Null: being drawn."})
     preview_digest = fields.Function(
-        lambda tender: tender.preview_digest.hex(), metadata={"description": "Of which case goes where: SHA-256."}
+        lambda tender: tender.preview_digest and tender.preview_digest.hex(),
+        metadata={"description": "Of which case goes where: SHA-256. Null: being drawn."},
+    )
+    progress = fields.Integer(
+        allow_none=True, metadata={"description": "Of what a worker did or does with it, in per cent."}
+    )
+    refusal = fields.Nested(
+        RefusalView, allow_none=True, metadata={"description": "What the worker was refused by; nothing was placed."}
     )
     created_at = fields.AwareDateTime()
     approved_at = fields.AwareDateTime(allow_none=True)

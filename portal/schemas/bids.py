@@ -13,6 +13,9 @@ from portal.schemas.exchange_forms import Percent
 from portal.schemas.forms import Form, TypedInteger, TypedMoney
 
 HOURS = validate.Range(1, HOURS_MAX)
+# What was committed to are these very texts: another spelling of the same number is another bid.
+RATE_SPELLED = validate.Regexp(r"^(0\.[0-9]{6}|1\.000000)\Z", error="rate_spelling")
+FEE_SPELLED = validate.Regexp(r"^(0|[1-9][0-9]{0,5})\.[0-9]{2}\Z", error="fee_spelling")
 
 
 class Hex(fields.String):
@@ -90,8 +93,8 @@ class RevealRequest(Schema):
     """The bid exactly as it was committed: three texts, each in its one spelling, and the nonce."""
 
     kind = fields.String(required=True, validate=validate.OneOf(KINDS))
-    rate = fields.String(required=True, validate=validate.Length(8, 8), metadata={"example": "0.180000"})
-    case_fee = fields.String(required=True, validate=validate.Length(4, 9), metadata={"example": "0.00"})
+    rate = fields.String(required=True, validate=RATE_SPELLED, metadata={"example": "0.180000"})
+    case_fee = fields.String(required=True, validate=FEE_SPELLED, metadata={"example": "0.00"})
     nonce = Hex(NONCE_BYTES, required=True)
 
 

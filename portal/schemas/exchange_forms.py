@@ -6,6 +6,7 @@ from typing import Any
 from marshmallow import fields, validate
 
 from models.buckets import BUCKETS
+from models.commission.engine import CASE_FEE
 from models.offer import DECLINE_REASONS
 from models.placement import RECALL_REASONS
 from portal.schemas.base import Rate
@@ -78,3 +79,4 @@ class BreakQuery(StateQuery):
 
 class StatementQuery(ListQuery):
     rate = fields.Decimal(load_default=None, allow_nan=False)
+    component = fields.String(load_default=None, validate=validate.OneOf((CASE_FEE,)))

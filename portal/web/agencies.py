@@ -18,7 +18,7 @@ from models.services import agencies, agency_documents, agreements, members, sta
 from models.services.agencies import ELIGIBILITIES, AgencyFilter
 from models.standing import CASES_ASSUMED, WEIGHTS, WINDOW_DAYS
 from models.work import Work
-from portal import sheets
+from portal import freezing, sheets
 from portal.access import open_work, permit, tenant_work
 from portal.requests import once
 from portal.schemas.agencies import STANDING_ACTS, STANDINGS, AgencyListForm, ComplaintsForm, PaperForm, StandingForm
@@ -96,11 +96,10 @@ def freeze(agency_id: UUID) -> Answer:
     """The emergency: one button."""
     try:
         given = require(FreezeForm(), request.form)
-        with open_work() as work:
-            standings.freeze(work, agency_id, given["reason"])
+        freezing.freeze(agency_id, given["reason"])
     except MENDABLE as refusal:
         return _agency(agency_id, {}, refusal)
-    flash(_("Frozen: nothing is opened, reported or placed with this agency until it is cleared."), "good")
+    flash(_("Frozen: nothing is opened, reported or placed with this agency until it is reinstated."), "good")
     return redirect(url_for("agencies.show_one", agency_id=agency_id))
 
 
@@ -183,7 +182,11 @@ def attest(paper_id: UUID) -> Answer:
 def accept(paper_id: UUID) -> Answer:
     with open_work() as work:
         paper = agency_documents.accept(work, paper_id)
-    flash(_("Accepted. It counts from now on."), "good")
+        found = agency_documents.find_counting(work, paper.lender_id, [paper.agency_id], day_of(work.at))
+    if found[paper.agency_id][paper.kind][0] is paper:
+        flash(_("Accepted. It counts from now on."), "good")
+    else:
+        flash(_("Accepted. An older version ends later and counts on; withdraw it if it no longer holds."), "watch")
     return redirect(url_for("agencies.show_one", agency_id=paper.agency_id))
 
 

@@ -12,9 +12,9 @@ from models.allocation_plan import BASES, DIMENSIONS, KINDS, RANDOM, equal_share
 from models.buckets import BUCKETS
 from models.errors import Invalid, Refusal
 from models.provinces import PROVINCES
-from models.services import allocations, eligibility, portfolios, second_person, undoing
+from models.services import allocation_draws, allocations, eligibility, portfolios, second_person, undoing
 from models.services.eligibility import Candidate
-from models.tender import AWAITING_APPROVAL, PLACED, PREVIEWED, UNDO_REASONS, Tender
+from models.tender import AWAITING_APPROVAL, COMMITTING, DRAWING, PLACED, PREVIEWED, UNDO_REASONS, Tender
 from models.work import Work
 from portal.access import open_work, permit
 from portal.formats import count
@@ -22,10 +22,12 @@ from portal.schemas.allocations import AllocationRequest, BuilderQuery, UndoForm
 from portal.schemas.base import page
 from portal.schemas.forms import ListQuery, require
 from portal.web.forms import MENDABLE, Answer, Page, show
+from portal.web.tenders import say_undone
 
 blueprint = Blueprint("allocations", __name__)
 
 LIST_ROWS = 50
+MOVING = (DRAWING, COMMITTING)
 PORTFOLIOS_SHOWN = 200
 
 
@@ -64,6 +66,15 @@ def show_one(tender_id: UUID) -> Page:
     return _allocation(tender_id)
 
 
+@blueprint.get("/allocations/<uuid:tender_id>/progress")
+@permit("allocations.read")
+def progress(tender_id: UUID) -> str:
+    """How far a worker is: a fragment that the page fetches again until it is done."""
+    with open_work() as work:
+        tender = allocations.get(work, tender_id)
+    return render_template("allocations/_progress.html", t=tender, moving=tender.state in MOVING)
+
+
 @blueprint.post("/allocations/<uuid:tender_id>/commit")
 @permit("allocations.commit")
 def commit(tender_id: UUID) -> Answer:
@@ -74,7 +85,7 @@ def commit(tender_id: UUID) -> Answer:
         return _allocation(tender_id, refusal)
     if tender.state == AWAITING_APPROVAL:
         flash(_("That many cases need a second person. Nothing is placed until somebody else commits."), "watch")
-    else:
+    elif tender.state == PLACED:
         placed = ngettext(
             "%(count)s case is placed, exactly as previewed.",
             "%(count)s cases are placed, exactly as previewed.",
@@ -106,10 +117,7 @@ def undo(tender_id: UUID) -> Answer:
             tender = undoing.undo(work, allocations.get(work, tender_id).id, given["reason"])
     except MENDABLE as refusal:
         return _allocation(tender_id, refusal)
-    if tender.state == PLACED:
-        flash(_("That many cases need a second person. They stay placed until somebody else confirms."), "watch")
-    else:
-        flash(_("Undone. Every case is free again, and the agencies have been told."), "good")
+    say_undone(tender)
     return redirect(url_for("allocations.show_one", tender_id=tender_id))
 
 
@@ -134,7 +142,7 @@ def _builder(query: dict[str, Any], form: MultiDict[str, str], refusal: Refusal 
             "portfolio": portfolios.get(work, portfolio_id) if portfolio_id else None,
             "portfolios": portfolios.list_own(work, limit=PORTFOLIOS_SHOWN),
             "free": portfolios.progress(work, [portfolio_id])[portfolio_id].free if portfolio_id else 0,
-            "products": allocations.list_products(work, portfolio_id) if portfolio_id else [],
+            "products": allocation_draws.list_products(work, portfolio_id) if portfolio_id else [],
         }
     panel = [one for one in candidates if one.agreement.id in chosen]
     return show(
@@ -167,7 +175,7 @@ def _allocation(tender_id: UUID, refusal: Refusal | None = None) -> Page:
         placements = undoing.list_placements(work, tender)
         obstacle = undoing.find_obstacle(work, tender) if tender.state == PLACED else None
         stands_alone = _stands_alone(work, tender)
-    preview: dict[str, Any] = tender.preview or {}
+    preview: dict[str, Any] = tender.preview or {"agencies": [], "rules": [], "left_out": []}
     return show(
         "allocations/show.html",
         request.form,
@@ -178,6 +186,7 @@ def _allocation(tender_id: UUID, refusal: Refusal | None = None) -> Page:
         names={one["agreement_id"]: one["agency_name"] for one in preview["agencies"]},
         blocked=[one for one in preview["agencies"] if one["reasons"]],
         open=tender.state in (PREVIEWED, AWAITING_APPROVAL),
+        moving=tender.state in MOVING,
         placements={str(placement.agreement_id): placement for placement in placements},
         obstacle=obstacle,
         stands_alone=stands_alone,

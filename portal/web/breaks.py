@@ -6,7 +6,7 @@ from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from models.reconciliation import KINDS
-from models.services import agreements, cases, reconciliations
+from models.services import acknowledgements, agreements, cases, reconciliations
 from models.work import Work
 from portal import sheets
 from portal.access import permit, tenant_work
@@ -31,6 +31,7 @@ def index() -> str:
         proofs = reconciliations.proofs(work, found)
         numbers = cases.references(work, (item.case_id for item in found))
         parties = {agreement.agency_id: agreement for agreement in agreements.list_own(work)}
+        unstarted = acknowledgements.list_open(work)
         side, now = work.actor.side, work.at
     return render_template(
         "breaks/index.html",
@@ -39,6 +40,8 @@ def index() -> str:
         proofs=proofs,
         numbers=numbers,
         parties=parties,
+        unstarted=unstarted,
+        unstarted_shown=unstarted and query["state"] != "closed" and not query["kind"] and not query["cursor"],
         kinds=KINDS,
         query=query,
         side=side,

@@ -23,6 +23,7 @@ from models.services import (
     contacts,
     corrections,
     documents,
+    freezes,
     histories,
     key_directory,
     promises,
@@ -37,7 +38,7 @@ from portal import sheets
 from portal.access import open_work, permit, tenant_work
 from portal.errors import status_of
 from portal.formats import moment
-from portal.messages import sentences
+from portal.refusals import sentences
 from portal.releasing import release
 from portal.requests import once
 from portal.schemas import working as s
@@ -78,12 +79,14 @@ def worklist() -> str:
         page = cases.worklist(work, s.worklist_filter(query), query["after"], query["limit"])
         due = cases.due_promises(work)
         collectors = assignments.collectors(work) if may("cases.assign") else []
+        frozen = freezes.list_standing(work)
     now = hours(work.at)
     views = [(name, sent, _is_view(sent)) for name, sent in VIEWS if "unassigned" not in sent or collectors]
     return render_template(
         "cases/worklist.html",
         page=page,
         due=due,
+        frozen=frozen,
         collectors=collectors,
         views=views,
         hours=now,

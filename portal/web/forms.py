@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from models.errors import Conflict, Invalid, NotFound, Refusal
 from portal.errors import keep, status_of
-from portal.messages import sentences
+from portal.refusals import sentences
 
 MENDABLE = (Invalid, Conflict)  # what the person at the form can mend there; the rest is a page of its own
 NAMING = (*MENDABLE, NotFound)  # where the form names somebody by a code, an unknown one too

@@ -37,7 +37,7 @@ def index() -> str:
     query = require(StateQuery(), request.args)
     with open_work() as work:
         found = offers.list_own(work, query["cursor"], LIST_ROWS, query["state"])
-        waiting = offers.list_own(work, state=OFFERED)
+        waiting = offers.waiting(work)
         parties = {agreement.id: agreement for agreement in agreements.list_own(work)}
         cards = rate_cards.list_newest(work)
     return render_template(

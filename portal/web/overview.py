@@ -13,7 +13,18 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
 from models.business_day import day_of
-from models.services import agreements, breaches, conduct, job_runs, logs, mandates, members, needs, organisations
+from models.services import (
+    agreements,
+    breaches,
+    conduct,
+    freezes,
+    job_runs,
+    logs,
+    mandates,
+    members,
+    needs,
+    organisations,
+)
 from models.services import overviews as figures_of
 from models.services.needs import Need
 from models.services.overviews import Vintage
@@ -106,11 +117,10 @@ TASKS = {
         {"state": "requested"},
     ),
     "acknowledgements_broken": Task(
-        "placements.index",
+        "breaks.index",
         "warning",
-        "placements.recall",
+        "breaks.read",
         lambda n: ngettext("%(num)s acknowledgement is wrong or late", "%(num)s acknowledgements are wrong or late", n),
-        {"state": "awaiting_ack"},
     ),
     "stops_unconfirmed": Task(
         "recalls.index",
@@ -245,8 +255,10 @@ def _lender() -> str:
 def _agency() -> str:
     with open_work() as work:
         waiting, team = _waiting(needs.list_own(work)), figures_of.team(work)
+        frozen = freezes.list_standing(work)
         if not may("cases.assign"):
-            return render_template("overview/collector.html", waiting=waiting, me=team[0] if team else None)
+            me = team[0] if team else None
+            return render_template("overview/collector.html", waiting=waiting, me=me, frozen=frozen)
         currencies = figures_of.currencies(work)
         currency = _chosen(currencies)
         page = {
@@ -254,7 +266,7 @@ def _agency() -> str:
             "figures": figures_of.figures(work, currency),
             "parties": figures_of.parties(work, currency),
         }
-    return render_template("overview/agency.html", **page, waiting=waiting, team=team)
+    return render_template("overview/agency.html", **page, waiting=waiting, team=team, frozen=frozen)
 
 
 def _auditor() -> str:

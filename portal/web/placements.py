@@ -12,11 +12,11 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from models.business_day import start_of
 from models.errors import Refusal
-from models.placement import ACTIVE, AWAITING_ACK, LIVE, RECALL_REASONS, RETURN_CODES
+from models.placement import ACTIVE, LIVE, RECALL_REASONS, RETURN_CODES
 from models.placement_freeze import FREEZE_REASONS
 from models.retention import GROUNDS
 from models.retention import REQUESTED as RETENTION_REQUESTED
-from models.services import acknowledgements, assignments, placements, recalls, retentions, returns
+from models.services import acknowledgements, assignments, freezes, placements, recalls, retentions, returns
 from models.services.pages import LIMIT_MAX
 from models.services.placements import PlacementFilter
 from models.services.recalls import RecallFilter
@@ -52,15 +52,18 @@ def index() -> str:
         filters = _filter(query)
         found = placements.list_own(work, query["cursor"], LIST_ROWS, filters=filters)
         counts = placements.count_by_state(work)
+        waiting = placements.count_unacknowledged(work)
         parties = placements.list_parties(work)
-        broken = {row.placement_id for row in acknowledgements.list_open(work)}
+        broken = {row.placement_id for row, _placement in acknowledgements.list_open(work)}
+        frozen = freezes.list_standing(work) if work.actor.side == AGENCY else []
     return render_template(
         "placements/index.html",
         list=page(found, LIST_ROWS),
-        waiting=counts.get(AWAITING_ACK, 0),
+        waiting=waiting,
         counts=counts,
         parties=parties,
         broken=broken,
+        frozen=frozen,
         query=query,
         filtered=filters != placements.ANY,
         state=query["state"],
@@ -190,7 +193,7 @@ def recall(placement_id: UUID) -> Answer:
                 made = recalls.request(work, placement_id, given["reason"], given["case_ids"])
             return redirect(url_for("recalls.show_one", recall_id=made.id))
         with open_work() as work:
-            count = placements.recall(work, placement_id, **given)
+            count = recalls.recall(work, placement_id, **given).case_count
     except MENDABLE as refusal:
         return _placement(placement_id, request.form, refusal)
     flash(
@@ -238,7 +241,7 @@ def freeze(placement_id: UUID) -> Answer:
     try:
         given = require(FreezeForm(), request.form)
         with open_work() as work:
-            placements.freeze(work, placement_id, given["reason"])
+            freezes.freeze(work, placement_id, given["reason"])
     except MENDABLE as refusal:
         return _placement(placement_id, request.form, refusal)
     flash(_("Frozen. The agency can open, report and take away nothing."), "good")
@@ -250,7 +253,7 @@ def freeze(placement_id: UUID) -> Answer:
 def unfreeze(placement_id: UUID) -> Answer:
     try:
         with open_work() as work:
-            placements.unfreeze(work, placement_id)
+            freezes.unfreeze(work, placement_id)
     except MENDABLE as refusal:
         return _placement(placement_id, {}, refusal)
     flash(_("The freeze is lifted. The agency may go on."), "good")
@@ -314,7 +317,7 @@ def _placement(placement_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
         window = retentions.window(work, placement_id)
         asked = retentions.list_own(work, RetentionFilter(RETENTION_REQUESTED, placement_id), limit=LIMIT_MAX)
         at = work.at
-        frozen = placements.find_freeze(work, placement)
+        frozen = freezes.find(work, placement)
         counted = placements.count_opened(work, placement_id)
         opened = placements.opened(work, placement_id, limit=OPENED_SHOWN)
     return show(

@@ -13,7 +13,7 @@ from models.errors import Refusal
 from models.placement import RECALL_REASONS, RETURN_CODES
 from models.recall_file import RECALL_COLUMNS, RETURN_COLUMNS
 from models.recall_request import OBJECTIONS, REQUESTED
-from models.services import placements, recalls
+from models.services import placements, recalls, stops
 from models.services.recalls import RecallFilter
 from models.work import AGENCY, Work
 from portal import sheets
@@ -37,7 +37,7 @@ def index() -> str:
     after, filters = query.pop("cursor"), RecallFilter(**query)
     with tenant_work() as work:
         found = recalls.list_own(work, filters, after, LIST_ROWS)
-        unconfirmed = recalls.count_unconfirmed(work)
+        unconfirmed = stops.count_unconfirmed(work)
         parties = placements.list_parties(work)
         agency_looks = work.actor.side == AGENCY
     return render_template(
@@ -154,9 +154,10 @@ def keep(recall_id: UUID) -> Answer:
 @blueprint.post("/recalls/<uuid:recall_id>/execute")
 @permit("placements.recall")
 def execute(recall_id: UUID) -> Answer:
+    """When the agency has had its time to object, or by the other button without waiting for it."""
     try:
         with open_work() as work:
-            count = recalls.execute(work, recall_id)
+            count = recalls.execute(work, recall_id, at_once="at_once" in request.form)
     except MENDABLE as refusal:
         return _recall(recall_id, {}, refusal)
     flash(
@@ -188,7 +189,7 @@ def confirm_stop(recall_id: UUID) -> Answer:
     try:
         given = require(s.StopForm(), request.form)
         with open_work() as work:
-            recalls.confirm_stop(work, recall_id, given["case_count"])
+            stops.confirm(work, recall_id, given["case_count"])
     except MENDABLE as refusal:
         return _recall(recall_id, request.form, refusal)
     flash(_("Confirmed: all work on these cases has stopped."), "good")

@@ -9,6 +9,7 @@ from flask_babel import get_locale
 from flask_babel import gettext as _
 from markupsafe import Markup
 
+from models.commission.engine import CASE_FEE
 from models.services import cases, statements
 from models.services.statements import Breakdown
 from portal.access import permit, tenant_work
@@ -38,8 +39,11 @@ def show_one(agreement_id: UUID, period: str) -> str:
     query = require(StatementQuery(), request.args)
     with tenant_work() as work:
         groups = statements.rate_groups(work, agreement_id, period)
-        rate = query["rate"] if query["rate"] is not None or not groups else groups[0].rate
-        head, lines = statements.get(work, agreement_id, period, query["cursor"], LINE_ROWS, rate)
+        rate, component = query["rate"], query["component"]
+        if rate is None and component is None and groups:
+            rate = groups[0].rate
+            component = None if rate is not None else CASE_FEE
+        head, lines = statements.get(work, agreement_id, period, query["cursor"], LINE_ROWS, rate, component)
         parts = statements.breakdown(work, agreement_id, period)
         numbers = cases.references(work, (line.case_id for line in lines))
         side = work.actor.side
@@ -72,6 +76,7 @@ def steps_of(part: Breakdown) -> list[Step]:
     changes = [
         Step(_("Earns nothing"), part.base_amount - part.recovered, "share"),
         Step(_("Stays with the lender"), part.commission - part.base_amount, "share"),
+        Step(_("Fees for cases"), part.case_fees),
         Step(_("Clawed back"), part.clawback),
         Step(_("Adjusted"), part.adjustment),
     ]

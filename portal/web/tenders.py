@@ -22,13 +22,15 @@ from models.services import (
     second_person,
     tender_previews,
     tenders,
+    undoing,
 )
-from models.tender import AWAITING_APPROVAL, KINDS, OPEN, Tender
+from models.tender import AWAITING_APPROVAL, KINDS, OPEN, PLACED, UNDO_REASONS, Tender
 from models.tender_plan import PLANNED_KINDS, Plan
 from models.work import Work
 from portal import sheets
 from portal.access import open_work, permit
 from portal.requests import once
+from portal.schemas.allocations import UndoForm
 from portal.schemas.base import page
 from portal.schemas.forms import require
 from portal.schemas.tenders import STATES, PlanForm, TenderListForm, WizardForm
@@ -161,6 +163,38 @@ def withdraw(tender_id: UUID) -> Answer:
     return redirect(url_for("tenders.show_one", tender_id=tender_id))
 
 
+@blueprint.post("/tenders/<uuid:tender_id>/undo")
+@permit("tenders.undo")
+def undo(tender_id: UUID) -> Answer:
+    try:
+        given = require(UndoForm(), request.form)
+        with open_work() as work:
+            tender = undoing.undo(work, tender_id, given["reason"])
+    except MENDABLE as refusal:
+        return _tender(tender_id, refusal)
+    say_undone(tender)
+    return redirect(url_for("tenders.show_one", tender_id=tender_id))
+
+
+@blueprint.post("/tenders/<uuid:tender_id>/keep")
+@permit("tenders.undo")
+def keep(tender_id: UUID) -> Answer:
+    try:
+        with open_work() as work:
+            undoing.keep(work, tender_id)
+    except MENDABLE as refusal:
+        return _tender(tender_id, refusal)
+    flash(_("The cases stay where they are."), "good")
+    return redirect(url_for("tenders.show_one", tender_id=tender_id))
+
+
+def say_undone(tender: Tender) -> None:
+    if tender.state == PLACED:
+        flash(_("That many cases need a second person. They stay placed until somebody else confirms."), "watch")
+    else:
+        flash(_("Undone. Every case is free again, and the agencies have been told."), "good")
+
+
 def _plan(given: MultiDict[str, str]) -> Plan:
     """What was chosen; an empty select chooses nobody."""
     lists = {name: [one for one in given.getlist(name) if one] or None for name in LISTS}
@@ -211,16 +245,19 @@ def _tender(tender_id: UUID, refusal: Refusal | None = None) -> Page:
             "placed": {offer.id: placements.find_of_offer(work, offer.id) for offer in made if offer.state in TAKEN_UP},
             "k": lender_settings.get(work).tape_borrowers_min,
             "is_own": second_person.may_not(work, tender.created_by),
+            "obstacle": undoing.find_obstacle(work, tender) if tender.state == PLACED else None,
+            "stands_alone": tender.undo_asked_by is not None and second_person.may_not(work, tender.undo_asked_by),
         }
     return show(
         "tenders/show.html",
-        {},
+        request.form,
         refusal,
         tender=tender,
         offers=made,
         parties=parties,
         waiting=[parties[one].agency_name for one in _choices(tender) if one not in {o.agreement_id for o in made}],
         open=tender.state == OPEN,
+        undo_reasons=UNDO_REASONS,
         **shown,
     )
 

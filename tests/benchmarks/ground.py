@@ -18,10 +18,11 @@ HOME = Path(__file__).parents[2] / "var" / "bench"
 
 
 class Ground(NamedTuple):
-    """`environment` makes another process see what `database` sees."""
+    """`environment` makes another process see what `database` sees; `admin` is a superuser's way into it."""
 
     database: Database
     environment: dict[str, str]
+    admin: str
 
 
 @contextmanager
@@ -52,6 +53,7 @@ def own_database(folder: Path) -> Iterator[Ground]:
                 "CONSIGN_OBJECT_STORE": settings.object_store,
                 "CONSIGN_SECURE_COOKIES": "0",
             },
+            _dsn(admin.set(database=name)),
         )
     finally:
         database.close()
@@ -59,6 +61,9 @@ def own_database(folder: Path) -> Iterator[Ground]:
 
 
 def _drop(admin: URL, name: str) -> None:
-    dsn = admin.set(drivername="postgresql").render_as_string(False)
-    with psycopg.connect(dsn, autocommit=True) as connection:
+    with psycopg.connect(_dsn(admin), autocommit=True) as connection:
         connection.execute(f'drop database if exists "{name}" with (force)')
+
+
+def _dsn(url: URL) -> str:
+    return url.set(drivername="postgresql").render_as_string(False)

@@ -21,8 +21,8 @@ def empty_app(folder: Path) -> tuple[str, dict[str, str]]:
 
 
 @contextmanager
-def serving(app: str, environment: Mapping[str, str], port: int) -> Iterator[HTTPConnectionPool]:
-    bind = ["--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4", "--worker-class", "gthread"]
+def serving(app: str, environment: Mapping[str, str], port: int, workers: int = 1) -> Iterator[HTTPConnectionPool]:
+    bind = ["--bind", f"127.0.0.1:{port}", "--workers", str(workers), "--threads", "4", "--worker-class", "gthread"]
     with process(["-m", "gunicorn", *bind, "--log-level", "warning", app], environment):
         pool = HTTPConnectionPool("127.0.0.1", port, timeout=60)
         pool.request("GET", "/api/openapi.json", retries=Retry(connect=9, backoff_factor=0.1))
@@ -41,9 +41,16 @@ def process(arguments: list[str], environment: Mapping[str, str]) -> Iterator[No
         started.wait(20)
 
 
-def timed(pool: HTTPConnectionPool, method: str, path: str, token: str | None = None, **body: Any) -> float:
-    """Milliseconds of one request, which must succeed."""
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+def timed(
+    pool: HTTPConnectionPool,
+    method: str,
+    path: str,
+    token: str | None = None,
+    cookie: str | None = None,
+    **body: Any,
+) -> float:
+    """Milliseconds of one request, which must succeed; with a program's token or the cookie of somebody's session."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {"Cookie": cookie} if cookie else {}
     started = time.perf_counter()
     answer = pool.request(method, path, headers=headers, retries=False, **body)
     taken = (time.perf_counter() - started) * 1000

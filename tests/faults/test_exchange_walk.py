@@ -23,12 +23,15 @@ from models.retention import APPROVED, Retention
 from models.retention import REQUESTED as RETENTION_REQUESTED
 from models.services import (
     acknowledgements,
+    expiries,
+    freezes,
     lender_settings,
     offers,
     placements,
     recalls,
     retentions,
     returns,
+    stops,
     tenders,
 )
 from models.work import JOBS, Actor, Work
@@ -125,7 +128,7 @@ def test_a_walk_through_the_exchange_keeps_its_invariants(world: World, clock: C
             for someone in agencies:
                 with self._work(someone) as work:
                     for line in recalls.list_own(work, recalls.RecallFilter(unconfirmed=True)):
-                        recalls.confirm_stop(work, line.request.id, line.recalled)
+                        stops.confirm(work, line.request.id, line.recalled)
 
         @rule(pick=PICK, code=st.sampled_from(RETURN_CODES))
         def give_back(self, pick: int, code: str) -> None:
@@ -151,19 +154,19 @@ def test_a_walk_through_the_exchange_keeps_its_invariants(world: World, clock: C
             for placement, _ in self._placed(pick):
                 with self._work(lender) as work:
                     if placement.frozen_at:
-                        placements.unfreeze(work, placement.id)
+                        freezes.unfreeze(work, placement.id)
                     else:
-                        placements.freeze(work, placement.id, "conduct")
+                        freezes.freeze(work, placement.id, "conduct")
 
         @rule(hours=st.sampled_from([1, 25, 49, 24 * 7]))
         def time_passes(self, hours: int) -> None:
             # Agreements and papers last for a year: walks that would outlive them stay in it.
             clock.at = min(clock.at + dt.timedelta(hours=hours), began_at + dt.timedelta(days=300))
             for job in (
-                placements.expire_due,
+                expiries.expire_due,
                 offers.expire_due,
                 recalls.execute_due,
-                recalls.flag_missing_stops,
+                stops.flag_missing,
                 acknowledgements.flag_missing,
             ):
                 with world.database.work(Actor(side=JOBS, org_id=lender.organisation.id, name="test")) as work:

@@ -9,7 +9,7 @@ import pytest
 
 from models.errors import Conflict
 from models.placement import LIVE
-from models.services import offers, placements, standings, tenders
+from models.services import offers, placements, recalls, standings, tenders
 from models.tender import FIRST_CLAIM
 from models.tender_plan import Plan
 from tests.world import Debt, Someone, World
@@ -47,7 +47,7 @@ def test_a_freeze_leaves_no_placement_running_whichever_came_first(world: World,
             assert [row for row in live if row.frozen_at is None] == []
             standings.clear(work, agency.organisation.id)
             for row in live:
-                placements.recall(work, row.id, "lender_request")
+                recalls.recall(work, row.id, "lender_request")
     assert outcomes <= {("done", "done"), ("ineligible", "done")}
 
 
@@ -76,4 +76,4 @@ def test_claims_at_once_never_exceed_what_an_agency_may_hold(world: World, round
         assert sorted(at_once(*claims)) == ["capacity_exceeded", "done"]
         with world.database.work(lender.actor) as work:
             (held,) = [row for row in placements.list_own(work) if row.state in LIVE]
-            placements.recall(work, held.id, "lender_request")
+            recalls.recall(work, held.id, "lender_request")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -16,12 +17,15 @@ from sqlalchemy import func, select
 from sqlalchemy.engine import URL
 
 from crypto.custody import PLATFORM, LocalKeyring
+from models.allocation_plan import RULES, Plan, Rule, equal_shares
 from models.breach import Breach
 from models.break_item import Break, Match
+from models.clock import utc_now
 from models.commission_line import CommissionLine
 from models.custody import make_vault
 from models.database import Database
-from models.services import job_runs
+from models.services import allocations, job_runs, undoing
+from models.tender import COMMITTING, PLACED, PREVIEWED
 from tests.conftest import Clock, login_url, plain
 from tests.facts import TODAY, Placed, call, claim, jobs, payment, placed, receive_payments
 from tests.world import World
@@ -87,6 +91,11 @@ def wait_for(what: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+def _waits(gate: psycopg.Connection[Any], table: str) -> bool:
+    waiting = "select count(*) from pg_locks where not granted and relation = %s::regclass"
+    return gate.execute(waiting, (table,)).fetchone() == (1,)
+
+
 def counted(world: World, of: Placed, job: str) -> dict[type, int]:
     with world.database.work(of.lender.actor) as work:
         return {table: work.session.scalar(select(func.count()).select_from(table)) for table in KILLED[job][1]}
@@ -112,13 +121,8 @@ def test_a_run_killed_in_the_middle_is_finished_once_by_another_worker(
         job_runs.request(work, job, TODAY)
     with psycopg.connect(plain(admin.set(database=fresh_database))) as gate:
         gate.execute(f"lock table {table} in exclusive mode")
-
-        def stuck() -> bool:
-            waiting = "select count(*) from pg_locks where not granted and relation = %s::regclass"
-            return gate.execute(waiting, (table,)).fetchone() == (1,)
-
         with a_worker(own, keyring) as first:
-            wait_for(stuck)
+            wait_for(lambda: _waits(gate, table))
             os.kill(first.pid, signal.SIGKILL)
             first.wait()
     assert state(own, of, job) == "running"
@@ -127,6 +131,39 @@ def test_a_run_killed_in_the_middle_is_finished_once_by_another_worker(
         wait_for(lambda: state(own, of, job) == "done")
     assert counted(own, of, job) == expected
     assert owed(own, of) == (Decimal("55.40") if job == "commission" else None)
+
+
+def test_a_large_allocation_killed_in_the_middle_is_placed_once_by_another_worker(
+    own: World, clock: Clock, admin: URL, fresh_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(allocations, "CASES_AT_ONCE", 0)
+    clock.at = utc_now()  # as the worker has it
+    lender, keyring = own.lender(), tmp_path / "keyring.json"
+    panel = [own.agreement(lender, own.agency()).id for _ in range(2)]
+    portfolio_id = own.portfolio(lender, 6).id
+    with own.database.work(lender.actor) as work:
+        tender_id = allocations.preview(work, portfolio_id, Plan(RULES, [Rule(equal_shares(panel))], b"")).id
+
+    def stands() -> str:
+        with own.database.work(lender.actor) as work:
+            return allocations.get(work, tender_id).state
+
+    with psycopg.connect(plain(admin.set(database=fresh_database))) as gate:
+        with a_worker(own, keyring) as first:
+            wait_for(lambda: stands() == PREVIEWED)
+            gate.execute("lock table placed_case in exclusive mode")
+            with own.database.work(lender.actor) as work:
+                allocations.commit(work, tender_id)
+            wait_for(lambda: _waits(gate, "placed_case"))
+            os.kill(first.pid, signal.SIGKILL)
+            first.wait()
+        assert stands() == COMMITTING
+    with a_worker(own, keyring):
+        wait_for(lambda: stands() != COMMITTING)
+    with own.database.work(lender.actor) as work:
+        tender = allocations.get(work, tender_id)
+        assert (tender.state, tender.refusal) == (PLACED, None)
+        assert sum(placement.case_count for placement in undoing.list_placements(work, tender)) == 6
 
 
 def test_the_jobs_process_ends_cleanly_when_told_to(own: World, of: Placed, tmp_path: Path) -> None:

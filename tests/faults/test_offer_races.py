@@ -19,7 +19,7 @@ from models.audit import OutboxEntry
 from models.errors import Conflict
 from models.offer import Offer
 from models.placement import PlacedCase, Placement
-from models.services import exclusions, offers, tenders
+from models.services import exclusions, offers, tender_cases, tenders
 from models.tender import Tender
 from models.tender_plan import Plan
 from models.work import JOBS, Actor, Work
@@ -158,7 +158,7 @@ def test_an_exclusion_is_before_the_placement_or_after_it(world: World, rounds: 
         tender = ground.tender("assigned")
         offer = ground.offers(tender)[agency.organisation.id]
         with world.database.work(ground.lender.actor) as work:
-            case_id = tenders.read_held(work, tender)["case_id"][0]
+            case_id = tender_cases.read_held(work, tender)["case_id"][0]
 
         def exclude(work: Work, case_id: str = case_id) -> None:
             exclusions.record(work, UUID(case_id), "deceased", "registry", dt.date(2026, 3, 1))

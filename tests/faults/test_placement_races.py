@@ -14,7 +14,7 @@ from models.case import Case
 from models.errors import Conflict, NotFound, Refusal
 from models.placement import EXPIRED, LIVE, RECALLED, PlacedCase, Placement
 from models.retention import APPROVED, Retention
-from models.services import lender_settings, offers, placements, recalls, retentions, returns, tenders
+from models.services import expiries, lender_settings, offers, placements, recalls, retentions, returns, tenders
 from models.work import JOBS, Actor, Work
 from tests.conftest import Clock
 from tests.world import Debt, Someone, World
@@ -81,7 +81,7 @@ def test_of_a_recall_and_an_acknowledgement_the_recall_always_holds(
         late, refused = race(
             world,
             (agency, lambda work, id_=placement.id: placements.acknowledge(work, id_, 1, Decimal(1000))),
-            (lender, lambda work, id_=placement.id: placements.recall(work, id_, "placed_in_error")),
+            (lender, lambda work, id_=placement.id: recalls.recall(work, id_, "placed_in_error")),
         )
         assert refused is None
         assert late is None or late.code == "wrong_state"
@@ -100,7 +100,7 @@ def test_of_a_return_and_a_recall_of_one_case_one_holds(
         refused = race(
             world,
             (agency, lambda work, id_=case_id: returns.give_back(work, placement.id, "capacity", [id_])),
-            (lender, lambda work, id_=case_id: placements.recall(work, placement.id, "dispute", [id_])),
+            (lender, lambda work, id_=case_id: recalls.recall(work, placement.id, "dispute", [id_])),
         )
         assert sorted(type(refusal) for refusal in refused if refusal) == [NotFound]
     require_whole(world, lender)
@@ -119,11 +119,11 @@ def test_a_recall_and_the_acceptance_of_the_next_offer_leave_one_holder(
     first, second = _all_cases(world, lender, placement)
     for _ in range(count):
         with world.database.work(lender.actor) as work:
-            placements.recall(work, placement.id, "lender_request", [first])
+            recalls.recall(work, placement.id, "lender_request", [first])
             offer = tenders.assign(work, portfolio.id, agreements[next_.organisation.id])
         recalled, accepted = race(
             world,
-            (lender, lambda work, id_=placement.id: placements.recall(work, id_, "lender_request")),
+            (lender, lambda work, id_=placement.id: recalls.recall(work, id_, "lender_request")),
             (next_, lambda work, id_=offer.id: offers.accept(work, id_)),
         )
         assert (recalled, accepted) == (None, None)
@@ -133,7 +133,7 @@ def test_a_recall_and_the_acceptance_of_the_next_offer_leave_one_holder(
             assert found is not None
             assert found.case_count == 1
         with world.database.work(lender.actor) as work:
-            placements.recall(work, found.id, "lender_request")
+            recalls.recall(work, found.id, "lender_request")
         holder, next_ = next_, holder
         placement = _place(world, lender, holder, portfolio.id, agreements[holder.organisation.id])
     assert {first, second} == set(_all_cases(world, lender, placement))
@@ -191,7 +191,7 @@ def test_of_an_approval_and_the_expiry_either_the_case_stays_or_the_approval_is_
         approved, swept = race(
             world,
             (lender, lambda work, id_=waiting: retentions.decide(work, [id_], approve=True)),
-            (jobs, placements.expire_due),
+            (jobs, expiries.expire_due),
         )
         assert swept is None
         assert approved is not None
@@ -213,7 +213,7 @@ def test_of_an_objection_and_the_execution_either_the_case_waits_or_it_is_gone(
         objected, withdrawn = race(
             world,
             (agency, lambda work, id_=request.id, of=case_id: recalls.object_to(work, id_, [of], "promise")),
-            (lender, lambda work, of=case_id: placements.recall(work, placement.id, "conduct", [of])),
+            (lender, lambda work, of=case_id: recalls.recall(work, placement.id, "conduct", [of])),
         )
         assert withdrawn is None
         assert objected is None or objected.code in {"wrong_state", "not_found"}

@@ -15,7 +15,7 @@ from models.audit import OutboxEntry
 from models.erasure import CASE
 from models.errors import Conflict
 from models.placement import Placement
-from models.services import cases, erasures, placements, releases
+from models.services import cases, erasures, freezes, recalls, releases
 from models.work import JOBS, Actor, Work
 from tests.conftest import Clock
 from tests.world import Someone, World
@@ -24,9 +24,9 @@ THREADS = 8
 
 # How a lender ends an agency's access to a case, and the entry it leaves.
 ENDS: Final[Mapping[str, Callable[[Work, Placement, UUID], object]]] = {
-    "placement.recall": lambda work, placement, _: placements.recall(work, placement.id, "lender_request"),
-    "case.recall": lambda work, placement, case_id: placements.recall(work, placement.id, "dispute", [case_id]),
-    "placement.freeze": lambda work, placement, _: placements.freeze(work, placement.id, "data_incident"),
+    "placement.recall": lambda work, placement, _: recalls.recall(work, placement.id, "lender_request"),
+    "case.recall": lambda work, placement, case_id: recalls.recall(work, placement.id, "dispute", [case_id]),
+    "placement.freeze": lambda work, placement, _: freezes.freeze(work, placement.id, "data_incident"),
 }
 ENDED = {"case_recalled", "placement_frozen", "placement_expired", "case_erased"}
 

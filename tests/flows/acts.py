@@ -14,11 +14,13 @@ from models.services import (
     commissions,
     conduct,
     contacts,
+    expiries,
     job_runs,
     ledgers,
     offers,
     placements,
     portfolios,
+    recalls,
     reconciliations,
     releases,
     tenders,
@@ -170,11 +172,11 @@ ACTS: Final[Mapping[str, Act]] = {
     "reconciliation": Act("north", lambda work, _: reconciliations.run(work, DAY), by_jobs=True),
     "commission": Act("north", lambda work, _: commissions.book(work, DAY), by_jobs=True),
     "offers expire": Act("north", lambda work, _: offers.expire_due(work), by_jobs=True, later=30),
-    "placements expire": Act("north", lambda work, _: placements.expire_due(work), by_jobs=True, later=100),
+    "placements expire": Act("north", lambda work, _: expiries.expire_due(work), by_jobs=True, later=100),
     "a run is asked for": Act("north", lambda work, _: job_runs.request(work, "conduct", DAY).state),
     "cases are offered": Act("north", _offer_free),
     "cases are recalled": Act(
-        "north", lambda work, exchange: placements.recall(work, _id(exchange, "placement_id", "northeast"), "complaint")
+        "north", lambda work, exchange: recalls.recall(work, _id(exchange, "placement_id", "northeast"), "complaint")
     ),
     "an offer is accepted": Act("east", _accept),
     "cases are dealt out": Act("east", _deal),

@@ -77,6 +77,8 @@ CHANGES: Final[Mapping[str, Body]] = {
     "allocations.keep": {},
     "allocations.undo": {"reason": "wrong_split"},
     "allocations.withdraw": {},
+    "tenders.keep": {},
+    "tenders.undo": {"reason": "wrong_split"},
     "agreements-api.approve_agreement": {},
     "agreements-api.approve_rate_card": {},
     "agreements-api.approve_standard_terms": {},

@@ -45,6 +45,7 @@ from models.services import (
     placements,
     portfolios,
     promises,
+    recalls,
     releases,
     standard_terms,
     tenders,
@@ -339,7 +340,7 @@ class Exchange:
             self.call(lender, agency, case_id, "moved", self.clock.at)
             if agency == "east":
                 with self.database.work(self.people[lender].actor) as work:
-                    placements.recall(work, placement.id, "complaint")
+                    recalls.recall(work, placement.id, "complaint")
 
     def _keep(self, lender: str) -> None:
         """Cases that stay the lender's: never offered, offered and declined, held, or erased."""

@@ -30,7 +30,7 @@ def test_what_is_due_is_carried_out_and_flagged_for_every_lender(admin: URL, fre
     assert job.carry_on(database) == 3
     assert job.carry_on(database) == 0
     with database.work(first.lender.actor) as work:
-        (missing,) = acknowledgements.list_open(work)
+        ((missing, _placement),) = acknowledgements.list_open(work)
         (breach,) = breaches.list_own(work)
     database.close()
     assert (missing.placement_id, missing.kind) == (waiting.id, MISSING)

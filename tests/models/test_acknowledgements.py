@@ -10,7 +10,7 @@ from models.acknowledgement_break import MISMATCH, MISSING
 from models.errors import Conflict, NotFound
 from models.notice import Notice
 from models.placement import ACTIVE, Placement
-from models.services import acknowledgements, placements
+from models.services import acknowledgements, placements, recalls
 from tests.facts import jobs
 from tests.world import Someone, World
 
@@ -55,7 +55,8 @@ def test_a_further_wrong_count_takes_the_place_of_the_first(
     miscount(world, agency, placement)
     miscount(world, agency, placement, 3, "2999.99")
     with world.database.work(lender.actor) as work:
-        (kept,) = acknowledgements.list_open(work)
+        ((kept, broken),) = acknowledgements.list_open(work)
+    assert broken.id == placement.id
     assert (kept.case_count, kept.balance) == (3, Decimal("2999.99"))
 
 
@@ -73,7 +74,7 @@ def test_the_recall_of_the_placement_closes_the_break(
 ) -> None:
     miscount(world, agency, placement)
     with world.database.work(lender.actor) as work:
-        placements.recall(work, placement.id, "placed_in_error")
+        recalls.recall(work, placement.id, "placed_in_error")
         (closed,) = acknowledgements.list_of_placement(work, placement.id)
     assert closed.cause == "placed_in_error"
 
@@ -101,7 +102,7 @@ def test_silence_of_two_days_is_a_break_once_and_both_sides_are_told(
         assert acknowledgements.flag_missing(work) == 0
     for someone in (lender, agency):
         with world.database.work(someone.actor) as work:
-            assert [row.kind for row in acknowledgements.list_open(work)] == [MISSING]
+            assert [row.kind for row, _ in acknowledgements.list_open(work)] == [MISSING]
             told = select(Notice).where(Notice.kind == "placement.unacknowledged", Notice.told == someone.actor.side)
             assert len(work.session.scalars(told).all()) == 1
 

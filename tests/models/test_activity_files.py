@@ -15,7 +15,7 @@ from models.claim import Claim
 from models.contact import Contact
 from models.errors import Forbidden, Invalid
 from models.placement import Placement
-from models.services import activity_files, contacts, offers, placements, tenders
+from models.services import activity_files, contacts, offers, placements, recalls, tenders
 from models.services.activity_files import FileOutcome
 from models.services.contacts import ContactReport
 from models.work import JOBS, Actor
@@ -69,7 +69,7 @@ def count(world: World, someone: Someone, table: type) -> int:
 
 def recall(world: World, lender: Someone, placement: Placement, case_ids: list[UUID] | None = None) -> None:
     with world.database.work(lender.actor) as work:
-        placements.recall(work, placement.id, "lender_request", case_ids)
+        recalls.recall(work, placement.id, "lender_request", case_ids)
 
 
 def test_good_rows_are_applied_and_bad_ones_named(world: World, agency: Someone, placement: Placement) -> None:

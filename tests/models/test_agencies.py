@@ -159,6 +159,8 @@ def version(number: int, state: str, expires_on: dt.date) -> AgencyDocument:
         ([("accepted", -1)], "expired"),
         ([("attested", 300), ("accepted", -1)], "expired"),
         ([("accepted", 300), ("accepted", -1)], "current"),
+        ([("accepted", 30), ("accepted", 300)], "current"),
+        ([("accepted", -1), ("accepted", 300)], "current"),
     ],
 )
 def test_a_kind_of_paper_stands_as_its_versions_do(versions: list[tuple[str, int]], state: str) -> None:

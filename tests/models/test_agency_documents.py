@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
+from models import agency_document
 from models.agency_document import DUE_DILIGENCE, INSURANCE, LICENCE, AgencyDocument, Paper
 from models.audit import OutboxEntry
 from models.errors import Conflict, Invalid, NotFound
@@ -53,9 +54,9 @@ def accept(world: World, lender: Someone, document: AgencyDocument) -> None:
 
 def counting(world: World, lender: Someone, agency: Someone, kind: str = INSURANCE) -> UUID | None:
     with world.database.work(lender.actor) as work:
-        found = agency_documents.find_counting(work, work.tenant_id, [agency.organisation.id])
-    document = found[agency.organisation.id].get(kind)
-    return document.id if document else None
+        found = agency_documents.find_counting(work, work.tenant_id, [agency.organisation.id], TODAY)
+    documents = found[agency.organisation.id].get(kind)
+    return documents[0].id if documents else None
 
 
 @pytest.mark.parametrize("by_the_agency", [True, False])
@@ -74,7 +75,7 @@ def test_a_newer_version_takes_over_when_it_is_accepted_and_the_older_is_kept(
     world: World, lender: Someone, agency: Someone
 ) -> None:
     old = counting(world, lender, agency, LICENCE)
-    new = record(world, agency, lender, paper(LICENCE, provinces=["110000"]))
+    new = record(world, agency, lender, paper(LICENCE, provinces=["110000"], expires_on=TODAY + 3 * YEAR))
     attest(world, agency, new)
     assert counting(world, lender, agency, LICENCE) == old
     accept(world, lender, new)
@@ -82,6 +83,20 @@ def test_a_newer_version_takes_over_when_it_is_accepted_and_the_older_is_kept(
     with world.database.work(agency.actor) as work:
         versions = agency_documents.list_own(work, lender.organisation.id)
     assert [document.id for document in versions if document.kind == LICENCE] == [new.id, old]
+
+
+def test_of_the_versions_those_count_that_no_newer_one_outlasts() -> None:
+    def ends(*days_left: int) -> list[int]:
+        """Of versions, newest first, that end in so many days: when those end that count."""
+        versions = [AgencyDocument(expires_on=TODAY + dt.timedelta(days=days)) for days in days_left]
+        return [(document.expires_on - TODAY).days for document in agency_document.counting(versions, TODAY)]
+
+    assert ends() == []
+    assert ends(400, 30, 90) == [400]  # a renewal takes the place of both
+    assert ends(400, 400) == [400]
+    assert ends(30, 400, 90) == [400, 30]  # the newer one ends earlier: both count
+    assert ends(-1, 400) == [400]
+    assert ends(-9, -2, -5) == [-2]
 
 
 @pytest.mark.parametrize("by_the_agency", [True, False])
@@ -187,13 +202,15 @@ def test_each_step_is_in_the_lenders_log_and_tells_the_other_side(
     ]
 
 
-def test_an_agency_learns_which_kinds_a_lender_asks_for(world: World, lender: Someone, agency: Someone) -> None:
+def test_both_sides_learn_which_kinds_a_lender_asks_for(world: World, lender: Someone, agency: Someone) -> None:
     with world.database.work(lender.actor) as work:
         lender_settings.change(work, {"required_documents": [LICENCE, INSURANCE]})
-    with world.database.work(agency.actor) as work:
-        assert agency_documents.list_required(work, lender.organisation.id) == [LICENCE, INSURANCE]
-    with world.database.work(world.agency().actor) as work, pytest.raises(NotFound):
-        agency_documents.list_required(work, lender.organisation.id)
+    for someone in (agency, lender, world.auditor(lender)):
+        with world.database.work(someone.actor) as work:
+            assert agency_documents.list_required(work, lender.organisation.id) == [LICENCE, INSURANCE]
+    for someone in (world.agency(), world.lender(), world.auditor(world.lender())):
+        with world.database.work(someone.actor) as work, pytest.raises(NotFound):
+            agency_documents.list_required(work, lender.organisation.id)
 
 
 @pytest.mark.parametrize(("left", "days"), [(91, None), (90, 90), (61, 90), (60, 60), (30, 30), (0, 30), (-1, None)])

@@ -1,7 +1,10 @@
 """The pure split: whole households, everybody's share to within one of them, the same in any order."""
 
 import random
+from collections.abc import Sequence
 from decimal import Decimal
+from itertools import chain
+from typing import Any
 from uuid import UUID
 
 import polars as pl
@@ -15,9 +18,12 @@ from models.allocation import (
     FOLLOWS_ELSEWHERE,
     NO_RULE,
     OUTSIDE_TERMS,
+    SETS,
     digest,
     figures,
     split,
+    word_of,
+    words_of,
 )
 from models.allocation_plan import (
     AMOUNT,
@@ -56,9 +62,10 @@ ALL = 0b111
 CNY = {A: "CNY", B: "CNY", C: "CNY"}
 
 
-def rows(*households: tuple[int, ...], **columns: object) -> list[dict[str, object]]:
+def rows(*households: tuple[int, ...], **columns: object) -> list[dict[str, Any]]:
     """One row for each balance (whole units) of each household."""
-    plain = {"bucket": "M2", "product": "card", "province": "310000", "may": ALL, "earlier": 0, "holder": None}
+    plain = {"bucket": "M2", "product": "card", "province": "310000", "placement_seq": 1}
+    plain |= {"may": ALL, "earlier": 0, "holder": None}
     return [
         {"case_id": f"{borrower:05}-{place}", "borrower_id": f"{borrower:05}", "balance": Decimal(balance)}
         | plain
@@ -68,8 +75,19 @@ def rows(*households: tuple[int, ...], **columns: object) -> list[dict[str, obje
     ]
 
 
-def frame(found: list[dict[str, object]]) -> pl.DataFrame:
-    return pl.DataFrame(found, schema=dict(CASES))
+def frame(found: list[dict[str, Any]], panel: Sequence[UUID] = (A, B, C)) -> pl.DataFrame:
+    """Each of the SETS, a number of any size, in its words."""
+    words = {name: words_of(name, panel) for name in SETS}
+    spread = [
+        row
+        | {
+            column: None if row[name] is None else word_of(row[name], word)
+            for name, columns in words.items()
+            for word, column in enumerate(columns)
+        }
+        for row in found
+    ]
+    return pl.DataFrame(spread, schema=dict(CASES) | dict.fromkeys([*chain(*words.values())], pl.Int64))
 
 
 def by_rules(*rules: Rule, seed: bytes = SEED) -> Plan:
@@ -195,6 +213,32 @@ def test_an_agency_that_has_the_borrower_keeps_it_whatever_the_shares_say() -> N
     assert parts["follows"].all()
 
 
+def test_of_two_hundred_agencies_each_has_its_share_of_what_it_may_have() -> None:
+    """More of them than bits are in a whole number of the database."""
+    many = [UUID(int=number) for number in range(1, 201)]
+    everybody = (1 << 200) - 1
+    found = [
+        *rows(*((1,) for _ in range(2_000)), may=everybody),
+        *_renamed("held", rows((1,), may=everybody, holder=1 << 199 | 1 << 130)),
+        *_renamed("barred", rows(*((1,) for _ in range(10)), may=1 << 199, earlier=1 << 199)),
+        *_renamed("narrow", rows(*((1,) for _ in range(10)), may=1 << 62 | 1)),
+        *_renamed("again", rows(*((1,) for _ in range(10)), may=1 << 61 | 1 << 124, earlier=1 << 61)),
+    ]
+    parts = split(frame(found, many), by_rules(Rule(equal_shares(many))))
+    seats = {name: parts.filter(pl.col("borrower_id").str.starts_with(name))["seat"] for name in ("held", "narrow")}
+    assert seats["held"].to_list() == [130]
+    assert set(seats["narrow"]) <= {0, 62}
+    assert parts.filter(pl.col("left_out") == EARLIER_AGENCY).height == 10
+    assert parts.filter(pl.col("borrower_id").str.starts_with("again"))["seat"].unique().to_list() == [124]
+    got = parts.drop_nulls("seat").filter(~pl.col("follows"))["seat"].value_counts()
+    assert got["seat"].sort().to_list() == [*range(200)]
+    assert set(got["count"]) <= {10, 11}
+
+
+def _renamed(name: str, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row | {"case_id": f"{name}{row['case_id']}", "borrower_id": f"{name}{row['borrower_id']}"} for row in found]
+
+
 def test_what_cannot_go_where_it_follows_is_left_out() -> None:
     found = [
         *rows((1,), holder=0),
@@ -236,10 +280,10 @@ def test_the_digest_changes_with_a_case_what_its_rate_depends_on_or_the_terms() 
     terms = {A: [1, {}], B: [1, {}]}
     cases = rows((1,), (2,), (3,))
     ours = digest(split(frame(cases), plan), plan.panel, terms)
-    changes = ({"balance": Decimal("3.01")}, {"bucket": "M6"}, {"product": "boat"})
+    changes = ({"balance": Decimal("3.01")}, {"bucket": "M6"}, {"product": "boat"}, {"placement_seq": 2})
     other = [cases[:2], *([*cases[:2], cases[2] | change] for change in changes)]
     changed = {digest(split(frame(found), plan), plan.panel, terms) for found in other}
-    assert len({ours, *changed, digest(split(frame(cases), plan), plan.panel, terms | {B: [2, {}]})}) == 6
+    assert len({ours, *changed, digest(split(frame(cases), plan), plan.panel, terms | {B: [2, {}]})}) == 7
 
 
 def test_the_figures_add_up_to_the_cases() -> None:
@@ -262,7 +306,7 @@ REST = Rule(shares("100"))
 WRONG = {
     "shares_not_100": (by_rules(Rule(shares("60", "39.99"))), RowError(1, "shares", "shares_not_100")),
     "too_precise": (by_rules(Rule(shares("33.335", "66.665"))), RowError(1, "shares", "too_precise")),
-    "share of nothing": (by_rules(Rule(shares("100", "0"))), RowError(1, "shares", "out_of_range")),
+    "share of nothing": (by_rules(Rule(shares("100", "0"))), RowError(1, "shares", "share_bounds")),
     "no share": (by_rules(Rule({})), RowError(1, "shares", "required_missing")),
     "foreign agreement": (by_rules(Rule({UUID(int=9): Decimal(100)})), RowError(1, "shares", "agreement_unknown")),
     "bucket": (by_rules(Rule(REST.shares, Where(["M9"])), REST), RowError(1, "buckets", "unknown_value")),

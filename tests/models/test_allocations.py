@@ -10,6 +10,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select, update
 
+from jobs import allocation
+from models import allocation as pure_allocation
 from models.agreement import Agreement
 from models.allocation_plan import RANDOM, RULES, Plan, Rule, Where, equal_shares, from_json
 from models.business_day import day_of
@@ -17,28 +19,32 @@ from models.case import Case
 from models.errors import Conflict, Forbidden, Invalid, NotFound, RowError, Unavailable
 from models.lender_setting import AUTOMATIC, OFF
 from models.notice import Notice
-from models.placement import LIVE, RECALLED, UNDONE, PlacedCase
+from models.placement import LIVE, UNDONE, PlacedCase
 from models.rates import Cell
 from models.services import (
     agreements,
+    allocation_cases,
     allocations,
     attributions,
     claims,
     contacts,
+    expiries,
     histories,
     lender_settings,
     notices,
     offers,
     placements,
+    placing,
     promises,
+    recalls,
     releases,
     rotations,
     tenders,
     undoing,
 )
-from models.tender import AWAITING_APPROVAL, PLACED, PREVIEWED, WITHDRAWN, Tender
+from models.tender import AWAITING_APPROVAL, COMMITTING, DRAWING, PLACED, PREVIEWED, WITHDRAWN, Tender
 from models.tender import UNDONE as TENDER_UNDONE
-from models.work import Work
+from models.work import JOBS, Actor, Work
 from tests.conftest import Clock
 from tests.facts import jobs, payment, receive_payments
 from tests.world import Debt, Someone, World
@@ -200,7 +206,7 @@ def test_nothing_goes_back_to_an_earlier_agency_if_the_plan_says_so(world: World
     committed(world, of, Plan(RULES, [Rule({of.ids[0]: Decimal(100)})], b""))
     with world.database.work(of.lender.actor) as work:
         (placement,) = placements.list_own(work)
-        placements.recall(work, placement.id, "lender_request")
+        recalls.recall(work, placement.id, "lender_request")
     tender = preview(world, of, equally(of, exclude_earlier=True))
     assert {one["agreement_id"]: one["cases"] for one in shown(tender)["agencies"]} == {
         str(of.ids[0]): 0,
@@ -233,6 +239,55 @@ def test_a_preview_that_anything_has_changed_since_is_refused(world: World) -> N
     with pytest.raises(Conflict, match="preview_outdated"):
         commit(world, of, tender)
     assert set(holders(world, of).values()) == {None}
+
+
+def test_a_preview_of_a_case_that_was_placed_and_came_back_since_is_refused(world: World) -> None:
+    """It is the case's second placement now, for which another rate may be agreed."""
+    of = panel(world, 4, agencies=1)
+    tender = preview(world, of)
+    with world.database.work(of.lender.actor) as work:
+        offer = tenders.assign(work, of.portfolio_id, of.ids[0], case_limit=1)
+    with world.database.work(of.agencies[0].actor) as work:
+        placement = offers.accept(work, offer.id)
+    with world.database.work(of.lender.actor) as work:
+        recalls.recall(work, placement.id, "lender_request")
+    assert set(holders(world, of).values()) == {None}
+    with pytest.raises(Conflict, match="preview_outdated"):
+        commit(world, of, tender)
+    committed(world, of)
+    with world.database.work(of.lender.actor) as work:
+        again = select(PlacedCase.placement_seq).where(PlacedCase.ended_at.is_(None))
+        assert sorted(work.session.scalars(again)) == [1, 1, 1, 2]
+
+
+def test_a_placement_that_was_undone_leaves_a_preview_as_it_is(world: World) -> None:
+    of = panel(world, 4)
+    tender = preview(world, of)
+    undo(world, of, committed(world, of))
+    assert commit(world, of, tender).state == PLACED
+
+
+def test_a_panel_may_be_larger_than_one_whole_number_has_bits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (pure_allocation, allocation_cases):
+        monkeypatch.setattr(module, "WORD_BITS", 2)
+    of = panel(world, 12, agencies=2)
+    committed(world, of, Plan(RULES, [Rule({of.ids[0]: Decimal(100)})], b""))
+    with world.database.work(of.lender.actor) as work:
+        (placement,) = placements.list_own(work)
+        recalls.recall(work, placement.id, "lender_request")
+    others = [world.agreement(of.lender, world.agency()) for _ in range(2)]
+    narrow = world.agreement(of.lender, world.agency(), products=["boat"])
+    wide = of._replace(agreements=[*of.agreements, *others, narrow])
+    tender = committed(world, wide)
+    told = {one["agreement_id"]: one["cases"] for one in shown(tender)["agencies"]}
+    assert [told[str(one.id)] for one in wide.agreements] == [3, 3, 3, 3, 0]
+    more = wide._replace(portfolio_id=world.portfolio(of.lender, 12).id)
+    follows = {one["agreement_id"]: one["follows"]["cases"] for one in shown(preview(world, more))["agencies"]}
+    assert follows == told
+    undo(world, of, tender)
+    again = preview(world, wide, equally(wide, exclude_earlier=True))
+    left = {one["agreement_id"]: one["cases"] for one in shown(again)["agencies"]}
+    assert [left[str(one.id)] for one in wide.agreements] == [0, 4, 4, 4, 0]
 
 
 def test_a_preview_of_other_rates_or_terms_is_refused(world: World) -> None:
@@ -406,6 +461,139 @@ def race(world: World, of: Panel, tender: Tender) -> list[Tender | str]:
         return list(threads.map(act, [allocations.commit, allocations.withdraw, allocations.commit]))
 
 
+@pytest.fixture
+def everything_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allocations, "CASES_AT_ONCE", 0)
+
+
+def carry_out(world: World, tender: Tender) -> Tender:
+    """As the worker does."""
+    allocation.run(world.database, tender.lender_id, tender.id)
+    with world.database.work(Actor(JOBS, tender.lender_id, name="test")) as work:
+        return allocations.get(work, tender.id)
+
+
+@pytest.mark.usefixtures("everything_is_large")
+def test_a_large_allocation_is_drawn_and_placed_by_a_worker(world: World) -> None:
+    of = panel(world, 6)
+    waiting = preview(world, of)
+    assert (waiting.state, waiting.preview, waiting.progress) == (DRAWING, None, 0)
+    drawn = carry_out(world, waiting)
+    assert (drawn.state, drawn.case_count) == (PREVIEWED, 6)
+    assert commit(world, of, drawn).state == COMMITTING
+    assert set(holders(world, of).values()) == {None}
+    done = carry_out(world, drawn)
+    assert (done.state, done.progress, done.refusal) == (PLACED, 95, None)
+    assert None not in holders(world, of).values()
+    assert {one["cases"] for one in shown(done)["agencies"]} == {3}
+
+
+@pytest.mark.usefixtures("everything_is_large")
+def test_a_worker_that_comes_twice_does_it_once(world: World) -> None:
+    of = panel(world, 4)
+    tender = carry_out(world, preview(world, of))
+    commit(world, of, tender)
+    carry_out(world, tender)
+    assert carry_out(world, tender).state == PLACED
+    with world.database.work(of.lender.actor) as work:
+        assert len(undoing.list_placements(work, tender)) == 2
+
+
+@pytest.mark.usefixtures("everything_is_large")
+def test_what_a_worker_was_refused_by_is_kept_and_gone_with_the_next_commit(world: World) -> None:
+    of = panel(world, 6, open_cases_max=2)
+    tender = carry_out(world, preview(world, of))
+    commit(world, of, tender)
+    stopped = carry_out(world, tender)
+    assert stopped.state == PREVIEWED
+    assert stopped.refusal is not None
+    assert stopped.refusal["code"] == "capacity_exceeded"
+    assert stopped.refusal["agreement"] in {agreement.number for agreement in of.agreements}
+    assert set(holders(world, of).values()) == {None}
+    with world.database.work(of.lender.actor) as work:
+        work.session.execute(update(Case).where(Case.portfolio_id == of.portfolio_id).values(balance=1))
+    assert commit(world, of, tender).refusal is None
+    again = carry_out(world, tender)
+    assert (again.state, again.refusal) == (PREVIEWED, {"code": "preview_outdated"})
+
+
+@pytest.mark.usefixtures("everything_is_large")
+def test_a_large_preview_of_nothing_is_refused(world: World) -> None:
+    of = panel(world, 2)
+    with world.database.work(of.lender.actor) as work:
+        tenders.assign(work, of.portfolio_id, of.ids[0])
+    refused = carry_out(world, preview(world, of))
+    assert (refused.state, refused.refusal) == ("refused", {"code": "no_cases_to_offer"})
+
+
+@pytest.mark.usefixtures("everything_is_large")
+def test_what_went_wrong_otherwise_is_told_and_may_be_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("with a secret in it")
+
+    of = panel(world, 2)
+    tender = carry_out(world, preview(world, of))
+    commit(world, of, tender)
+    with monkeypatch.context() as patch:
+        patch.setattr(placing, "place_many", broken)
+        assert carry_out(world, tender).refusal == {"code": "failed"}
+    commit(world, of, tender)
+    assert carry_out(world, tender).state == PLACED
+
+
+@pytest.mark.parametrize("state", [DRAWING, COMMITTING])
+@pytest.mark.usefixtures("everything_is_large")
+def test_what_waits_for_a_worker_can_be_dropped(world: World, state: str) -> None:
+    of = panel(world, 2)
+    tender = preview(world, of)
+    if state == COMMITTING:
+        commit(world, of, carry_out(world, tender))
+    with world.database.work(of.lender.actor) as work:
+        allocations.withdraw(work, tender.id)
+    assert carry_out(world, tender).state == WITHDRAWN
+    assert set(holders(world, of).values()) == {None}
+
+
+@pytest.mark.usefixtures("everything_is_large")
+def test_a_large_allocation_needs_its_second_person_before_the_worker(world: World) -> None:
+    of = panel(world, 3)
+    change_settings(world, of, approval_cases=2)
+    tender = carry_out(world, preview(world, of))
+    assert commit(world, of, tender).state == AWAITING_APPROVAL
+    with pytest.raises(Forbidden, match="second_person_needed"):
+        commit(world, of, tender)
+    second = world.person(of.lender, "portfolio_manager")
+    assert commit(world, of, tender, by=second).state == COMMITTING
+    done = carry_out(world, tender)
+    assert (done.state, done.approved_by) == (PLACED, second.member.id)
+
+
+@pytest.mark.usefixtures("everything_is_large")
+def test_two_large_ones_of_one_person_are_together_above_the_limit(world: World) -> None:
+    of = panel(world, 3)
+    change_settings(world, of, approval_cases=3)
+    other = of._replace(portfolio_id=world.portfolio(of.lender, [Debt(9)]).id)
+    both = [carry_out(world, preview(world, one)) for one in (of, other)]
+    assert {commit(world, of, one).state for one in both} == {COMMITTING}
+    assert [carry_out(world, one).state for one in both] == [PLACED, AWAITING_APPROVAL]
+
+
+@pytest.mark.usefixtures("everything_is_large")
+def test_of_two_large_commits_one_wins(world: World) -> None:
+    of = panel(world, 4)
+    first, second = (carry_out(world, preview(world, of)) for _ in range(2))
+    commit(world, of, first)
+    with pytest.raises(Conflict, match="wrong_state"):
+        commit(world, of, first)
+    commit(world, of, second)
+    with ThreadPoolExecutor(2) as threads:
+        ended = list(threads.map(lambda one: carry_out(world, one), [first, second]))
+    assert sorted(one.state for one in ended) == [PLACED, PREVIEWED]
+    assert [one.refusal for one in ended if one.state == PREVIEWED] == [{"code": "no_cases_to_offer"}]
+
+
 def undo(world: World, of: Panel, tender: Tender, by: Someone | None = None) -> Tender:
     with world.database.work((by or of.lender).actor) as work:
         return undoing.undo(work, tender.id, "wrong_split")
@@ -417,7 +605,7 @@ def test_undoing_brings_every_case_back(world: World) -> None:
     assert undo(world, of, tender).state == TENDER_UNDONE
     assert set(holders(world, of).values()) == {None}
     with world.database.work(of.lender.actor) as work:
-        assert {(one.state, one.end_reason) for one in undoing.list_placements(work, tender)} == {(RECALLED, UNDONE)}
+        assert {(one.state, one.end_reason) for one in undoing.list_placements(work, tender)} == {(UNDONE, UNDONE)}
     assert committed(world, of).case_count == 6
 
 
@@ -535,7 +723,7 @@ def expired(world: World, clock: Clock, cases: int = 4, approval_cases: int = 10
     committed(world, of._replace(agreements=[agreement]))
     clock.forward(days=10, hours=1)
     with world.database.work(jobs(lender, "expiry")) as work:
-        assert placements.expire_due(work) == 1
+        assert expiries.expire_due(work) == 1
     return Tiers(of, first, second)
 
 
@@ -584,7 +772,7 @@ def test_a_recalled_case_does_not_rotate(world: World, clock: Clock) -> None:
     rotate(world, tiers.of)
     with world.database.work(tiers.of.lender.actor) as work:
         live = next(one for one in placements.list_own(work) if one.state in LIVE)
-        placements.recall(work, live.id, "lender_request")
+        recalls.recall(work, live.id, "lender_request")
     world.agreement(tiers.of.lender, world.agency(), tier=3)
     assert rotate(world, tiers.of)["placed"] == 0
 

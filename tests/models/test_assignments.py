@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from models.errors import Conflict, Invalid, NotFound
 from models.household import deal
 from models.placement import Placement
-from models.services import assignments, cases, placements
+from models.services import assignments, cases, freezes, placements, recalls
 from models.work import AGENCY, Work
 from tests.world import Debt, Someone, World
 
@@ -69,7 +69,7 @@ def test_recall_ends_a_collectors_sight_at_once(
     with world.database.work(agency.actor) as work:
         assignments.assign(work, placement.id, collector.member.id, ids)
     with world.database.work(lender.actor) as work:
-        placements.recall(work, placement.id, "conduct", ids[:1])
+        recalls.recall(work, placement.id, "conduct", ids[:1])
     with world.database.work(collector.actor) as work:
         assert sorted(item.case.id for item in cases.worklist(work).items) == ids[1:]
         with pytest.raises(NotFound):
@@ -176,9 +176,9 @@ def test_nothing_is_assigned_on_what_a_freeze_or_recall_has_just_taken(
         if work.actor.side == AGENCY:
             with world.database.work(lender.actor) as other:
                 if ends:
-                    placements.recall(other, placement.id, "conduct", ids[:1])
+                    recalls.recall(other, placement.id, "conduct", ids[:1])
                 else:
-                    placements.freeze(other, placement.id, "conduct")
+                    freezes.freeze(other, placement.id, "conduct")
         return found
 
     monkeypatch.setattr(placements, "get", meanwhile)
@@ -199,6 +199,6 @@ def test_a_freeze_waits_for_whoever_assigns(world: World, lender: Someone, agenc
     with world.database.work(agency.actor) as work:
         assignments.assign_evenly(work, placement.id, [collector.member.id])
         with world.database.work(lender.actor) as other, pytest.raises(OperationalError):
-            placements.freeze(other, placement.id, "conduct")
+            freezes.freeze(other, placement.id, "conduct")
     with world.database.work(lender.actor) as other:
-        placements.freeze(other, placement.id, "conduct")
+        freezes.freeze(other, placement.id, "conduct")

@@ -192,21 +192,21 @@ def test_a_revealed_bid_stands_sealed_and_opens_in_its_own_place_alone(
 
 
 @pytest.mark.parametrize(
-    ("given", "nonce", "field"),
+    ("given", "nonce", "field", "code"),
     [
-        ({"kind": "flat", "rate": "0.180000", "case_fee": "0.00"}, bytes(32), "kind"),
-        ({"kind": "rate", "rate": "0.18", "case_fee": "0.00"}, bytes(32), "rate"),
-        ({"kind": "rate", "rate": "0.180000", "case_fee": "1.00"}, bytes(32), "case_fee"),
-        ({"kind": "rate", "rate": "0.180000", "case_fee": "0.00"}, bytes(31), "nonce"),
+        ({"kind": "flat", "rate": "0.180000", "case_fee": "0.00"}, bytes(32), "kind", "unknown_value"),
+        ({"kind": "rate", "rate": "0.18", "case_fee": "0.00"}, bytes(32), "rate", "rate_spelling"),
+        ({"kind": "rate", "rate": "0.180000", "case_fee": "1.00"}, bytes(32), "case_fee", "fee_spelling"),
+        ({"kind": "rate", "rate": "0.180000", "case_fee": "0.00"}, bytes(31), "nonce", "wrong_shape"),
     ],
 )
 def test_a_malformed_reveal_is_refused_by_field_without_its_value(
-    world: World, pair: Auction, given: dict[str, str], nonce: bytes, field: str
+    world: World, pair: Auction, given: dict[str, str], nonce: bytes, field: str, code: str
 ) -> None:
     bidder = pair.bidders[0]
     with pytest.raises(Invalid) as refused, world.database.work(bidder.someone.actor) as work:
         bids.reveal(work, bidder.offer.id, given, nonce)
-    assert [tuple(error) for error in refused.value.errors] == [(0, field, "wrong_shape")]
+    assert [tuple(error) for error in refused.value.errors] == [(0, field, code)]
     assert refused.value.facts == {}
 
 

@@ -16,7 +16,7 @@ from models.ids import new_id
 from models.placement import ACTIVE, AWAITING_ACK, RETURNED, PlacedCase, Placement
 from models.promise import Promise
 from models.release import ReleaseRecord
-from models.services import assignments, cases, offers, placements, tenders
+from models.services import assignments, cases, offers, placements, recalls, tenders
 from models.services.cases import CaseFilter, WorklistFilter
 from models.work import AGENCY, AUDITOR, LENDER, Work
 from tests.world import Debt, Someone, World
@@ -321,7 +321,7 @@ def test_the_timeline_tells_each_side_its_own_part(world: World, lender: Someone
         contacted(work, first, case_id, world.clock())
     world.clock.forward(hours=1)  # type: ignore[attr-defined]
     with world.database.work(lender.actor) as work:
-        placements.recall(work, first.id, "conduct")
+        recalls.recall(work, first.id, "conduct")
     agreement = world.agreement(lender, agency)
     world.clock.forward(hours=1)  # type: ignore[attr-defined]
     with world.database.work(lender.actor) as work:
@@ -382,7 +382,7 @@ def test_an_agency_that_had_the_case_before_is_told_nothing_more(
     placement = world.placement(lender, agency, 1)
     case_id = world.case_ids(placement, lender)[0]
     with world.database.work(lender.actor) as work:
-        placements.recall(work, placement.id, "conduct")
+        recalls.recall(work, placement.id, "conduct")
     with world.database.work(agency.actor) as work:
         for verb in (cases.get, cases.timeline):
             with pytest.raises(NotFound):

@@ -14,7 +14,7 @@ from models.case import Case
 from models.claim import Claim
 from models.errors import CaseClosedToWork, Conflict, Forbidden, Invalid, NotFound
 from models.placement import Placement
-from models.services import claims, placements
+from models.services import claims, recalls
 from models.services.claims import ClaimReport
 from models.work import JOBS, Actor
 from tests.world import Someone, World
@@ -108,7 +108,7 @@ def test_a_recalled_case_takes_no_claim(
     world: World, lender: Someone, agency: Someone, placement: Placement, case_id: UUID
 ) -> None:
     with world.database.work(lender.actor) as work:
-        placements.recall(work, placement.id, "lender_request")
+        recalls.recall(work, placement.id, "lender_request")
     with pytest.raises(CaseClosedToWork) as refused:
         record(world, agency, case_id)
     assert refused.value.code == "case_recalled"

@@ -12,7 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.attribution import ATTRIBUTED
-from models.commission.engine import BOOKED, DERIVATION, LINES, TERMS, derive, difference, replay, told
+from models.commission.engine import (
+    BOOKED,
+    DERIVATION,
+    FEES,
+    LINES,
+    TERMS,
+    derive,
+    derive_fees,
+    difference,
+    replay,
+    told,
+)
 from models.errors import Conflict
 
 
@@ -39,9 +50,26 @@ def terms(
     return pl.DataFrame([(placement, case, agreement, version, Decimal(rate))], schema=TERMS, orient="row")
 
 
+def fees(*rows: dict[str, Any]) -> pl.DataFrame:
+    ordinary = {
+        "agency_id": "agency-A",
+        "agreement_id": "AG",
+        "placement_id": "A",
+        "case_id": "k1",
+        "terms_version": 0,
+        "case_fee": Decimal("12.50"),
+        "currency": "CNY",
+        "acknowledged_on": dt.date(2026, 1, 20),
+    }
+    return pl.DataFrame([{**ordinary, **row} for row in rows], schema=FEES)
+
+
 def book(lines: pl.DataFrame, after: pl.DataFrame | None = None) -> pl.DataFrame:
     """Everything booked once `lines` are posted, each with an id that tells its cause and sequence."""
-    posted = lines.select(pl.format("{}-{}-{}", "cause_id", "component", "sequence").alias("id"), pl.all())
+    cause = pl.when(pl.col("component") == "case_fee").then(pl.format("{}/{}", "cause_id", "case_id"))
+    posted = lines.select(
+        pl.format("{}-{}-{}", cause.otherwise("cause_id"), "component", "sequence").alias("id"), pl.all()
+    )
     return posted if after is None else pl.concat([after, posted])
 
 
@@ -146,6 +174,80 @@ def test_a_case_without_terms_is_refused_by_the_name_of_its_placement() -> None:
 def test_floats_are_refused() -> None:
     with pytest.raises(TypeError, match="amount"):
         derive(attributed({}).cast({"amount": pl.Float64}), terms())
+    with pytest.raises(TypeError, match="case_fee"):
+        derive_fees(fees({}).cast({"case_fee": pl.Float64}))
+
+
+def test_a_fee_is_a_line_without_base_or_rate_of_the_day_of_the_acknowledgement() -> None:
+    line = derive_fees(fees({})).row(0, named=True)
+    derivation = line.pop("derivation")
+    assert line == {
+        "agency_id": "agency-A",
+        "agreement_id": "AG",
+        "placement_id": "A",
+        "case_id": "k1",
+        "component": "case_fee",
+        "cause_id": "A",
+        "sequence": 1,
+        "adjusts_id": None,
+        "period": "2026-01",
+        "base_amount": Decimal("0.00"),
+        "rate": Decimal(0),
+        "amount": Decimal("12.50"),
+        "currency": "CNY",
+        "effective_on": dt.date(2026, 1, 20),
+        "posted_on": dt.date(2026, 1, 20),
+    }
+    assert told(derivation) == [
+        "fee: placement_id A, version 0, case_fee 12.50, acknowledged_on 2026-01-20",
+        "amount: base 0.00, entitled 12.50, booked 0.00, amount 12.50",
+    ]
+    assert replay(derivation) == Decimal("12.50")
+
+
+def test_each_case_as_it_was_placed_is_a_cause_of_its_own() -> None:
+    derived = derive_fees(fees({}, {"case_id": "k2"}, {"placement_id": "B"}))
+    booked = book(difference(derived, NOTHING, "2026-01"))
+    assert amounts(booked) == ["12.50"] * 3
+    assert not booked["id"].is_duplicated().any()
+    assert difference(derived, booked, "2026-01").height == 0
+    back = difference(derive_fees(fees({}, {"placement_id": "B"})), booked, "2026-02")
+    assert back.select("case_id", "amount", "adjusts_id", "period").rows() == [
+        ("k2", Decimal("-12.50"), "A/k2-case_fee-1", "2026-02")
+    ]
+
+
+def test_a_fee_that_is_undone_is_taken_back_and_says_so() -> None:
+    booked = book(difference(derive_fees(fees({})), NOTHING, "2026-01"))
+    line = difference(derive_fees(fees()), booked, "2026-02").row(0, named=True)
+    assert (line["amount"], line["adjusts_id"]) == (Decimal("-12.50"), "A/k1-case_fee-1")
+    assert told(line["derivation"]) == [
+        "fee: placement_id A, version 0, case_fee 12.50, acknowledged_on 2026-01-20, reason undone",
+        "amount: base 0.00, entitled 0.00, booked 12.50, amount -12.50",
+    ]
+    assert replay(line["derivation"]) == Decimal("-12.50")
+
+
+def test_a_fee_and_a_payment_of_one_case_are_booked_beside_each_other() -> None:
+    derived = pl.concat([derive(attributed({}), terms()), derive_fees(fees({}))])
+    posted = difference(derived, NOTHING, "2026-01")
+    assert posted.select("component", "amount").rows() == [
+        ("contingency", Decimal("225.00")),
+        ("case_fee", Decimal("12.50")),
+    ]
+    booked = book(posted)
+    back = difference(derived.clear(), booked, "2026-01")
+    assert [told(line)[-2].partition(":")[0] for line in back["derivation"]] == ["rate", "fee"]
+    assert [replay(line) for line in back["derivation"]] == [Decimal("-225.00"), Decimal("-12.50")]
+
+
+def test_a_line_from_before_there_were_fees_reads_and_replays() -> None:
+    derivation = derive(attributed({}), terms())["derivation"][0]
+    del derivation["fee"]
+    assert replay(derivation) == Decimal("225.00")
+    assert len(told(derivation)) == 4
+    (read,) = pl.Series([json.dumps(derivation)]).str.json_decode(DERIVATION)
+    assert read == {**derivation, "fee": None}
 
 
 def test_the_first_posting_books_every_line() -> None:
@@ -238,6 +340,31 @@ def test_a_derivation_that_does_not_lead_to_its_amount_is_refused(step: str, fac
         replay(derivation)
 
 
+@pytest.mark.parametrize(
+    ("step", "fact", "value"),
+    [
+        ("fee", "case_fee", "12.51"),
+        ("fee", "case_fee", None),
+        ("fee", "reason", "undone"),
+        ("amount", "base", "0.01"),
+        ("amount", "entitled", "12.51"),
+        ("amount", "amount", "12.51"),
+    ],
+)
+def test_a_fee_that_does_not_lead_to_its_amount_is_refused(step: str, fact: str, value: str | None) -> None:
+    derivation = derive_fees(fees({}))["derivation"][0]
+    derivation[step][fact] = value
+    with pytest.raises(ValueError):
+        replay(derivation)
+
+
+def test_a_derivation_without_its_steps_is_refused() -> None:
+    derivation = derive(attributed({}), terms())["derivation"][0]
+    for step in ("payment", "attribution", "rate", "amount"):
+        with pytest.raises(ValueError):
+            replay({**derivation, step: None})
+
+
 cents = st.integers(-(10**15), 10**15) | st.integers(-300, 300)
 
 
@@ -287,6 +414,31 @@ def test_whatever_changes_the_booked_sum_is_what_the_facts_say_now(days: list[li
         assert not booked["id"].is_duplicated().any()
 
 
+placed_cases = st.tuples(st.sampled_from("AB"), st.sampled_from(["k1", "k2", "k3"]))
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.sets(placed_cases), max_size=5), st.integers(1, 10**8))
+def test_whatever_is_acknowledged_or_undone_the_booked_fees_are_those_that_stand(
+    days: list[set[tuple[str, str]]], fee: int
+) -> None:
+    booked, case_fee = NOTHING, Decimal(fee).scaleb(-2)
+    for standing in days:
+        rows = [{"placement_id": name, "case_id": case, "case_fee": case_fee} for name, case in sorted(standing)]
+        derived = derive_fees(fees(*rows))
+        booked = book(difference(derived, booked, "2026-01"), after=booked)
+        assert difference(derived, booked, "2026-01").height == 0
+        sums = {(name, case): amount for name, case, amount in _sums(booked).rows() if amount}
+        assert sums == dict.fromkeys(standing, case_fee)
+        assert [replay(line) for line in booked["derivation"]] == booked["amount"].to_list()
+        assert not booked["id"].is_duplicated().any()
+
+
+def _sums(booked: pl.DataFrame) -> pl.DataFrame:
+    return booked.group_by("placement_id", "case_id").agg(pl.col("amount").sum())
+
+
 def test_lines_of_no_payments_are_an_empty_frame_of_the_same_shape() -> None:
     assert derive(attributed(), terms()).schema == LINES
+    assert derive_fees(fees()).schema == LINES
     assert difference(derive(attributed(), terms()), NOTHING, "2026-01").schema == LINES

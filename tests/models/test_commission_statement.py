@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from models.attribution import ATTRIBUTED
 from models.commission import verify
 from models.commission.__main__ import main
-from models.commission.engine import BOOKED, TERMS, derive, difference
+from models.commission.engine import BOOKED, FEES, TERMS, derive, derive_fees, difference
 from models.commission.statement_file import statement_file
 from models.commission.verify import StatementRefused, summary, verify_statement
 
@@ -54,6 +54,12 @@ def terms(rate: str) -> pl.DataFrame:
     return pl.DataFrame([(PLACEMENT, CASE, AGREEMENT, 1, Decimal(rate))], schema=TERMS, orient="row")
 
 
+def fees(*cases: int, case_fee: str = "12.50", placement: str = PLACEMENT) -> pl.DataFrame:
+    day = dt.date(2026, 1, 20)
+    rows = [(AGENCY, AGREEMENT, placement, uuid(3, case), 0, Decimal(case_fee), "CNY", day) for case in cases]
+    return pl.DataFrame(rows, schema=FEES, orient="row")
+
+
 def booked(posted: pl.DataFrame, start: int = 1) -> pl.DataFrame:
     ids = pl.Series("id", [uuid(2, start + n) for n in range(posted.height)], dtype=pl.String)
     return posted.insert_column(0, ids)
@@ -78,6 +84,15 @@ def statement() -> str:
     return "".join(statement_file(pl.concat([first, second])))
 
 
+@pytest.fixture(scope="module")
+def with_fees() -> str:
+    """A payment, the fees of three cases, and one of them taken back."""
+    shares = derive(attributed(("1000.05", {})), terms("0.1"))
+    first = booked(difference(pl.concat([shares, derive_fees(fees(1, 2, 3))]), NOTHING, "2026-01"))
+    undone = pl.concat([shares, derive_fees(fees(1, 2))])
+    return "".join(statement_file(pl.concat([first, booked(difference(undone, first, "2026-01"), start=100)])))
+
+
 def check(text: str) -> verify.Verified:
     return verify_statement(text.splitlines(keepends=True))
 
@@ -94,8 +109,87 @@ def test_a_line_of_the_file_shows_its_whole_derivation(statement: str) -> None:
     assert [line[fact] for fact in facts] == ["1000.00", "term", "1", "1000.00", "0.125000", "125.00", "0.00", "125.00"]
 
 
+def test_fees_verify_beside_payments(with_fees: str) -> None:
+    # 100.01 (100.005) + 3 × 12.50 − 12.50
+    assert summary(check(with_fees)) == "verified: 5 lines, total 125.01 CNY"
+
+
+def test_a_fee_line_shows_the_fee_and_no_payment(with_fees: str) -> None:
+    at = next(
+        at for at, column in cells(with_fees) if column == "component" and field(with_fees, at, column)[:4] == "case"
+    )
+    facts = "payment_id", "paid_amount", "paid_to", "reason", "base_amount", "rate", "case_fee", "entitled", "amount"
+    assert [field(with_fees, at, fact) for fact in facts] == [
+        "", "", "", "", "0.00", "0.000000", "12.50", "12.50", "12.50",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("column", ["case_fee", "base_amount", "entitled", "booked", "amount"])
+def test_a_changed_fee_is_refused_wherever_it_stands(with_fees: str, column: str) -> None:
+    for at, name in cells(with_fees):
+        if name == column:
+            changed = str(Decimal(field(with_fees, at, column)) + Decimal("0.01"))
+            with pytest.raises(StatementRefused):
+                check(altered(with_fees, at, column, changed))
+
+
+def test_a_fee_raised_with_all_that_follows_from_it_differs_from_the_others_of_its_placement(with_fees: str) -> None:
+    raised = with_fees
+    for column in ("case_fee", "entitled", "amount"):
+        raised = altered(raised, 3, column, "13.00")
+    raised = altered(raised, 7, "amount", "125.51")
+    with pytest.raises(
+        StatementRefused, match=r"^line 4: another fee or day than an earlier line of the same placement$"
+    ):
+        check(raised)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("payment_id", uuid(1, 1)),
+        ("paid_amount", "12.50"),
+        ("attribution", "term"),
+        ("reason", "not_attributed"),
+        ("reason", "undone"),
+        ("rate", "0.100000"),
+        ("case_fee", ""),
+        ("case_fee", "-12.50"),
+        ("component", "contingency"),
+        ("effective_on", "2026-01-19"),
+        ("case_id", uuid(3, 2)),
+    ],
+)
+def test_what_is_no_fee_of_a_case_is_refused(with_fees: str, column: str, value: str) -> None:
+    with pytest.raises(StatementRefused):
+        check(altered(with_fees, 3, column, value))
+
+
+def test_a_payment_has_no_fee(with_fees: str) -> None:
+    with pytest.raises(StatementRefused, match=r"^line 2: case_fee is not in its form$"):
+        check(altered(with_fees, 2, "case_fee", "12.50"))
+
+
+def test_a_statement_without_fees_is_the_file_it_was_before_there_were_any(statement: str) -> None:
+    assert "case_fee" not in statement
+    lines = booked(difference(derive(attributed(("1000.00", {})), terms("0.125")), NOTHING, "2026-01"))
+    assert "".join(statement_file(lines)) == FORMAT_1
+    check(FORMAT_1)
+
+
+FORMAT_1 = (
+    "record,number,agreement_id,period,line_id,component,adjusts_id,case_id,payment_id,original_id,paid_amount,"
+    "currency,effective_on,posted_on,paid_to,placement_id,attribution,reason,terms_version,base_amount,rate,entitled,"
+    "booked,amount\n"
+    f"line,1,{AGREEMENT},2026-01,{uuid(2, 1)},contingency,,{CASE},{uuid(1, 1)},,1000.00,"
+    f"CNY,2026-01-15,2026-01-16,lender,{PLACEMENT},term,,1,1000.00,0.125000,125.00,0.00,125.00\n"
+    "total,1,,,,,,,,,,CNY,,,,,,,,1000.00,,,,125.00\n"
+)
+
+
 def test_the_order_of_the_lines_does_not_change_the_file() -> None:
-    lines = booked(difference(derive(attributed(("10.00", {}), ("20.00", {})), terms("0.1")), NOTHING, "2026-01"))
+    shares = derive(attributed(("10.00", {}), ("20.00", {})), terms("0.1"))
+    lines = booked(difference(pl.concat([shares, derive_fees(fees(2, 1))]), NOTHING, "2026-01"))
     assert "".join(statement_file(lines)) == "".join(statement_file(lines.reverse()))
 
 
@@ -227,11 +321,12 @@ amounts = st.integers(-(10**15), 10**15) | st.integers(-300, 300)
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.lists(amounts, max_size=6), st.integers(0, 10**6), st.integers(0, 10**6))
-def test_what_the_engine_books_the_verifier_recomputes(paid: list[int], rate: int, later: int) -> None:
+@given(st.lists(amounts, max_size=6), st.integers(0, 10**6), st.integers(0, 10**6), st.sets(st.integers(1, 3)))
+def test_what_the_engine_books_the_verifier_recomputes(paid: list[int], rate: int, later: int, kept: set[int]) -> None:
     payments = attributed(*((str(Decimal(cents).scaleb(-2)), {}) for cents in paid))
-    first = booked(difference(derive(payments, terms(str(Decimal(rate).scaleb(-6)))), NOTHING, "2026-01"))
-    changed = derive(payments, terms(str(Decimal(later).scaleb(-6))))
+    shares = derive(payments, terms(str(Decimal(rate).scaleb(-6))))
+    first = booked(difference(pl.concat([shares, derive_fees(fees(1, 2))]), NOTHING, "2026-01"))
+    changed = pl.concat([derive(payments, terms(str(Decimal(later).scaleb(-6)))), derive_fees(fees(*kept))])
     second = booked(difference(changed, first, "2026-01"), start=100)
     verified = check("".join(statement_file(pl.concat([first, second]))))
     assert verified.lines == first.height + second.height

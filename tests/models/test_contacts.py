@@ -14,7 +14,7 @@ from models.contact import Contact
 from models.errors import CaseClosedToWork, Conflict, Forbidden, Invalid, NotFound
 from models.placement import Placement
 from models.promise import Promise
-from models.services import assignments, contacts, ledgers, placements, promises
+from models.services import assignments, contacts, ledgers, promises, recalls
 from models.services.contacts import ContactReport
 from models.services.promises import PromiseReport
 from tests.conftest import Clock
@@ -156,7 +156,7 @@ def test_a_recalled_case_takes_no_report_but_repeats_stand(
     report = CALL._replace(external_ref="CALL-1")
     made = record(world, agency, case_id, report)
     with world.database.work(lender.actor) as work:
-        placements.recall(work, placement.id, "lender_request", [case_id])
+        recalls.recall(work, placement.id, "lender_request", [case_id])
     with pytest.raises(CaseClosedToWork) as refused:
         record(world, agency, case_id, CALL._replace(external_ref="CALL-2"))
     assert refused.value.code == "case_recalled"

@@ -10,7 +10,7 @@ from models.business_day import start_of
 from models.case import Case
 from models.lender_setting import HISTORY, NOTHING, OUTCOMES
 from models.placement import Placement
-from models.services import cases, lender_settings, offers, placements, tenders
+from models.services import cases, lender_settings, offers, placements, recalls, tenders
 from models.services.timelines import TimelineItem
 from tests.facts import Placed, call, claim, placed, recall, release
 from tests.world import Someone, World
@@ -121,7 +121,7 @@ def test_the_lenders_word_holds_from_the_next_look_on(world: World, second: Seco
 def test_an_agency_that_has_the_case_again_is_told_its_own_contacts_once(world: World, second: Second) -> None:
     set_to(world, second, HISTORY)
     with world.database.work(second.first.lender.actor) as work:
-        placements.recall(work, second.placement.id, "conduct")
+        recalls.recall(work, second.placement.id, "conduct")
     world.clock.forward(days=1)  # type: ignore[attr-defined]
     place_again(world, second.first, second.first.agency)
     with world.database.work(second.first.agency.actor) as work:

@@ -49,6 +49,19 @@ def papers(world: World, lender: Someone, agency: Someone, *given: Paper) -> Non
             agency_documents.accept(work, document_id)
 
 
+def drop_licence(world: World, lender: Someone, agency: Someone) -> None:
+    with world.database.work(lender.actor) as work:
+        for document in agency_documents.list_own(work, agency.organisation.id):
+            if document.kind == LICENCE:
+                agency_documents.withdraw(work, document.id)
+
+
+def where(world: World, lender: Someone, agreement: Agreement) -> list[str]:
+    with world.database.work(lender.actor) as work:
+        (candidate,) = eligibility.assess(work, work.tenant_id, [agreements.get(work, agreement.id)], work.at)
+    return candidate.provinces
+
+
 def settings(world: World, lender: Someone, **changes: int | list[str]) -> None:
     with world.database.work(lender.actor) as work:
         lender_settings.change(work, changes)
@@ -107,14 +120,38 @@ def test_each_paper_asked_for_has_its_own_code_missing_and_expired(
     world: World, clock: Clock, lender: Someone, agency: Someone
 ) -> None:
     agreement = world.agreement(lender, agency)
+    drop_licence(world, lender, agency)
     settings(world, lender, required_documents=[LICENCE, TRAINING])
-    assert reasons(world, lender, agreement) == ["training_missing"]
+    assert reasons(world, lender, agreement) == ["licence_missing", "training_missing"]
     papers(world, lender, agency, *(Paper(kind, "N", "I", TODAY, TODAY + TEN_DAYS) for kind in (LICENCE, TRAINING)))
     assert reasons(world, lender, agreement) == []
     clock.forward(days=11)
     assert reasons(world, lender, agreement) == ["licence_expired", "training_expired"]
     settings(world, lender, required_documents=[])
     assert reasons(world, lender, agreement) == []
+
+
+def test_a_newer_paper_that_ends_earlier_leaves_the_older_one_in_force(
+    world: World, clock: Clock, lender: Someone, agency: Someone
+) -> None:
+    agreement = world.agreement(lender, agency)
+    papers(
+        world, lender, agency, *(Paper(kind, "N", "I", TODAY, TODAY + TEN_DAYS) for kind in (LICENCE, DUE_DILIGENCE))
+    )
+    clock.forward(days=11)
+    assert reasons(world, lender, agreement) == []
+
+
+def test_licences_that_end_on_different_days_hold_together_each_until_its_end(
+    world: World, clock: Clock, lender: Someone, agency: Someone
+) -> None:
+    agreement = world.agreement(lender, agency, provinces=["110000", "310000", "440000"])
+    drop_licence(world, lender, agency)
+    for days, provinces in ((30, ["110000"]), (10, ["310000"])):
+        papers(world, lender, agency, Paper(LICENCE, "N", "I", TODAY, TODAY + dt.timedelta(days=days), provinces))
+    assert where(world, lender, agreement) == ["110000", "310000"]
+    clock.forward(days=11)
+    assert where(world, lender, agreement) == ["110000"]
 
 
 @pytest.mark.parametrize(
@@ -142,6 +179,7 @@ def test_a_licence_that_holds_nowhere_the_agreement_does_lets_nothing_through(
     world: World, lender: Someone, agency: Someone
 ) -> None:
     agreement = world.agreement(lender, agency, provinces=["110000", "310000"])
+    drop_licence(world, lender, agency)
     licence = Paper(LICENCE, "N", "I", TODAY, TODAY + TEN_DAYS)
     for provinces, codes in ((["440000"], ["licence_elsewhere"]), (["310000", "440000"], [])):
         papers(world, lender, agency, licence._replace(provinces=provinces))
@@ -162,6 +200,7 @@ def test_a_case_fits_where_both_the_agreement_and_the_licence_hold(
     world: World, lender: Someone, agency: Someone, agreed: list[str], licensed: list[str], covered: list[bool]
 ) -> None:
     agreement = world.agreement(lender, agency, provinces=agreed)
+    drop_licence(world, lender, agency)
     papers(world, lender, agency, Paper(LICENCE, "N", "I", TODAY, TODAY + TEN_DAYS, licensed))
     portfolio = world.portfolio(lender, [Debt(1), Debt(2), Debt(3)])
     with world.database.work(lender.actor) as work:
@@ -235,16 +274,11 @@ def test_what_one_agency_holds_takes_nothing_of_anothers_capacity(world: World, 
 
 
 def closed_by(world: World, lender: Someone, agency: Someone) -> dict[str, Callable[[], None]]:
-    def withdraw_licence() -> None:
-        with world.database.work(lender.actor) as work:
-            counting = agency_documents.find_counting(work, work.tenant_id, [agency.organisation.id])
-            agency_documents.withdraw(work, counting[agency.organisation.id][LICENCE].id)
-
     def suspend() -> None:
         with world.database.work(lender.actor) as work:
             standings.suspend(work, agency.organisation.id, "conduct")
 
-    return {"licence_missing": withdraw_licence, "agency_suspended": suspend}
+    return {"licence_missing": lambda: drop_licence(world, lender, agency), "agency_suspended": suspend}
 
 
 @pytest.mark.parametrize(("code", "told"), [("licence_missing", "licence_missing"), ("agency_suspended", "ineligible")])

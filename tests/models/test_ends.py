@@ -11,7 +11,7 @@ from models.errors import CaseClosedToWork, Conflict, NotFound
 from models.ids import new_id
 from models.lease import LeasedCase
 from models.placement import Placement
-from models.services import cases, placements, releases
+from models.services import cases, expiries, freezes, placements, recalls, releases
 from models.work import Work
 from tests.facts import Placed, jobs, placed, recall
 from tests.world import Debt, Someone, World
@@ -30,7 +30,7 @@ def ground(world: World) -> Placed:
 def expire(world: World, ground: Placed) -> None:
     world.clock.forward(days=91)  # type: ignore[attr-defined]
     with world.database.work(jobs(ground.lender)) as work:
-        placements.expire_due(work)
+        expiries.expire_due(work)
 
 
 def open_(world: World, someone: Someone, case_id: UUID, field_class: str = "contact") -> None:
@@ -55,7 +55,7 @@ def test_the_second_page_of_the_worklist_is_empty_after_an_end(world: World, gro
     assert (len(first.items), first.after is not None) == (2, True)
     if end == "freeze":
         with world.database.work(ground.lender.actor) as work:
-            placements.freeze(work, ground.placement.id, "conduct")
+            freezes.freeze(work, ground.placement.id, "conduct")
     elif end == "clock":
         world.clock.forward(days=91)  # type: ignore[attr-defined]
     else:
@@ -71,7 +71,7 @@ def test_the_recall_of_one_case_takes_that_case_from_the_next_page_and_leaves_th
         first = placements.list_cases(work, ground.placement.id, limit=1)
     second, *others = [case.id for case in reversed(ground.cases) if case.id != first[0].case.id]
     with world.database.work(ground.lender.actor) as work:
-        placements.recall(work, ground.placement.id, "dispute", [second])
+        recalls.recall(work, ground.placement.id, "dispute", [second])
     with world.database.work(ground.agency.actor) as work:
         page = placements.list_cases(work, ground.placement.id, first[0].case.id)
         assert [line.case.id for line in page] == others
@@ -102,7 +102,7 @@ def test_a_recalled_case_leaves_its_leases_behind_for_nobody(world: World, groun
     with world.database.work(ground.lender.actor) as work:
         work.session.add_all([lease(ground.placement, case.id) for case in ground.cases[:3]])
     with world.database.work(ground.lender.actor) as work:
-        placements.recall(work, ground.placement.id, "dispute", [ground.cases[0].id])
+        recalls.recall(work, ground.placement.id, "dispute", [ground.cases[0].id])
         left = select(LeasedCase.case_id).order_by(LeasedCase.case_id)
         assert work.session.scalars(left).all() == [case.id for case in ground.cases[1:3]]
     expire(world, ground)
@@ -169,7 +169,7 @@ def test_what_was_opened_under_a_foreign_placement_is_unknown(world: World, grou
 
 def test_an_agency_takes_no_file_of_a_frozen_placement_and_the_lender_does(world: World, ground: Placed) -> None:
     with world.database.work(ground.lender.actor) as work:
-        placements.freeze(work, ground.placement.id, "conduct")
+        freezes.freeze(work, ground.placement.id, "conduct")
         assert len(placements.export_cases(work, ground.placement.id)) == 4
     with world.database.work(ground.agency.actor) as work, pytest.raises(Conflict) as refused:
         placements.export_cases(work, ground.placement.id)

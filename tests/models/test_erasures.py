@@ -37,8 +37,8 @@ from models.services import (
     erasures,
     holds,
     lender_settings,
-    placements,
     portfolios,
+    recalls,
     releases,
     tenders,
 )
@@ -256,7 +256,7 @@ def test_the_lender_may_keep_longer(world: World, lender: Someone) -> None:
 def test_a_portfolio_is_erased_whole_or_not_at_all(world: World, lender: Someone) -> None:
     ground = placed(world, 3, lender)
     with world.database.work(lender.actor) as work:
-        placements.recall(work, ground.placement.id, "complaint", [ground.cases[0].id])
+        recalls.recall(work, ground.placement.id, "complaint", [ground.cases[0].id])
         holds.place(work, CASE, ground.cases[1].id, "audit")
     refused = refusal(world, lender, PORTFOLIO, ground.placement.portfolio_id)
     until = (world.clock() + dt.timedelta(days=1095)).date().isoformat()

@@ -14,8 +14,8 @@ from models.errors import Conflict, Invalid, NotFound
 from models.exclusion import RECORDED_REASONS, Exclusion
 from models.offer import Offer
 from models.placement import PlacedCase
-from models.services import exclusions, holds, lender_settings, offers, scrub, tenders
-from models.tender import TenderedCase
+from models.services import exclusions, holds, lender_settings, offers, scrub, tender_cases, tenders
+from models.tender import ASSIGNED, TenderedCase
 from models.tender_plan import Plan
 from tests.world import Debt, Someone, World
 
@@ -178,7 +178,8 @@ def test_each_case_is_counted_once_under_its_first_reason(world: World, lender: 
         holds.place(work, "case", case_ids[3], "litigation")
     agreement = world.agreement(lender, agency)
     with world.database.work(lender.actor) as work:
-        assert len(tenders.read_candidates(work, portfolio.id, "CNY", None, None, None)) == 3
+        everything = Plan(portfolio.id, ASSIGNED, [agreement.id])
+        assert tender_cases.read(work, everything, [agreement]).height == 3
         tenders.assign(work, portfolio.id, agreement.id, case_limit=1)
     assert counted(world, lender, portfolio.id) == {
         "already_offered": 1,

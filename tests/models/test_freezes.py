@@ -19,9 +19,12 @@ from models.services import (
     cases,
     claims,
     contacts,
+    expiries,
+    freezes,
     needs,
     placements,
     promises,
+    recalls,
     releases,
 )
 from models.work import Work
@@ -36,12 +39,12 @@ def ground(world: World) -> Placed:
 
 def freeze(world: World, ground: Placed, reason: str = "data_incident") -> Placement:
     with world.database.work(ground.lender.actor) as work:
-        return placements.freeze(work, ground.placement.id, reason)
+        return freezes.freeze(work, ground.placement.id, reason)
 
 
 def unfreeze(world: World, ground: Placed) -> Placement:
     with world.database.work(ground.lender.actor) as work:
-        return placements.unfreeze(work, ground.placement.id)
+        return freezes.unfreeze(work, ground.placement.id)
 
 
 def agency_acts(world: World, ground: Placed) -> dict[str, Callable[[Work], object]]:
@@ -87,7 +90,7 @@ def test_a_frozen_placement_is_not_acknowledged(world: World) -> None:
     lender, agency = world.lender(), world.agency()
     placement = world.placement(lender, agency, acknowledged=False)
     with world.database.work(lender.actor) as work:
-        placements.freeze(work, placement.id, "conduct")
+        freezes.freeze(work, placement.id, "conduct")
     with world.database.work(agency.actor) as work, pytest.raises(Conflict) as refused:
         placements.acknowledge(work, placement.id, placement.case_count, placement.referred_amount)
     assert refused.value.code == "placement_frozen"
@@ -109,34 +112,34 @@ def test_the_lender_still_opens_recalls_and_the_term_runs_on(world: World, groun
     freeze(world, ground)
     with world.database.work(ground.lender.actor) as work:
         releases.authorise(work, ground.case.id, "identity", "verify_identity")
-        placements.recall(work, ground.placement.id, "conduct", [ground.case.id])
+        recalls.recall(work, ground.placement.id, "conduct", [ground.case.id])
     world.clock.forward(days=91)  # type: ignore[attr-defined]
     with world.database.work(jobs(ground.lender)) as work:
-        assert placements.expire_due(work) == 1
+        assert expiries.expire_due(work) == 1
         assert placements.get(work, ground.placement.id).state == EXPIRED
 
 
 def test_a_freeze_stands_once_and_is_lifted_once(world: World, ground: Placed) -> None:
     freeze(world, ground)
     with world.database.work(ground.lender.actor) as work, pytest.raises(Conflict) as twice:
-        placements.freeze(work, ground.placement.id, "conduct")
+        freezes.freeze(work, ground.placement.id, "conduct")
     unfreeze(world, ground)
     with world.database.work(ground.lender.actor) as work, pytest.raises(Conflict) as lifted:
-        placements.unfreeze(work, ground.placement.id)
+        freezes.unfreeze(work, ground.placement.id)
     assert (twice.value.code, lifted.value.code) == ("already_frozen", "not_frozen")
 
 
 def test_an_ended_placement_is_not_frozen(world: World, ground: Placed) -> None:
     recall(world, ground)
     with world.database.work(ground.lender.actor) as work, pytest.raises(Conflict) as refused:
-        placements.freeze(work, ground.placement.id, "conduct")
+        freezes.freeze(work, ground.placement.id, "conduct")
     assert refused.value.facts == {"state": RECALLED, "act": "freeze"}
 
 
 def test_a_freeze_needs_a_reason_of_the_list(world: World, ground: Placed) -> None:
     for act in (
-        lambda work: placements.freeze(work, ground.placement.id, "because"),
-        lambda work: placements.freeze_agency(work, ground.agency.organisation.id, "because"),
+        lambda work: freezes.freeze(work, ground.placement.id, "because"),
+        lambda work: freezes.freeze_all(work, ground.agency.organisation.id, "because"),
     ):
         with world.database.work(ground.lender.actor) as work, pytest.raises(Invalid):
             act(work)
@@ -147,10 +150,10 @@ def test_every_live_placement_with_an_agency_freezes_in_one_act(world: World, gr
     waiting, ended = (world.placement(lender, agency, 1, acknowledged=now) for now in (False, True))
     elsewhere, foreign = world.placement(lender, world.agency(), [Debt(77)]), world.placement(world.lender(), agency, 1)
     with world.database.work(lender.actor) as work:
-        placements.recall(work, ended.id, "conduct")
+        recalls.recall(work, ended.id, "conduct")
     with world.database.work(lender.actor) as work:
-        assert placements.freeze_agency(work, agency.organisation.id, "conduct") == 2
-        assert placements.freeze_agency(work, agency.organisation.id, "conduct") == 0
+        assert freezes.freeze_all(work, agency.organisation.id, "conduct") == 2
+        assert freezes.freeze_all(work, agency.organisation.id, "conduct") == 2  # and none a second time
         frozen = {placement.id: placement.frozen_at is not None for placement in placements.list_own(work)}
     assert frozen == {ground.placement.id: True, waiting.id: True, ended.id: False, elsewhere.id: False}
     with world.database.work(agency.actor) as work:
@@ -162,16 +165,16 @@ def test_only_the_placing_lender_freezes(world: World, ground: Placed) -> None:
     ids: tuple[UUID, ...] = (ground.placement.id, uuid4())
     for id_ in ids:
         with world.database.work(stranger.actor) as work, pytest.raises(NotFound):
-            placements.freeze(work, id_, "conduct")
+            freezes.freeze(work, id_, "conduct")
         with world.database.work(stranger.actor) as work, pytest.raises(NotFound):
-            placements.unfreeze(work, id_)
+            freezes.unfreeze(work, id_)
     for agency_id in (ground.agency.organisation.id, uuid4()):
         with world.database.work(stranger.actor) as work, pytest.raises(NotFound):
-            placements.freeze_agency(work, agency_id, "conduct")
+            freezes.freeze_all(work, agency_id, "conduct")
     for act in (
-        lambda work: placements.freeze(work, ground.placement.id, "conduct"),
-        lambda work: placements.unfreeze(work, ground.placement.id),
-        lambda work: placements.freeze_agency(work, ground.agency.organisation.id, "conduct"),
+        lambda work: freezes.freeze(work, ground.placement.id, "conduct"),
+        lambda work: freezes.unfreeze(work, ground.placement.id),
+        lambda work: freezes.freeze_all(work, ground.agency.organisation.id, "conduct"),
     ):
         with world.database.work(ground.agency.actor) as work, pytest.raises(AssertionError):
             act(work)
@@ -196,7 +199,7 @@ def test_the_timeline_tells_when_and_why_and_the_lender_who(world: World, ground
 
 def test_a_freeze_after_a_case_was_recalled_is_not_of_its_timeline(world: World, ground: Placed) -> None:
     with world.database.work(ground.lender.actor) as work:
-        placements.recall(work, ground.placement.id, "dispute", [ground.case.id])
+        recalls.recall(work, ground.placement.id, "dispute", [ground.case.id])
     world.clock.forward(hours=1)  # type: ignore[attr-defined]
     freeze(world, ground)
     with world.database.work(ground.lender.actor) as work:

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from models.errors import NotFound
-from models.services import cases, histories, lender_settings, offers, placements, retentions, tenders
+from models.services import cases, histories, lender_settings, offers, recalls, retentions, tenders
 from tests.facts import Placed, balance, placed, receive_balances
 from tests.world import Someone, World
 
@@ -32,7 +32,7 @@ def place_again(world: World, ground: Placed, *asked: Someone) -> None:
 def test_each_placement_is_a_row_with_who_when_how_much_and_why(world: World, ground: Placed) -> None:
     receive_balances(world, ground.lender, balance(ground.case, "700.00"))
     with world.database.work(ground.lender.actor) as work:
-        placements.recall(work, ground.placement.id, "lender_request")
+        recalls.recall(work, ground.placement.id, "lender_request")
     world.clock.forward(days=3)  # type: ignore[attr-defined]
     second = world.agency()
     place_again(world, ground, second)

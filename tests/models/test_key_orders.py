@@ -31,11 +31,13 @@ from models.services import (
     cases,
     contacts,
     custodies,
+    expiries,
     key_directory,
     key_orders,
     lender_settings,
     offers,
     placements,
+    recalls,
     release_limits,
     releases,
     retentions,
@@ -268,7 +270,7 @@ def test_a_recalled_case_loses_its_lease_and_the_others_keep_theirs(world: World
     placement = placed(world, lender, agency)
     first, second = world.case_ids(placement, lender.someone)
     with world.database.work(lender.someone.actor) as work:
-        placements.recall(work, placement.id, "complaint", [first])
+        recalls.recall(work, placement.id, "complaint", [first])
     assert left(world, lender) == (5, 5)
     assert opened(world, agency, second)["name"] == "张三"
 
@@ -278,7 +280,7 @@ def test_with_the_placement_all_leases_end_and_its_orders_too(world: World) -> N
     placement = placed(world, lender, agency)
     with world.database.work(lender.someone.actor) as work:
         custodies.order(work, "lease", placement.id)
-        placements.recall(work, placement.id, "complaint")
+        recalls.recall(work, placement.id, "complaint")
         assert key_orders.count_open(work) == 0
     assert left(world, lender) == (0, 0)
 
@@ -289,7 +291,7 @@ def test_a_case_recalled_after_the_order_was_taken_makes_the_answer_out_of_date(
     order_id = waiting(world, lender)
     data = lender.answer(document(world, lender, order_id))
     with world.database.work(lender.someone.actor) as work:
-        placements.recall(work, placement.id, "complaint", world.case_ids(placement, lender.someone)[:1])
+        recalls.recall(work, placement.id, "complaint", world.case_ids(placement, lender.someone)[:1])
     assert refusal_of(world, lender, order_id, data) == "answer_incomplete"
     lender.carry_out(order_id)
 
@@ -309,7 +311,7 @@ def test_the_cases_retained_beyond_a_term_await_leases_of_their_own_and_open_unt
         retentions.decide(work, [line.retention.id for line in retentions.list_own(work)], approve=True)
     clock.forward(days=1, minutes=1)
     with world.database.work(Actor(side=JOBS, org_id=lender.id, name="test")) as work:
-        assert placements.expire_due(work) == 0
+        assert expiries.expire_due(work) == 0
         work.session.execute(delete(OutboxEntry))  # as if the log had taken everything so far
     with pytest.raises(Conflict) as awaited:
         opened(world, agency, kept)
@@ -668,7 +670,7 @@ def test_a_recall_that_came_first_cancels_the_order_under_its_answer(world: Worl
     order_id = waiting(world, lender)
     data = lender.answer(document(world, lender, order_id))
     with ThreadPoolExecutor(1) as thread, world.database.work(lender.someone.actor) as work:
-        placements.recall(work, placement.id, "complaint")
+        recalls.recall(work, placement.id, "complaint")
         answering = thread.submit(answer, world, lender, order_id, data)
         with pytest.raises(TimeoutError):
             answering.result(0.3)  # It waits for the placement, which the recall has locked.

@@ -33,7 +33,7 @@ CROSSINGS = {
     "offers.decline",
     "placements.acknowledge",
     "promises.record",
-    "recalls.confirm_stop",
+    "stops.confirm",
     "recalls.object_to",
     "reconciliations._booked",
     "refusals.record",

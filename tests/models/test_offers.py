@@ -328,3 +328,14 @@ def test_offers_are_listed_newest_first_in_pages(world: World, lender: Someone, 
         first = [offer.id for offer in offers.list_own(work, limit=2)]
         rest = [offer.id for offer in offers.list_own(work, after=first[-1], limit=2)]
     assert [*first, *rest] == made[::-1]
+
+
+def test_what_waits_for_an_answer_is_counted_with_the_first_deadline(
+    world: World, lender: Someone, agency: Someone
+) -> None:
+    declined, first, _later = (world.offer(lender, agency, [Debt(n)]) for n in (1, 2, 3))
+    with world.database.work(agency.actor) as work:
+        offers.decline(work, declined.id, "capacity")
+    for someone in (lender, agency):
+        with world.database.work(someone.actor) as work:
+            assert offers.waiting(work) == (2, first.expires_at)

@@ -22,6 +22,7 @@ from models.services import (
     rate_cards,
     recalls,
     reconciliations,
+    stops,
     tenders,
 )
 from models.services.tenders import Plan
@@ -223,9 +224,9 @@ def test_requests_objections_and_wrong_counts_wait_for_the_lender(world: World, 
 
 def test_a_recall_waits_for_the_agency_to_say_that_work_has_stopped(world: World, of: Placed) -> None:
     with world.database.work(of.lender.actor) as work:
-        placements.recall(work, of.placement.id, "conduct")
+        recalls.recall(work, of.placement.id, "conduct")
     assert waiting(world, of.agency) == {"stops_unconfirmed": 1}
     with world.database.work(of.agency.actor) as work:
         (line,) = recalls.list_own(work)
-        recalls.confirm_stop(work, line.request.id, 2)
+        stops.confirm(work, line.request.id, 2)
     assert waiting(world, of.agency) == {}

@@ -24,7 +24,7 @@ from models.case import Case
 from models.errors import Conflict, Invalid, NotFound
 from models.offer import ACCEPTED, DECLINED, OFFERED, WITHDRAWN
 from models.placement import ACTIVE, AWAITING_ACK, EXPIRED, RECALLED, Assignment, PlacedCase, Placement
-from models.services import assignments, cases, offers, placements, tenders
+from models.services import assignments, cases, expiries, offers, placements, recalls, tenders
 from models.work import JOBS, Actor
 from tests.world import Debt, Someone, World
 
@@ -72,7 +72,7 @@ def test_other_figures_are_named_and_the_placement_goes_on_waiting(
 def test_what_was_recalled_before_is_not_asked_for(world: World, lender: Someone, agency: Someone) -> None:
     placement = world.placement(lender, agency, 3, acknowledged=False)
     with world.database.work(lender.actor) as work:
-        placements.recall(work, placement.id, "placed_in_error", world.case_ids(placement, lender)[:1])
+        recalls.recall(work, placement.id, "placed_in_error", world.case_ids(placement, lender)[:1])
     with world.database.work(agency.actor) as work:
         figures = placements.figures(work, placement.id)
         assert figures == (2, Decimal("2000.00"))
@@ -82,7 +82,7 @@ def test_what_was_recalled_before_is_not_asked_for(world: World, lender: Someone
 def test_a_recall_takes_every_case_from_the_agency(world: World, lender: Someone, agency: Someone) -> None:
     placement = world.placement(lender, agency, 3)
     with world.database.work(lender.actor) as work:
-        assert placements.recall(work, placement.id, "lender_request") == 3
+        assert recalls.recall(work, placement.id, "lender_request").case_count == 3
     with world.database.work(agency.actor) as work:
         ended = placements.get(work, placement.id)
         assert (ended.state, ended.end_reason, ended.ended_at) == (RECALLED, "lender_request", world.clock())
@@ -95,7 +95,7 @@ def test_recalling_some_cases_leaves_the_others(world: World, lender: Someone, a
     placement = world.placement(lender, agency, 3)
     first, *others = world.case_ids(placement, lender)
     with world.database.work(lender.actor) as work:
-        assert placements.recall(work, placement.id, "dispute", [first]) == 1
+        assert recalls.recall(work, placement.id, "dispute", [first]).case_count == 1
     with world.database.work(agency.actor) as work:
         assert placements.get(work, placement.id).state == ACTIVE
         assert sorted(line.case.id for line in placements.list_cases(work, placement.id)) == others
@@ -107,7 +107,7 @@ def test_with_its_last_case_a_placement_ends(world: World, lender: Someone, agen
     placement = world.placement(lender, agency, 2)
     for case_id in world.case_ids(placement, lender):
         with world.database.work(lender.actor) as work:
-            placements.recall(work, placement.id, "dispute", [case_id])
+            recalls.recall(work, placement.id, "dispute", [case_id])
     with world.database.work(lender.actor) as work:
         assert placements.get(work, placement.id).state == RECALLED
 
@@ -118,7 +118,7 @@ def test_a_recall_names_live_cases_only_or_changes_nothing(world: World, lender:
     known = world.case_ids(placement, lender)
     for wrong in (foreign, [uuid4()], [*known, *foreign]):
         with pytest.raises(NotFound), world.database.work(lender.actor) as work:
-            placements.recall(work, placement.id, "dispute", wrong)
+            recalls.recall(work, placement.id, "dispute", wrong)
     with world.database.work(agency.actor) as work:
         assert len(placements.list_cases(work, placement.id)) == 2
 
@@ -129,7 +129,7 @@ def test_a_recall_happens_once(world: World, lender: Someone, agency: Someone) -
     def recall(_: int) -> str:
         try:
             with world.database.work(lender.actor) as work:
-                placements.recall(work, placement.id, "conduct")
+                recalls.recall(work, placement.id, "conduct")
         except Conflict as refused:
             return refused.code
         return "recalled"
@@ -141,7 +141,7 @@ def test_a_recall_happens_once(world: World, lender: Someone, agency: Someone) -
 def test_a_reason_to_recall_is_a_code_and_never_text(world: World, lender: Someone, agency: Someone) -> None:
     placement = world.placement(lender, agency)
     with world.database.work(lender.actor) as work, pytest.raises(Invalid):
-        placements.recall(work, placement.id, "张三 complained")
+        recalls.recall(work, placement.id, "张三 complained")
 
 
 def test_a_recall_races_an_acknowledgement_and_both_orders_end_recalled(
@@ -155,7 +155,7 @@ def test_a_recall_races_an_acknowledgement_and_both_orders_end_recalled(
 
     def recall() -> None:
         with world.database.work(lender.actor) as work:
-            placements.recall(work, placement.id, "conduct")
+            recalls.recall(work, placement.id, "conduct")
 
     with ThreadPoolExecutor(2) as threads:
         acknowledged, recalled = threads.submit(acknowledge), threads.submit(recall)
@@ -169,7 +169,7 @@ def test_a_recall_races_an_acknowledgement_and_both_orders_end_recalled(
 def test_a_recalled_case_is_placed_again_with_the_next_number(world: World, lender: Someone, agency: Someone) -> None:
     placement, other = world.placement(lender, agency), world.agency()
     with world.database.work(lender.actor) as work:
-        placements.recall(work, placement.id, "conduct")
+        recalls.recall(work, placement.id, "conduct")
     agreement = world.agreement(lender, other)
     with world.database.work(lender.actor) as work:
         offer = tenders.assign(work, placement.portfolio_id, agreement.id)
@@ -205,8 +205,8 @@ def test_a_placement_ends_with_its_term_whenever_the_job_comes(world: World, len
     placement = world.placement(lender, agency)
     world.clock.forward(days=90, hours=5)  # type: ignore[attr-defined]
     with world.database.work(jobs_of(lender)) as work:
-        assert placements.expire_due(work) == 1
-        assert placements.expire_due(work) == 0
+        assert expiries.expire_due(work) == 1
+        assert expiries.expire_due(work) == 0
     with world.database.work(agency.actor) as work:
         ended = placements.get(work, placement.id)
         assert (ended.state, ended.ended_at) == (EXPIRED, placement.expires_at)
@@ -305,7 +305,7 @@ def test_any_order_of_acts_leaves_each_case_placed_once_and_known_to_its_agency_
         @precondition(lambda self: self.placement)
         def recall(self) -> None:
             with world.database.work(lender.actor) as work:
-                placements.recall(work, self.placement[0], "lender_request")
+                recalls.recall(work, self.placement[0], "lender_request")
             self.placement = None
 
         def _offer_ended(self, state: str) -> None:

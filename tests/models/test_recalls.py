@@ -25,11 +25,15 @@ from models.services import (
     conduct,
     ends,
     exclusions,
+    expiries,
+    freezes,
     lender_settings,
     offers,
     placements,
+    recall_files,
     recalls,
     returns,
+    stops,
     tenders,
 )
 from models.services.activity_files import FileOutcome
@@ -75,7 +79,7 @@ def due(world: World, ground: Placed, **later: int) -> int:
 def recall_file_of(world: World, ground: Placed, *references: str, reason: str = "complaint") -> FileOutcome:
     file = "\n".join(["case_number,reason", *(f"{reference},{reason}" for reference in references)]).encode()
     with world.database.work(ground.lender.actor) as work:
-        return recalls.request_file(work, [file], "recalls.csv")
+        return recall_files.request(work, [file], "recalls.csv")
 
 
 def test_a_recall_that_is_asked_for_takes_nothing_yet_and_the_agency_is_told(world: World, ground: Placed) -> None:
@@ -131,6 +135,12 @@ def test_while_the_agency_may_still_object_nothing_is_carried_out(world: World, 
     assert early.value.code == "objection_window_open"
 
 
+def test_the_lender_need_not_wait_for_objections(world: World, ground: Placed) -> None:
+    made = ask(world, ground, 0, 1)
+    with world.database.work(ground.lender.actor) as work:
+        assert recalls.execute(work, made.id, at_once=True) == 2
+
+
 def test_after_its_window_nobody_objects(world: World, ground: Placed) -> None:
     request = ask(world, ground, 0)
     world.clock.forward(hours=24)  # type: ignore[attr-defined]
@@ -180,7 +190,7 @@ def test_a_case_that_leaves_by_another_way_leaves_the_recall_too(world: World, g
         returns.give_back(work, ground.placement.id, "capacity", [ground.cases[0].id])
     with world.database.work(ground.lender.actor) as work:
         assert recalls.get_line(work, request.id).gone == 1
-        placements.recall(work, ground.placement.id, "dispute", [ground.cases[1].id])
+        recalls.recall(work, ground.placement.id, "dispute", [ground.cases[1].id])
         assert {line.case.state for line in recalls.list_cases(work, request.id)} == {GONE}
         assert recalls.get(work, request.id).state == WITHDRAWN
     assert due(world, ground, hours=24) == 0
@@ -189,23 +199,23 @@ def test_a_case_that_leaves_by_another_way_leaves_the_recall_too(world: World, g
 def test_the_stop_of_work_is_confirmed_by_its_number_of_cases(world: World, ground: Placed) -> None:
     request = ask(world, ground, 0, 1, reason="complaint")
     with world.database.work(ground.agency.actor) as work, pytest.raises(Conflict) as wrong:
-        recalls.confirm_stop(work, request.id, 1)
+        stops.confirm(work, request.id, 1)
     assert (wrong.value.code, wrong.value.facts["case_count_expected"]) == ("stop_work_mismatch", 2)
     with world.database.work(ground.agency.actor) as work:
-        confirmed = recalls.confirm_stop(work, request.id, 2)
+        confirmed = stops.confirm(work, request.id, 2)
     assert (confirmed.stop_confirmed_by, confirmed.stop_confirmed_at) == (ground.agency.member.id, world.clock())
     with world.database.work(ground.agency.actor) as work, pytest.raises(Conflict) as twice:
-        recalls.confirm_stop(work, request.id, 2)
+        stops.confirm(work, request.id, 2)
     assert twice.value.code == "stop_work_confirmed"
 
 
 def test_an_unconfirmed_stop_is_a_breach_of_its_own_once(world: World, ground: Placed) -> None:
     with world.database.work(ground.lender.actor) as work:
-        placements.recall(work, ground.placement.id, "lender_request")
+        recalls.recall(work, ground.placement.id, "lender_request")
     for hours, found in ((23, 0), (1, 1), (0, 0)):
         world.clock.forward(hours=hours)  # type: ignore[attr-defined]
         with world.database.work(jobs(ground.lender)) as work:
-            assert recalls.flag_missing_stops(work) == found
+            assert stops.flag_missing(work) == found
     for someone in (ground.lender, ground.agency):
         with world.database.work(someone.actor) as work:
             (breach,) = breaches.list_own(work)
@@ -217,10 +227,10 @@ def test_an_unconfirmed_stop_is_a_breach_of_its_own_once(world: World, ground: P
 
 def test_the_nights_sweep_does_not_take_back_the_breach_of_an_unconfirmed_stop(world: World, ground: Placed) -> None:
     with world.database.work(ground.lender.actor) as work:
-        placements.recall(work, ground.placement.id, "lender_request")
+        recalls.recall(work, ground.placement.id, "lender_request")
     world.clock.forward(days=1)  # type: ignore[attr-defined]
     with world.database.work(jobs(ground.lender)) as work:
-        recalls.flag_missing_stops(work)
+        stops.flag_missing(work)
         conduct.sweep(work, world.clock().date())
         assert work.session.scalars(select(Breach.state)).all() == ["flagged"]
 
@@ -229,9 +239,9 @@ def test_a_late_confirmation_stands_and_so_does_its_lateness(world: World, groun
     request = ask(world, ground, 0, reason="dispute")
     world.clock.forward(hours=25)  # type: ignore[attr-defined]
     with world.database.work(jobs(ground.lender)) as work:
-        recalls.flag_missing_stops(work)
+        stops.flag_missing(work)
     with world.database.work(ground.agency.actor) as work:
-        confirmed = recalls.confirm_stop(work, request.id, 1)
+        confirmed = stops.confirm(work, request.id, 1)
         assert confirmed.stop_missed_at is not None
         assert recalls.list_own(work, RecallFilter(unconfirmed=True)) == []
 
@@ -248,7 +258,7 @@ def test_cases_of_several_placements_are_recalled_each_under_its_own(world: Worl
 def test_a_file_recalls_its_good_rows_and_names_the_others(world: World, ground: Placed) -> None:
     other, foreign = placed(world, [Debt(20), Debt(21)], ground.lender), placed(world)
     with world.database.work(ground.lender.actor) as work:
-        placements.recall(work, other.placement.id, "dispute", [other.cases[1].id])
+        recalls.recall(work, other.placement.id, "dispute", [other.cases[1].id])
         recalls.request(work, ground.placement.id, "lender_request", [ground.cases[3].id])
     rows = [
         (ground.cases[0].reference, "debt_sold"),
@@ -263,7 +273,7 @@ def test_a_file_recalls_its_good_rows_and_names_the_others(world: World, ground:
     ]
     file = "\n".join(["case_number,reason", *map(",".join, rows)]).encode()
     with world.database.work(ground.lender.actor) as work:
-        outcome = recalls.request_file(work, [file], "recalls.csv")
+        outcome = recall_files.request(work, [file], "recalls.csv")
     assert (outcome.accepted, outcome.repeated, outcome.refused) == (3, 1, 5)
     assert [tuple(error) for error in outcome.errors] == [
         (4, "case_number", "not_placed"),
@@ -274,13 +284,13 @@ def test_a_file_recalls_its_good_rows_and_names_the_others(world: World, ground:
     ]
     assert ground.cases[1].id not in held(world, ground)
     with world.database.work(ground.lender.actor) as work:
-        again = recalls.request_file(work, [file], "recalls.csv")
+        again = recall_files.request(work, [file], "recalls.csv")
     assert (again.accepted, again.repeated) == (0, 3)
 
 
 def test_a_file_without_its_columns_is_refused_as_a_whole(world: World, ground: Placed) -> None:
     with world.database.work(ground.lender.actor) as work, pytest.raises(Invalid) as refused:
-        recalls.request_file(work, [b"case_number\nK-1\n"], "recalls.csv")
+        recall_files.request(work, [b"case_number\nK-1\n"], "recalls.csv")
     assert [tuple(error) for error in refused.value.errors] == [(0, "reason", "missing_column")]
 
 
@@ -296,7 +306,7 @@ LENDERS: tuple[Callable[[Work, UUID, UUID], object], ...] = (
 )
 AGENCYS: tuple[Callable[[Work, UUID, UUID], object], ...] = (
     lambda work, request_id, case_id: recalls.object_to(work, request_id, [case_id], "promise"),
-    lambda work, request_id, _: recalls.confirm_stop(work, request_id, 1),
+    lambda work, request_id, _: stops.confirm(work, request_id, 1),
 )
 
 
@@ -376,15 +386,15 @@ def test_a_recall_that_is_refused_has_taken_nothing(world: World, ground: Placed
 def test_a_case_that_goes_while_a_file_is_read_loses_its_own_row_alone(
     world: World, ground: Placed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = recalls._find_numbered
+    find = recall_files._find_numbered
 
     def recalled_meanwhile(work: Work, numbers: set[str]) -> object:
         found = find(work, numbers)
         with world.database.work(ground.lender.actor) as other:
-            placements.recall(other, ground.placement.id, "dispute", [ground.cases[0].id])
+            recalls.recall(other, ground.placement.id, "dispute", [ground.cases[0].id])
         return found
 
-    monkeypatch.setattr(recalls, "_find_numbered", recalled_meanwhile)
+    monkeypatch.setattr(recall_files, "_find_numbered", recalled_meanwhile)
     outcome = recall_file_of(world, ground, *(case.reference for case in ground.cases[:3]))
     assert (outcome.accepted, outcome.errors) == (2, [(1, "case_number", "not_placed")])
     assert held(world, ground) == [ground.cases[3].id]
@@ -403,23 +413,35 @@ def test_a_file_of_too_many_rows_recalls_nothing(world: World, ground: Placed, m
 
 def test_a_recall_without_cases_has_no_work_to_stop(world: World, ground: Placed) -> None:
     with world.database.work(ground.lender.actor) as work:
-        empty = placements.add_recall(work, placements.get(work, ground.placement.id), "dispute", work.at, work.at)
-        empty.state, empty.executed_at, empty.stop_due_at = EXECUTED, work.at, work.at
+        empty = RecallRequest(
+            lender_id=ground.lender.organisation.id,
+            id=uuid4(),
+            agency_id=ground.agency.organisation.id,
+            placement_id=ground.placement.id,
+            reason="dispute",
+            state=EXECUTED,
+            case_count=0,
+            requested_at=work.at,
+            object_until=work.at,
+            executed_at=work.at,
+            stop_due_at=work.at,
+        )
+        work.session.add(empty)
     ask(world, ground, 0, reason="dispute")
     world.clock.forward(hours=24)  # type: ignore[attr-defined]
     with world.database.work(jobs(ground.lender)) as work:
-        assert recalls.flag_missing_stops(work) == 1
+        assert stops.flag_missing(work) == 1
 
 
 def test_a_frozen_agency_objects_to_nothing_and_may_still_confirm_its_stop(world: World, ground: Placed) -> None:
     asked, done = ask(world, ground, 0), ask(world, ground, 1, reason="complaint")
     with world.database.work(ground.lender.actor) as work:
-        placements.freeze(work, ground.placement.id, "conduct")
+        freezes.freeze(work, ground.placement.id, "conduct")
     with pytest.raises(Conflict) as frozen:
         object_to(world, ground, asked, 0)
     assert frozen.value.code == "placement_frozen"
     with world.database.work(ground.agency.actor) as work:
-        assert recalls.confirm_stop(work, done.id, 1).stop_confirmed_at is not None
+        assert stops.confirm(work, done.id, 1).stop_confirmed_at is not None
 
 
 def crossed(world: World) -> tuple[Placed, Placed]:
@@ -482,7 +504,7 @@ def test_what_takes_cases_of_several_placements_waits_for_an_exclusion_of_them_a
         with world.database.work(lender.actor if act == "cases" else jobs(lender)) as work:
             if act == "cases":
                 return len(recalls.request_cases(work, "complaint", [high.id, low.id]))
-            return recalls.execute_due(work) if act == "due" else placements.expire_due(work)
+            return recalls.execute_due(work) if act == "due" else expiries.expire_due(work)
 
     with ThreadPoolExecutor(2) as pool:
         assert [each.result() for each in (pool.submit(exclude_both), pool.submit(take_both))] == [2, 2]

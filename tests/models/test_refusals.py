@@ -9,7 +9,7 @@ from sqlalchemy import select
 from models.audit import OutboxEntry
 from models.errors import Forbidden, NotFound, Refusal, TooMany
 from models.placement import Placement
-from models.services import placements, refusals, release_activity
+from models.services import recalls, refusals, release_activity
 from models.work import JOBS, Actor
 from tests.conftest import Clock
 from tests.world import Someone, World
@@ -68,7 +68,7 @@ def test_so_it_does_after_the_recall(
     world: World, lender: Someone, agency: Someone, placement: Placement, case_id: UUID
 ) -> None:
     with world.database.work(lender.actor) as work:
-        placements.recall(work, placement.id, "lender_request")
+        recalls.recall(work, placement.id, "lender_request")
     keep(world, agency, NotFound(), case_id)
     assert len(logged(world, lender)) == 1
 

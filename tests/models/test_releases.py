@@ -19,7 +19,7 @@ from models.case import STATUSES, Case, CaseSalt, CaseSealing
 from models.contact import Contact
 from models.errors import CaseClosedToWork, Conflict, Forbidden, Invalid, NotFound, Unavailable
 from models.placement import Placement
-from models.services import assignments, contacts, key_paths, offers, placements, releases, tenders
+from models.services import assignments, contacts, key_paths, offers, placements, recalls, releases, tenders
 from models.services.contacts import ContactReport
 from models.services.releases import Release
 from models.work import JOBS, Actor, Work
@@ -213,7 +213,7 @@ def test_a_recalled_case_opens_no_more(
     world: World, lender: Someone, agency: Someone, placement: Placement, case_id: UUID
 ) -> None:
     with world.database.work(lender.actor) as work:
-        placements.recall(work, placement.id, "lender_request", [case_id])
+        recalls.recall(work, placement.id, "lender_request", [case_id])
     with pytest.raises(CaseClosedToWork) as refused:
         release(world, agency, case_id)
     assert refused.value.code == "case_recalled"
@@ -414,7 +414,7 @@ def test_an_agency_reads_its_own_notes_and_the_lender_those_of_all(
 ) -> None:
     first = noted(world, agency, case_id, "本人称下周还款")
     with world.database.work(lender.actor) as work:
-        placements.recall(work, placement.id, "lender_request")
+        recalls.recall(work, placement.id, "lender_request")
     successor = world.agency()
     taken_over = _placed_again(world, lender, successor, placement, case_id)
     second = noted(world, successor, case_id, "本人称已还款")

@@ -17,6 +17,8 @@ from models.services import (
     assignments,
     cases,
     contacts,
+    expiries,
+    freezes,
     lender_settings,
     needs,
     placements,
@@ -66,7 +68,7 @@ def decide(world: World, ground: Placed, approve: bool = True) -> int:
 def sweep(world: World, ground: Placed, **later: int) -> int:
     world.clock.forward(**later)  # type: ignore[attr-defined]
     with world.database.work(jobs(ground.lender)) as work:
-        return placements.expire_due(work)
+        return expiries.expire_due(work)
 
 
 def held(world: World, ground: Placed) -> list[UUID]:
@@ -239,7 +241,7 @@ def test_a_recent_payment_is_a_ground_once_the_agency_has_claimed_it(world: Worl
 
 def test_of_a_frozen_placement_nothing_is_asked(world: World, ground: Placed) -> None:
     with world.database.work(ground.lender.actor) as work:
-        placements.freeze(work, ground.placement.id, "conduct")
+        freezes.freeze(work, ground.placement.id, "conduct")
     assert refused(world, ground, *ids_of(ground, 0)).code == "placement_frozen"
 
 

@@ -12,7 +12,7 @@ from models.case import Case
 from models.errors import CaseClosedToWork, Conflict, Forbidden, Invalid, NotFound
 from models.exclusion import Exclusion
 from models.placement import ACTIVE, RETURN_CODES, RETURNED, PlacedCase
-from models.services import contacts, paying, placements, releases, returns, tenders
+from models.services import contacts, freezes, paying, placements, recalls, releases, returns, tenders
 from models.services.activity_files import FileOutcome
 from models.services.returns import BORROWER, CASE, NOTHING, TREATMENTS
 from models.work import Work
@@ -129,11 +129,11 @@ def test_foreign_unknown_and_returned_cases_are_the_same(world: World, ground: P
 
 def test_nothing_is_given_back_while_frozen_or_after_the_end(world: World, ground: Placed) -> None:
     with world.database.work(ground.lender.actor) as work:
-        placements.freeze(work, ground.placement.id, "conduct")
+        freezes.freeze(work, ground.placement.id, "conduct")
     with pytest.raises(Conflict) as frozen:
         give_back(world, ground, "capacity", ground.case.id)
     with world.database.work(ground.lender.actor) as work:
-        placements.recall(work, ground.placement.id, "conduct")
+        recalls.recall(work, ground.placement.id, "conduct")
     with pytest.raises(Conflict) as ended:
         give_back(world, ground, "capacity", ground.case.id)
     assert (frozen.value.code, ended.value.code) == ("placement_frozen", "wrong_state")
@@ -161,7 +161,7 @@ def test_a_file_gives_back_its_good_rows_and_names_the_others(world: World, grou
 
 def test_a_file_of_returns_names_the_rows_of_a_frozen_placement(world: World, ground: Placed) -> None:
     with world.database.work(ground.lender.actor) as work:
-        placements.freeze(work, ground.placement.id, "conduct")
+        freezes.freeze(work, ground.placement.id, "conduct")
     with world.database.work(ground.agency.actor) as work:
         file = f"case_number,return_code\n{ground.case.reference},capacity\n".encode()
         outcome = returns.give_back_file(work, [file], "returns.csv")
@@ -214,7 +214,7 @@ def test_a_case_that_goes_while_a_file_is_read_loses_its_own_row_alone(
     def recalled_meanwhile(work: Work, numbers: set[str]) -> object:
         found = find(work, numbers)
         with world.database.work(ground.lender.actor) as other:
-            placements.recall(other, ground.placement.id, "complaint", [ground.cases[1].id])
+            recalls.recall(other, ground.placement.id, "complaint", [ground.cases[1].id])
         return found
 
     monkeypatch.setattr(returns, "_find_held", recalled_meanwhile)

@@ -19,7 +19,7 @@ from models.organisation import Organisation
 from models.placement import Placement
 from models.portfolio import LenderKey
 from models.search import Search
-from models.services import assignments, organisations, placements, searches
+from models.services import assignments, organisations, recalls, searches
 from models.work import JOBS, Actor, enter
 from tests.conftest import Clock
 from tests.world import Debt, Someone, World, _resident_id
@@ -107,7 +107,7 @@ def test_an_agency_searches_what_it_may_work_now(
     assert found(world, agency, "13800000009") == []
     assert found(world, agency, "13800000010") == []
     with world.database.work(lender.actor) as work:
-        placements.recall(work, placement.id, "lender_request", [case_id])
+        recalls.recall(work, placement.id, "lender_request", [case_id])
     assert found(world, agency) == []
     assert found(world, agency, "13800000008") == [world.case_ids(placement, lender)[1]]
     assert found(world, lender) == [case_id]
@@ -120,7 +120,7 @@ def test_a_placement_that_does_not_stand_is_not_searched(
     placement = world.placement(lender, agency, [Debt(7)], acknowledged=ended != "awaiting")
     with world.database.work(lender.actor) as work:
         if ended == "recalled":
-            placements.recall(work, placement.id, "lender_request")
+            recalls.recall(work, placement.id, "lender_request")
         if ended == "frozen":
             work.session.execute(update(Placement).where(Placement.id == placement.id).values(frozen_at=work.at))
     if ended == "expired":

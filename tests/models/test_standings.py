@@ -15,7 +15,7 @@ from models.agency_standing import REMOVED, TRANSITIONS, AgencyStanding, Standin
 from models.audit import OutboxEntry
 from models.errors import Conflict, Invalid, NotFound
 from models.notice import Notice
-from models.services import eligibility, placements, releases, standings
+from models.services import eligibility, freezes, notices, placements, releases, standings
 from models.work import Work
 from tests.facts import Placed, jobs, placed
 from tests.world import Debt, World
@@ -59,7 +59,7 @@ def test_a_freeze_stops_every_live_placement_and_a_clear_lets_them_go_on(world: 
 
 def test_a_clear_leaves_frozen_what_stood_still_before(world: World, ground: Placed) -> None:
     with world.database.work(ground.lender.actor) as work:
-        placements.freeze(work, ground.placement.id, "complaint")
+        freezes.freeze(work, ground.placement.id, "complaint")
     act(world, ground, "freeze")
     act(world, ground, "clear")
     assert frozen(world, ground)
@@ -68,9 +68,9 @@ def test_a_clear_leaves_frozen_what_stood_still_before(world: World, ground: Pla
 def test_a_clear_leaves_frozen_what_was_frozen_anew_meanwhile(world: World, ground: Placed) -> None:
     act(world, ground, "freeze")
     with world.database.work(ground.lender.actor) as work:
-        placements.unfreeze(work, ground.placement.id)
+        freezes.unfreeze(work, ground.placement.id)
     with world.database.work(ground.lender.actor) as work:
-        placements.freeze(work, ground.placement.id, "complaint")
+        freezes.freeze(work, ground.placement.id, "complaint")
     act(world, ground, "clear")
     assert frozen(world, ground)
 
@@ -204,3 +204,35 @@ def test_a_freeze_waits_for_whoever_places_and_is_not_told_to_come_again(world: 
             placing.session.commit()
             freezing.result(10)
     assert frozen(world, ground)
+
+
+def test_what_an_agency_has_in_hand_stands_still_while_somebody_places_with_it(world: World, ground: Placed) -> None:
+    """The freeze waits for the placing; the stop of work before it does not."""
+    agency_id = ground.agency.organisation.id
+    with world.database.work(ground.lender.actor) as placing_now:
+        eligibility.take_turns(placing_now, ground.lender.organisation.id, [agency_id])
+        with world.database.work(ground.lender.actor) as work:
+            assert standings.stop_work(work, agency_id, "conduct") == 1
+        assert frozen(world, ground)
+    act(world, ground, "freeze")
+    with world.database.work(ground.lender.actor) as work:
+        assert standings.list_changes(work, agency_id)[0].placement_count == 1
+    act(world, ground, "clear")
+    assert not frozen(world, ground)
+
+
+def test_an_agency_that_may_not_be_frozen_is_not_stopped(world: World, ground: Placed) -> None:
+    act(world, ground, "suspend")
+    act(world, ground, "remove")
+    with world.database.work(ground.lender.actor) as work, pytest.raises(Conflict):
+        standings.stop_work(work, ground.agency.organisation.id, "conduct")
+    assert not frozen(world, ground)
+
+
+def test_an_agency_hears_once_of_its_freeze_and_once_of_its_end(world: World, ground: Placed) -> None:
+    world.placement(ground.lender, ground.agency, 1)
+    act(world, ground, "freeze")
+    act(world, ground, "clear")
+    with world.database.work(ground.agency.actor) as work:
+        kinds = [notice.kind for notice in notices.list_own(work)]
+    assert [kind for kind in kinds if "froz" in kind or "clear" in kind] == ["agency.cleared", "agency.frozen"]

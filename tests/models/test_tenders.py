@@ -319,13 +319,19 @@ def test_agreements_in_several_currencies_are_no_panel(
     assert refused.value.code == "currencies_mixed"
 
 
-def test_an_agreement_in_a_currency_that_the_portfolio_has_not_finds_no_case(
+def test_an_agreement_in_a_currency_that_the_portfolio_has_not_is_refused_by_name(
     world: World, lender: Someone, agencies: list[Someone], portfolio: Portfolio
 ) -> None:
     dollars = world.agreement(lender, agencies[0], currency="USD")
-    with world.database.work(lender.actor) as work, pytest.raises(Conflict) as refused:
-        tenders.create(work, Plan(portfolio.id, "assigned", [dollars.id]))
-    assert refused.value.code == "no_cases_to_offer"
+    mixed = world.portfolio(lender, [Debt(9), Debt(10, currency="USD")])
+    for verb, chosen, code in (
+        (tenders.create, portfolio, "currency_differs"),
+        (tender_previews.make, portfolio, "currency_differs"),
+        (tenders.create, mixed, "no_cases_to_offer"),
+    ):
+        with world.database.work(lender.actor) as work, pytest.raises(Conflict) as refused:
+            verb(work, Plan(chosen.id, "assigned", [dollars.id], buckets=["M7+"]))
+        assert refused.value.code == code
 
 
 def test_a_panel_of_whom_nobody_may_receive_is_refused_with_every_reason(

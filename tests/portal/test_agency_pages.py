@@ -140,7 +140,10 @@ def test_a_paper_goes_from_the_agencys_page_to_the_lenders(world: World, signed_
     assert "PICC-7" in page(agency, papers)
     assert "Accept" in page(lender, f"/agencies/{ground.agency.organisation.id}")
     assert lender.post(f"/agency-papers/{newest.id}/accept").status_code == 302
-    assert "Beijing" in page(lender, f"/agencies/{ground.agency.organisation.id}")
+    shown = page(lender, f"/agencies/{ground.agency.organisation.id}")
+    assert "Beijing" in shown
+    assert "An older version ends later and counts on" in shown
+    assert shown.count("In force") == 3  # the older licence, the newer one, the due diligence
     assert agency.post(f"/agency-papers/{newest.id}/withdraw").status_code == 302
 
 
@@ -215,6 +218,10 @@ def test_the_api_tells_the_same_as_the_pages(world: World, program: Client, grou
     assert one["agency"]["reasons"] == ["agency_frozen"]
     assert [change["act"] for change in one["changes"]] == ["freeze"]
     assert len(one["papers"]) == 2
+    assert [(kind["kind"], kind["state"], len(kind["counting"])) for kind in one["kinds"][:2]] == [
+        ("licence", "current", 1),
+        ("insurance", "missing", 0),
+    ]
     cleared = client.post(f"{API}/agencies/{agency_id}/standing", json={"act": "clear"})
     assert cleared.get_json()["state"] == "good"
     counted = client.put(f"{API}/agencies/{agency_id}/complaints", json={"upheld_complaints": 2})
@@ -237,8 +244,9 @@ def test_a_paper_is_recorded_attested_and_accepted_over_the_api_once(
     assert lender.post(f"{path}/accept").get_json()["state"] == "accepted"
     assert lender.post(f"{path}/withdraw").get_json()["state"] == "withdrawn"
     assert agency.get(f"{API}/agency-documents").get_json()[0]["id"] == made[0]["id"]
-    asked = agency.get(f"{API}/lenders/{ground.lender.organisation.id}/required-documents").get_json()
-    assert asked == {"kinds": ["licence", "due_diligence"]}
+    for client in (agency, lender):
+        asked = client.get(f"{API}/lenders/{ground.lender.organisation.id}/required-documents").get_json()
+        assert asked == {"kinds": ["licence", "due_diligence"]}
     assert agency.get(f"{API}/lenders/{uuid4()}/required-documents").status_code == 404
 
 

@@ -7,9 +7,11 @@ from uuid import UUID, uuid4
 import pytest
 from flask.testing import FlaskClient
 
+from jobs import allocation
 from models.agreement import Agreement
-from models.services import allocations, lender_settings
+from models.services import allocations, lender_settings, tenders
 from models.tender import AWAITING_APPROVAL, PLACED, UNDONE, WITHDRAWN
+from portal.messages import message
 from tests.world import Someone, World
 
 Client = Callable[[Someone], FlaskClient]
@@ -160,6 +162,66 @@ def test_undoing_needs_a_reason_and_frees_the_cases(world: World, ground: Ground
     assert client.post(f"{page}/undo").status_code == 422
     assert client.post(f"{page}/undo", data={"reason": "wrong_split"}).location == page
     assert state_of(world, ground, page) == UNDONE
+
+
+@pytest.mark.parametrize(("language", "begun"), [("en", "as soon as a worker is free"), ("zh", "/progress")])
+def test_a_large_allocation_shows_how_far_it_is_and_what_it_was_refused_by(
+    world: World,
+    ground: Ground,
+    signed_in: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    language: str,
+    begun: str,
+) -> None:
+    monkeypatch.setattr(allocations, "CASES_AT_ONCE", 0)
+    client = signed_in(ground.lender)
+    client.set_cookie("language", language)
+    page = previewed(ground, client)
+    shown = client.get(page).text
+    assert begun in shown
+    assert f'data-poll="{page}/progress" data-poll-next="{page}"' in shown
+    assert "data-poll-done" not in client.get(f"{page}/progress").text
+    assert client.get("/allocations").text.count(page) == 1
+    carry_out(world, ground, page)
+    assert "data-poll-done" in client.get(f"{page}/progress").text
+    assert client.post(f"{page}/commit").location == page
+    assert f"{page}/commit" not in client.get(page).text
+    with world.database.work(ground.lender.actor) as work:
+        tenders.assign(work, ground.portfolio_id, ground.agreements[0].id, case_limit=1)
+    carry_out(world, ground, page)
+    shown = client.get(page).text
+    assert str(message_in(client, "preview_outdated")) in shown
+    assert f"{page}/commit" in shown
+
+
+def carry_out(world: World, of: Ground, page: str) -> None:
+    """As the worker does."""
+    allocation.run(world.database, of.lender.organisation.id, UUID(page.rpartition("/")[2]))
+
+
+def message_in(client: FlaskClient, code: str) -> str:
+    cookie = client.get_cookie("language")
+    assert cookie is not None
+    with client.application.test_request_context(headers={"Cookie": f"language={cookie.value}"}):
+        return message(code)
+
+
+def test_the_api_hands_a_large_allocation_over_and_is_asked_again(
+    world: World, ground: Ground, program: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(allocations, "CASES_AT_ONCE", 0)
+    client = program(ground.lender)
+    made = client.post("/api/v1/allocations", json=plan(ground, "50", "50"))
+    assert (made.status_code, made.json["state"], made.json["preview"]) == (202, "drawing", None)
+    path = f"/api/v1/allocations/{made.json['id']}"
+    carry_out(world, ground, path)
+    assert client.get(path).json["case_count"] == 6
+    assert client.post(f"{path}/commit").status_code == 202
+    assert client.post(f"{path}/commit").json["code"] == "wrong_state"
+    carry_out(world, ground, path)
+    done = client.get(path).json
+    assert (done["state"], done["refusal"]) == (PLACED, None)
+    assert client.post(f"{path}/commit").status_code == 409
 
 
 @pytest.mark.parametrize("role", ["settlement_officer", "compliance_officer"])

@@ -77,7 +77,7 @@ def test_the_lender_invites_and_downloads_a_record_that_verifies(world: World, c
         "18.5000",
         "5.00",
         "A bid is void whose score is zero or less",
-        "outside the comm",
+        "booked when the agency acknowledges the placement",
     ):
         assert published in shown
     assert client.post(page).status_code == 409

@@ -22,7 +22,7 @@ from models.database import Database
 from models.errors import Conflict, Invalid, NotFound
 from models.media import media_type_of
 from models.objects import FolderStore, ObjectStore, S3Store
-from models.services import cases, documents, erasures, placements
+from models.services import cases, documents, erasures, freezes
 from models.services.documents import Content, Upload
 from tests.conftest import Clock
 from tests.facts import Placed, jobs, placed, recall
@@ -161,7 +161,7 @@ def test_a_freeze_ends_it_too(world: World, signed_in: Client, ground: Placed) -
     client = signed_in(ground.agency)
     url = opened(client, added(client, ground.case.id))
     with world.database.work(ground.lender.actor) as work:
-        placements.freeze(work, ground.placement.id, "conduct")
+        freezes.freeze(work, ground.placement.id, "conduct")
     assert client.get(url).status_code == 409
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from models.services import placements, reconciliations
+from models.services import recalls, reconciliations
 from tests import facts
 from tests.world import Someone, World
 
@@ -111,6 +111,27 @@ def test_the_upload_page_names_columns_and_what_they_may_hold(world: World, sign
     assert all(f"<code>{code}</code>" in page for code in ("case_number", "balance", "currency", "status", "paid_off"))
 
 
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_wrong_acknowledgements_stand_among_the_breaks_of_both_sides(
+    world: World, signed_in: Client, language: str
+) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency, 3, acknowledged=False)
+    answer = signed_in(agency).post(
+        f"/placements/{placement.id}/acknowledge", data={"case_count": "2", "balance": "2000.00"}
+    )
+    assert answer.status_code == 409
+    for someone in (lender, agency, world.auditor(lender)):
+        client = signed_in(someone)
+        client.set_cookie("language", language)
+        shown = client.get("/breaks").text
+        assert f"/placements/{placement.id}" in shown
+        assert all(figure in shown for figure in ("¥2,000.00", "¥3,000.00", "−¥1,000.00"))
+        assert f"/placements/{placement.id}" not in client.get("/breaks?state=closed").text
+    assert f"/placements/{placement.id}" not in signed_in(world.agency()).get("/breaks").text
+    assert 'href="/breaks"' in signed_in(lender).get("/").text
+
+
 def test_breaks_are_filtered_by_kind_and_state(world: World, signed_in: Client) -> None:
     placed = reconciled(world)
     client = signed_in(placed.lender)
@@ -123,7 +144,7 @@ def test_breaks_are_filtered_by_kind_and_state(world: World, signed_in: Client) 
 def test_the_agency_keeps_the_break_and_loses_the_number_of_a_recalled_case(world: World, signed_in: Client) -> None:
     placed = reconciled(world)
     with world.database.work(placed.lender.actor) as work:
-        placements.recall(work, placed.placement.id, "complaint")
+        recalls.recall(work, placed.placement.id, "complaint")
     client = signed_in(placed.agency)
     for path in ("/breaks", "/breaks.csv"):
         page = client.get(path).text

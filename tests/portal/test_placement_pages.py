@@ -8,7 +8,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from models.placement import AWAITING_KEYS, Placement
-from models.services import assignments, placements, releases
+from models.services import acknowledgements, assignments, freezes, placements, recalls, releases
+from tests.facts import jobs
 from tests.world import Debt, Someone, World
 
 Client = Callable[[Someone], FlaskClient]
@@ -51,6 +52,23 @@ def test_an_agencys_page_holds_no_recall(world: World, signed_in: Client) -> Non
     lender, agency = world.lender(), world.agency()
     placement = world.placement(lender, agency, 1, acknowledged=False)
     assert f"/placements/{placement.id}/recall" not in signed_in(agency).get(f"/placements/{placement.id}").text
+
+
+def test_an_agency_counts_before_it_is_told_what_was_placed(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency, 3, acknowledged=False)
+    path = f"/placements/{placement.id}"
+    ours, theirs = signed_in(lender), signed_in(agency)
+    assert "¥3,000.00" in ours.get(path).text
+    assert "¥3,000.00" not in theirs.get(path).text
+    world.clock.forward(hours=48)  # type: ignore[attr-defined]
+    with world.database.work(jobs(lender)) as work:
+        acknowledgements.flag_missing(work)
+    theirs = signed_in(agency)
+    assert "¥3,000.00" not in theirs.get(path).text
+    assert "¥3,000.00" not in theirs.get("/breaks").text
+    assert theirs.post(f"{path}/acknowledge", data={"case_count": "2", "balance": "2000.00"}).status_code == 409
+    assert "¥3,000.00" in theirs.get(path).text
 
 
 def test_other_figures_begin_nothing_and_both_are_shown(world: World, signed_in: Client) -> None:
@@ -183,6 +201,44 @@ def test_a_freeze_shows_on_both_sides_and_is_lifted_by_the_lender(
     assert "notice-title" not in theirs.get(f"/placements/{placement.id}").text
 
 
+def test_nobody_is_asked_to_acknowledge_what_is_frozen(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency, 2, acknowledged=False)
+    client = signed_in(agency)
+    client.set_cookie("language", "en")
+    asked = "1 placement waits for your acknowledgement"
+    assert asked in client.get("/placements").text
+    with world.database.work(lender.actor) as work:
+        freezes.freeze(work, placement.id, "complaint")
+    shown = client.get("/placements").text
+    assert (asked in shown, "Every placement is acknowledged." in shown) == (False, False)
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "Complaint"), ("zh", "投诉")])
+def test_a_frozen_agency_reads_it_wherever_it_works(world: World, signed_in: Client, language: str, words: str) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement, other = world.placement(lender, agency, [Debt(1)]), world.placement(lender, agency, [Debt(2)])
+    collector = world.person(agency, "collector")
+    with world.database.work(lender.actor) as work:
+        freezes.freeze(work, placement.id, "complaint")
+        freezes.freeze(work, other.id, "complaint")
+    pages = [(agency, path) for path in ("/", "/worklist", "/placements")]
+    for someone, path in [*pages, (collector, "/"), (collector, "/worklist")]:
+        client = signed_in(someone)
+        client.set_cookie("language", language)
+        shown = client.get(path).text
+        assert (shown.count(lender.organisation.name) > 0, shown.count("notice-title"), words in shown) == (
+            True,
+            1,
+            True,
+        ), path
+    with world.database.work(lender.actor) as work:
+        freezes.unfreeze(work, placement.id)
+        freezes.unfreeze(work, other.id)
+    assert "notice-title" not in signed_in(agency).get("/").text
+    assert "notice-title" not in signed_in(world.agency()).get("/worklist").text
+
+
 def test_every_placement_with_an_agency_is_frozen_from_one_of_them(world: World, signed_in: Client) -> None:
     lender, agency = world.lender("compliance_officer"), world.agency()
     for borrower in (1, 2):
@@ -202,7 +258,7 @@ def test_what_the_agency_had_opened_is_on_the_page_after_the_recall_and_taken_aw
     with world.database.work(agency.actor) as work:
         releases.authorise(work, case_id, "identity", "verify_identity")
     with world.database.work(lender.actor) as work:
-        placements.recall(work, placement.id, "conduct")
+        recalls.recall(work, placement.id, "conduct")
     client = signed_in(lender)
     assert agency.member.name in client.get(f"/placements/{placement.id}").text
     assert agency.member.name in client.get(f"/placements/{placement.id}/opened").text

@@ -11,7 +11,7 @@ from models.acknowledgement_break import AcknowledgementBreak
 from models.audit import OutboxEntry
 from models.placement import Placement
 from models.recall_request import RecallRequest
-from models.services import lender_settings, placements, recalls, retentions
+from models.services import lender_settings, placements, recalls, retentions, stops
 from models.work import JOBS, enter
 from tests.facts import Placed, jobs, placed
 from tests.world import World
@@ -94,6 +94,41 @@ def test_a_recall_is_taken_back(world: World, signed_in: Client, ground: Placed)
     assert held(world, ground) == 4
 
 
+def test_what_is_over_says_so_in_words(world: World, signed_in: Client, ground: Placed) -> None:
+    request = ask(world, ground, 0)
+    client = signed_in(ground.lender)
+    client.set_cookie("language", "en")
+    assert client.post(f"/recalls/{request.id}/execute", data={"at_once": "1"}).status_code == 302
+    again = client.post(f"/recalls/{request.id}/withdraw")
+    assert (again.status_code, "It is carried out and cannot be withdrawn." in again.text) == (409, True)
+    told = client.post(f"/api/v1/recalls/{request.id}/withdraw", headers={"Accept": "application/json"}).json
+    assert (told["code"], told["title"]) == ("wrong_state", "It is carried out and cannot be withdrawn.")
+
+
+def test_a_recall_is_carried_out_at_once_by_its_own_button(world: World, signed_in: Client, ground: Placed) -> None:
+    request = ask(world, ground, 0, 1)
+    client = signed_in(ground.lender)
+    assert "Recall at once" in page(client, f"/recalls/{request.id}")
+    assert client.post(f"/recalls/{request.id}/execute", data={"at_once": "1"}).status_code == 302
+    assert held(world, ground) == 2
+    assert "Recall at once" not in page(client, f"/recalls/{request.id}")
+
+
+def test_a_recall_whose_cases_left_another_way_is_not_called_withdrawn(
+    world: World, signed_in: Client, ground: Placed
+) -> None:
+    left, taken_back = ask(world, ground, 0, 1), ask(world, ground, 2)
+    with world.database.work(ground.lender.actor) as work:
+        recalls.recall(work, ground.placement.id, "complaint", [case.id for case in ground.cases[:2]])
+        recalls.withdraw(work, taken_back.id)
+    for someone in (ground.lender, ground.agency):
+        shown = page(signed_in(someone), f"/recalls/{left.id}")
+        assert ("Its cases left another way" in shown, "Withdrawn" in shown) == (True, False)
+        shown = page(signed_in(someone), f"/recalls/{taken_back.id}")
+        assert ("Its cases left another way" in shown, "Withdrawn" in shown) == (False, True)
+    assert page(signed_in(ground.lender), "/recalls").count("Its cases left another way") == 1
+
+
 def test_the_lists_filter_and_leave_as_a_file(world: World, signed_in: Client, ground: Placed) -> None:
     ask(world, ground, 0)
     client = signed_in(ground.lender)
@@ -157,7 +192,7 @@ def test_what_is_asked_for_after_the_recall_is_refused_and_stands_in_the_lenders
     world: World, signed_in: Client, ground: Placed
 ) -> None:
     with world.database.work(ground.lender.actor) as work:
-        placements.recall(work, ground.placement.id, "complaint")
+        recalls.recall(work, ground.placement.id, "complaint")
     client = signed_in(ground.agency)
     case, contact = f"/api/v1/cases/{ground.case.id}", {"channel": "call", "direction": "outbound", "party": "debtor"}
     late = {
@@ -218,10 +253,10 @@ def test_files_go_to_the_api_and_bad_rows_are_named(world: World, signed_in: Cli
 
 def test_an_unconfirmed_stop_is_a_breach_with_a_page(world: World, signed_in: Client, ground: Placed) -> None:
     with world.database.work(ground.lender.actor) as work:
-        placements.recall(work, ground.placement.id, "complaint")
+        recalls.recall(work, ground.placement.id, "complaint")
     world.clock.forward(hours=24)  # type: ignore[attr-defined]
     with world.database.work(jobs(ground.lender)) as work:
-        recalls.flag_missing_stops(work)
+        stops.flag_missing(work)
     for someone in (world.person(ground.lender, "compliance_officer"), ground.agency):
         client = signed_in(someone)
         text = page(client, "/breaches")

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from models.commission.__main__ import main as commission_tool
-from models.services import commissions, statements
+from models.placement import Placement
+from models.services import commissions, offers, placements, statements, undoing
 from tests import facts
 from tests.world import Someone, World
 
@@ -35,6 +37,20 @@ def booked(world: World) -> facts.Placed:
     return placed
 
 
+def booked_with_fees(world: World) -> facts.Placed:
+    """Two cases at 12.50 each, and a payment of one of them."""
+    placed = facts.placed(world, 2, acknowledged=False)
+    with world.database.work(placed.lender.actor) as work:
+        this = Placement.id == placed.placement.id
+        work.session.execute(update(Placement).where(this).values(case_fee=Decimal("12.50")))
+    with world.database.work(placed.agency.actor) as work:
+        placements.acknowledge(work, placed.placement.id, *placements.figures(work, placed.placement.id))
+    facts.receive_payments(world, placed.lender, facts.payment(placed.case, "1000.00"))
+    with world.database.work(facts.jobs(placed.lender)) as work:
+        commissions.book(work, facts.TODAY)
+    return placed
+
+
 def path_of(placed: facts.Placed) -> str:
     return PATH.format(agreement=placed.placement.agreement_id)
 
@@ -49,6 +65,7 @@ def test_the_steps_from_recovered_lead_to_what_is_payable(world: World) -> None:
         Decimal("1383.33"),
         Decimal("1333.33"),
         Decimal("240.00"),
+        Decimal("0.00"),
         Decimal("-180.00"),
         Decimal("0.00"),
     )
@@ -85,6 +102,46 @@ def test_a_line_that_earns_nothing_says_why(world: World, signed_in: Client) -> 
     client = signed_in(placed.agency)
     client.set_cookie("language", "en")
     assert "paid to the agency, which may not receive money" in client.get(path_of(placed)).text
+
+
+def test_fees_for_cases_are_named_and_part_of_what_is_payable(world: World, signed_in: Client) -> None:
+    placed = booked_with_fees(world)
+    client = signed_in(placed.agency)
+    client.set_cookie("language", "en")
+    page = client.get(path_of(placed)).text
+    assert "fees for cases <b>" in page
+    assert "¥25.00" in page
+    assert "¥205.00" in page
+    fees = client.get(f"{path_of(placed)}?component=case_fee").text
+    assert fees.count("Fee for a case") == 2
+    assert "¥12.50 for each case, as bid, frozen on the placement" in fees
+    assert client.get(f"{path_of(placed)}?component=clawback").status_code == 422
+    assert "and ¥12.50 for each case" in client.get(f"/placements/{placed.placement.id}").text
+
+
+def test_fees_are_a_group_of_their_own_beside_the_rates(world: World) -> None:
+    placed = booked_with_fees(world)
+    with world.database.work(placed.lender.actor) as work:
+        groups = statements.rate_groups(work, placed.placement.agreement_id, "2026-03")
+    assert [(group.rate, group.line_count, group.amount) for group in groups] == [
+        (Decimal("0.18"), 1, Decimal("180.00")),
+        (None, 2, Decimal("25.00")),
+    ]
+
+
+def test_an_undone_distribution_takes_its_fees_back_in_words(world: World, signed_in: Client) -> None:
+    placed = booked_with_fees(world)
+    with world.database.work(placed.lender.actor) as work:
+        tender_id = offers.get(work, placed.placement.offer_id).tender_id
+        undoing.undo(work, tender_id, "wrong_split")
+    with world.database.work(facts.jobs(placed.lender)) as work:
+        commissions.book(work, facts.TODAY)
+    client = signed_in(placed.agency)
+    client.set_cookie("language", "en")
+    page = client.get(f"{path_of(placed)}?component=case_fee").text
+    assert page.count("the distribution was undone before the first contact") == 2
+    with world.database.work(placed.agency.actor) as work:
+        assert statements.get(work, placed.placement.agreement_id, "2026-03").head.totals[0].amount == 0
 
 
 def test_the_proof_file_downloaded_by_either_side_recomputes(

@@ -1,12 +1,13 @@
 """Tenders on their pages: previewed, opened, followed, approved by a second person, withdrawn."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
 from flask.testing import FlaskClient
 
-from models.services import lender_settings, offers, tenders
+from models.services import contacts, lender_settings, offers, placements, tenders
 from models.tender import Tender
 from models.tender_plan import Plan
 from tests.world import Someone, World
@@ -189,3 +190,46 @@ def test_the_api_takes_exclusions_one_by_one_and_as_a_file(world: World, program
     assert outcome.json["errors"][0]["code"] == "unknown_case"
     assert client.post(f"/api/v1/exclusions/{recorded.json['id']}/lift").json["lifted_at"]
     assert client.get("/api/v1/exclusions").json["items"] == []
+
+
+def test_a_tender_that_somebody_took_is_undone_from_its_page(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    tender, placement_id = taken(world, lender, agency)
+    client, page = english(signed_in(lender)), f"/tenders/{tender.id}"
+    assert "Undo all of it" in client.get(page).text
+    assert client.post(f"{page}/undo").status_code == 422
+    assert client.post(f"{page}/undo", data={"reason": "wrong_cases"}).location == page
+    assert state_of(world, lender, tender.id) == "undone"
+    for reader in (client, english(signed_in(agency))):
+        for path in ("/placements", f"/placements/{placement_id}"):
+            shown = reader.get(path).text
+            assert "Undone" in shown
+            assert ">Recalled<" not in shown
+
+
+def test_what_was_worked_cannot_be_undone_and_the_page_says_why(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    tender, placement_id = taken(world, lender, agency)
+    with world.database.work(agency.actor) as work:
+        placements.acknowledge(work, placement_id, 3, Decimal("3000.00"))
+        case_id = placements.list_cases(work, placement_id)[0].case.id
+        contacts.record(work, case_id, contacts.ContactReport("call", "outbound", "debtor", "busy", work.at))
+    client, page = english(signed_in(lender)), f"/tenders/{tender.id}"
+    shown = client.get(page).text
+    assert "Too late to undo: a contact has been recorded" in shown
+    assert "Undo all of it" not in shown
+    assert client.post(f"{page}/undo", data={"reason": "wrong_cases"}).status_code == 409
+    assert client.post(f"{page}/keep").status_code == 409
+
+
+def taken(world: World, lender: Someone, agency: Someone) -> tuple[Tender, UUID]:
+    offer = world.offer(lender, agency)
+    with world.database.work(agency.actor) as work:
+        placement = offers.accept(work, offer.id)
+    with world.database.work(lender.actor) as work:
+        return tenders.get(work, offer.tender_id), placement.id
+
+
+def english(client: FlaskClient) -> FlaskClient:
+    client.set_cookie("language", "en")
+    return client

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from models.database import Database
-from models.services import assignments, placements
+from models.services import assignments, recalls
 from tests.conftest import Clock
 from tests.world import Debt, Someone, World
 
@@ -131,7 +131,7 @@ def test_at_night_contact_data_stays_closed_and_leaves_no_entry(placed: Placed, 
 
 def test_after_a_recall_nothing_opens_and_nothing_is_taken(placed: Placed, database: Database, program: Client) -> None:
     with database.work(placed.lender.actor) as work:
-        placements.recall(work, placed.placement.id, "lender_request")
+        recalls.recall(work, placed.placement.id, "lender_request")
     client = program(placed.collector)
     released = client.post(f"/api/v1/cases/{placed.case}/releases", json=RELEASE)
     contact = client.post(f"/api/v1/cases/{placed.case}/contacts", json=CONTACT)
