@@ -1,4 +1,4 @@
-"""What becomes due between the nights: recalls that nobody objects to, stops nobody confirmed, counts nobody gave."""
+"""What becomes due between the nights: recalls nobody objects to, stops and counts nobody gave, agencies frozen."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -7,18 +7,19 @@ from uuid import UUID
 
 from jobs import nightly
 from models.database import Database
-from models.services import acknowledgements, recalls, stops
+from models.services import acknowledgements, recalls, standings, stops
 from models.work import Work
 
 PARTS: Final[Mapping[str, Callable[[Work], int]]] = {
     "recalls": recalls.execute_due,
     "stops": stops.flag_missing,
     "acknowledgements": acknowledgements.flag_missing,
+    "freezes": standings.catch_up,
 }
 
 
 def carry_on(database: Database) -> int:
-    """About every minute, for every lender; answers how many recalls, stops and acknowledgements were due.
+    """About every minute, for every lender; answers how many acts were due.
 
     Each part has a Work of its own: the trouble of one is not another's.
     """

@@ -1,15 +1,18 @@
-"""Freezing an agency by either door: what it has in hand stands still first, whoever is placing with it."""
+"""Freezing an agency by either door: it is frozen at once, and what was being placed with it stands still after."""
 
+from contextlib import suppress
 from uuid import UUID
 
 from models.agency_standing import AgencyStanding
+from models.errors import Unavailable
 from models.services import standings
 from portal.access import open_work
 
 
 def freeze(agency_id: UUID, reason: str) -> AgencyStanding:
-    """Raises what `standings.freeze` does; the placements already stopped stay so, and a second try finishes it."""
+    """Raises what `standings.freeze` does. Where somebody places for too long, a job of every minute comes after."""
     with open_work() as work:
-        standings.stop_work(work, agency_id, reason)
-    with open_work() as work:
-        return standings.freeze(work, agency_id, reason)
+        frozen = standings.freeze(work, agency_id, reason)
+    with suppress(Unavailable), open_work() as work:
+        standings.stop_placements(work, agency_id)
+    return frozen

@@ -64,6 +64,7 @@ def flag_missing(work: Work) -> int:
         .where(
             tenancy.own(work, Placement),
             Placement.state == AWAITING_ACK,
+            Placement.frozen_at.is_(None),
             Placement.started_at <= work.at - dt.timedelta(hours=ACKNOWLEDGE_HOURS),
             Placement.expires_at > work.at,
             ~flagged,

@@ -18,7 +18,7 @@ from models.agreement import ACTIVE, ENDED, Agreement
 from models.business_day import day_of
 from models.errors import Conflict, Invalid, NotFound
 from models.ids import new_id
-from models.services import audit, lender_settings, notices, tenancy
+from models.services import audit, lender_settings, notices, tenancy, turns
 from models.states import step
 from models.work import AGENCY, LENDER, Work
 
@@ -78,6 +78,7 @@ def withdraw(work: Work, document_id: UUID) -> AgencyDocument:
     """It counts no more, for either side to say: revoked, recorded in error, or not good enough."""
     document = get(work, document_id)
     with _in_the_lenders_tenant(work, document):
+        turns.take(work, turns.of_agency(document.agency_id), document.lender_id)
         _step(work, document, "withdraw")
         document.withdrawn_at = work.at
         audit.record(work, audit.Action.AGENCY_DOCUMENT_WITHDRAW, _subject(document))

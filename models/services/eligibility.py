@@ -74,7 +74,7 @@ def require(
 def take_turns(work: Work, lender_id: UUID, agency_ids: Sequence[UUID]) -> None:
     """Keep everybody else from placing with these agencies, or changing how they stand, until this transaction ends."""
     for agency_id in sorted(set(agency_ids)):
-        turns.take(work, f"agency {agency_id}", lender_id)
+        turns.take(work, turns.of_agency(agency_id), lender_id)
 
 
 def reasons_told(work: Work, offer: Offer) -> list[str]:

@@ -11,12 +11,13 @@ from uuid import UUID
 
 from sqlalchemy import Row, func, select
 
+from models.agency_standing import FROZEN, REMOVED, AgencyStanding
 from models.errors import Conflict, Invalid, RowError
 from models.ids import new_id
 from models.notice import AGENCY as TO_AGENCY
 from models.placement import LIVE, Placement
 from models.placement_freeze import FREEZE_REASONS, PlacementFreeze
-from models.services import agreements, audit, placements, tenancy
+from models.services import audit, placements, tenancy
 from models.work import LENDER, Work
 
 
@@ -32,25 +33,26 @@ class Standstill(NamedTuple):
 
 def freeze(work: Work, placement_id: UUID, reason: str) -> Placement:
     """Stop the agency's work under one placement. Conflict `already_frozen`, or `wrong_state` where it has ended."""
-    _require_freezing(work, reason)
+    assert work.actor.side == LENDER
+    if reason not in FREEZE_REASONS:
+        raise Invalid(errors=[RowError(0, "reason", "unknown_value")])
     placement = placements.get(work, placement_id)
     placements.lock(work, placement)
     if placement.state not in LIVE:
         raise Conflict("wrong_state", state=placement.state, act="freeze")
     if placement.frozen_at is not None:
         raise Conflict("already_frozen")
-    made = _freeze(work, placement, reason)
+    assert work.actor.member_id is not None
+    made = _freeze(work, placement, reason, work.actor.member_id)
     placements.tell(work, placement, TO_AGENCY, "placement.frozen", key=made.id, reason=reason)
     return placement
 
 
-def freeze_all(work: Work, agency_id: UUID, reason: str) -> int:
-    """Freeze every live placement with the agency; answers how many stand still by it, those of an earlier call too.
+def freeze_all(work: Work, agency_id: UUID, reason: str, by: UUID) -> int:
+    """Freeze every live placement with the agency, in its freeze; answers how many were not frozen before.
 
-    It tells nobody: `standings.freeze` does, once. NotFound for an agency with which the lender has no agreement.
+    It tells nobody: the freeze of the agency has.
     """
-    _require_freezing(work, reason)
-    agreements.require_with(work, agency_id)
     unfrozen = work.session.scalars(
         select(Placement)
         .where(
@@ -64,14 +66,32 @@ def freeze_all(work: Work, agency_id: UUID, reason: str) -> int:
         .execution_options(populate_existing=True)
     ).all()
     for placement in unfrozen:
-        _freeze(work, placement, reason, whole_agency=True)
-    return len(_standing_of(work, agency_id))
+        _freeze(work, placement, reason, by, whole_agency=True)
+    return len(unfrozen)
+
+
+def count_live(work: Work, agency_id: UUID) -> int:
+    """How many placements a freeze of the agency stops."""
+    live = select(func.count()).where(
+        tenancy.own(work, Placement), Placement.agency_id == agency_id, Placement.state.in_(LIVE)
+    )
+    return work.session.scalar(live) or 0
 
 
 def unfreeze(work: Work, placement_id: UUID) -> Placement:
-    """Let the agency go on under one placement. Conflict `not_frozen`."""
+    """Let the agency go on under one placement.
+
+    Conflict `not_frozen`; `agency_frozen` or `agency_removed` where the agency as a whole may not go on.
+    """
     assert work.actor.side == LENDER
     placement = placements.get(work, placement_id)
+    standing = work.session.scalar(
+        select(AgencyStanding.state).where(
+            tenancy.own(work, AgencyStanding), AgencyStanding.agency_id == placement.agency_id
+        )
+    )
+    if standing in (FROZEN, REMOVED):
+        raise Conflict(f"agency_{standing}")
     placements.lock(work, placement)
     made = find(work, placement)
     if made is None:
@@ -82,12 +102,12 @@ def unfreeze(work: Work, placement_id: UUID) -> Placement:
 
 
 def lift_all(work: Work, agency_id: UUID) -> int:
-    """Let go on what `freeze_all` stopped and nothing has lifted since; answers how many. It tells nobody."""
+    """Let go on what `freeze_all` stopped; answers how many of these placements live. It tells nobody."""
     assert work.actor.side == LENDER
     standing = _standing_of(work, agency_id)
     for placement, made in standing:
         _lift(work, placement, made)
-    return len(standing)
+    return sum(placement.state in LIVE for placement, _ in standing)
 
 
 def find(work: Work, placement: Placement) -> PlacementFreeze | None:
@@ -123,15 +143,8 @@ def list_standing(work: Work) -> list[Standstill]:
     return [Standstill(*row) for row in work.session.execute(query)]
 
 
-def _require_freezing(work: Work, reason: str) -> None:
-    assert work.actor.side == LENDER
-    if reason not in FREEZE_REASONS:
-        raise Invalid(errors=[RowError(0, "reason", "unknown_value")])
-
-
-def _freeze(work: Work, placement: Placement, reason: str, *, whole_agency: bool = False) -> PlacementFreeze:
+def _freeze(work: Work, placement: Placement, reason: str, by: UUID, *, whole_agency: bool = False) -> PlacementFreeze:
     """As of now: the placement is locked, so every release before is older than the freeze, by the clock too."""
-    assert work.actor.member_id is not None
     placement.frozen_at = work.now()
     made = PlacementFreeze(
         lender_id=placement.lender_id,
@@ -140,7 +153,7 @@ def _freeze(work: Work, placement: Placement, reason: str, *, whole_agency: bool
         agency_id=placement.agency_id,
         reason=reason,
         whole_agency=whole_agency,
-        frozen_by=work.actor.member_id,
+        frozen_by=by,
         frozen_at=placement.frozen_at,
     )
     work.session.add(made)

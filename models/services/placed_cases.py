@@ -7,8 +7,9 @@ import datetime as dt
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, exists, select
+from sqlalchemy import Select, and_, exists, select
 
+from models.agency_standing import FROZEN, AgencyStanding
 from models.case import Case
 from models.case_actions import Standing, actions
 from models.errors import CaseClosedToWork, Forbidden, NotFound
@@ -76,6 +77,9 @@ def hold(work: Work, placed: Placed) -> Held:
     Raises CaseClosedToWork where the case has been recalled, or its placement is over, frozen or not acknowledged yet.
     """
     placement = placed.placement
+    # Before the lock: whoever works without pause must not keep the freeze waiting.
+    if work.session.scalar(_agency_state(placement)) == FROZEN:
+        raise CaseClosedToWork("placement_frozen")
     work.session.refresh(placement, with_for_update={"read": True})
     case, placed_case = work.session.execute(
         select(Case, PlacedCase)
@@ -103,6 +107,12 @@ def hold(work: Work, placed: Placed) -> Held:
     held = Held(case, work.now(), standing)
     held.require("record_claim")  # the least that a live placement allows
     return held
+
+
+def _agency_state(placement: Placement) -> Select[str]:
+    return select(AgencyStanding.state).where(
+        tenancy.of_lender(placement.lender_id, AgencyStanding), AgencyStanding.agency_id == placement.agency_id
+    )
 
 
 def code_of_end(end_reason: str | None) -> str:

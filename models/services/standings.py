@@ -1,8 +1,9 @@
 """How an agency stands with a lender: watched, suspended, frozen, removed, and cleared again; and its conduct.
 
 Frozen is the emergency: it stops whatever the agency does under its placements, and that anything new is offered to
-it, bid for, claimed or placed. Every act waits for whoever is placing with the agency: commit order decides. What must
-not wait is `stop_work`, in a Work of its own before the freeze.
+it, bid for, claimed or placed. Every other act waits for whoever is placing with the agency: commit order decides. A
+freeze waits for nobody: with its commit every act on a case is refused (`placed_cases.hold`), and `stop_placements`, in
+a Work of its own, catches those placements that were being made.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ from models.agency_standing import (
 )
 from models.errors import Invalid, RowError
 from models.ids import new_id
+from models.placement import LIVE, Placement
 from models.placement_freeze import FREEZE_REASONS
 from models.services import agency_records, agreements, audit, eligibility, freezes, notices, tenancy
 from models.states import step
@@ -56,11 +58,42 @@ def suspend(work: Work, agency_id: UUID, reason: str) -> AgencyStanding:
 
 
 def freeze(work: Work, agency_id: UUID, reason: str) -> AgencyStanding:
-    """Nothing new, and all its live placements stand still until it is let go on.
-
-    Waits up to FREEZE_WAIT_SECONDS for whoever places with the agency: an emergency is not told to come again.
-    """
+    """Nothing new, and no act on any case of its placements, until it is let go on. `stop_placements` comes after."""
     return change(work, agency_id, FREEZE, reason)
+
+
+def stop_placements(work: Work, agency_id: UUID) -> int:
+    """Freeze every live placement of a frozen agency; answers how many were not frozen yet.
+
+    Waits up to FREEZE_WAIT_SECONDS for whoever places with the agency, so that what comes of it stands still too.
+    """
+    work.session.execute(text(f"set local lock_timeout = '{FREEZE_WAIT_SECONDS}s'"))
+    eligibility.take_turns(work, work.tenant_id, [agency_id])
+    standing = find(work, agency_id)
+    if standing is None or standing.state != FROZEN or standing.reason is None:
+        return 0
+    return freezes.freeze_all(work, agency_id, standing.reason, standing.changed_by)
+
+
+def catch_up(work: Work) -> int:
+    """The same for every frozen agency of the lender that has a placement which goes on."""
+    going_on = (
+        select(AgencyStanding.agency_id)
+        .join(
+            Placement,
+            (Placement.lender_id == AgencyStanding.lender_id) & (Placement.agency_id == AgencyStanding.agency_id),
+        )
+        .where(
+            tenancy.own(work, AgencyStanding),
+            tenancy.own(work, Placement),
+            AgencyStanding.state == FROZEN,
+            Placement.state.in_(LIVE),
+            Placement.frozen_at.is_(None),
+        )
+        .distinct()
+        .order_by(AgencyStanding.agency_id)
+    )
+    return sum(stop_placements(work, agency_id) for agency_id in work.session.scalars(going_on).all())
 
 
 def remove(work: Work, agency_id: UUID, reason: str) -> AgencyStanding:
@@ -80,13 +113,11 @@ def change(work: Work, agency_id: UUID, act: str, reason: str | None) -> AgencyS
     action, kind, reasons = _ACTS[act]
     if reason not in reasons:
         raise Invalid(errors=[RowError(0, "reason", "unknown_value" if reason else "required_missing")])
-    if act == FREEZE:
-        _be_patient(work)
-    standing = _lock(work, agency_id)
+    standing = _lock(work, agency_id, waits=act != FREEZE)
     before, standing.state = standing.state, step(TRANSITIONS, standing.state, act)
     count = 0
-    if reason and standing.state == FROZEN:
-        count = freezes.freeze_all(work, agency_id, reason)
+    if standing.state == FROZEN:
+        count = freezes.count_live(work, agency_id)
     elif before == FROZEN and standing.state != REMOVED:
         count = freezes.lift_all(work, agency_id)
     audit.record(work, action, {"agency": agency_id, "old": before, "reason": reason, "placements": count})
@@ -98,17 +129,6 @@ def change(work: Work, agency_id: UUID, act: str, reason: str | None) -> AgencyS
     elif before not in RECEIVING:
         _tell(work, standing, AGENCY, "agency.cleared", None, count)
     return standing
-
-
-def stop_work(work: Work, agency_id: UUID, reason: str) -> int:
-    """The first half of a freeze: what the agency has in hand stands still, whoever places with it meanwhile.
-
-    Answers how many placements do. Conflict `wrong_state` where the agency may not be frozen.
-    """
-    standing = find(work, agency_id)
-    step(TRANSITIONS, standing.state if standing else GOOD, FREEZE)
-    _be_patient(work)
-    return freezes.freeze_all(work, agency_id, reason)
 
 
 def record_complaints(work: Work, agency_id: UUID, upheld: int) -> AgencyStanding:
@@ -156,12 +176,13 @@ def _tell(work: Work, standing: AgencyStanding, side: str, kind: str, reason: st
     )
 
 
-def _lock(work: Work, agency_id: UUID) -> AgencyStanding:
-    """The agency's standing, while nobody places with it; NotFound for one that the lender never agreed with."""
+def _lock(work: Work, agency_id: UUID, *, waits: bool = True) -> AgencyStanding:
+    """The agency's standing, while nobody places with it where it `waits`; NotFound without any agreement."""
     assert work.actor.side == LENDER
     assert work.actor.member_id is not None
     agreements.require_with(work, agency_id)
-    eligibility.take_turns(work, work.tenant_id, [agency_id])
+    if waits:
+        eligibility.take_turns(work, work.tenant_id, [agency_id])
     work.session.execute(
         insert(AgencyStanding)
         .values(
@@ -201,7 +222,3 @@ def _keep(work: Work, standing: AgencyStanding, act: str, reason: str | None, co
     )
     work.session.flush()
     return standing
-
-
-def _be_patient(work: Work) -> None:
-    work.session.execute(text(f"set local lock_timeout = '{FREEZE_WAIT_SECONDS}s'"))

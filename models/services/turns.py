@@ -10,6 +10,11 @@ from models.errors import Unavailable
 from models.work import Work
 
 
+def of_agency(agency_id: UUID) -> str:
+    """The turn at placing with an agency, or changing whether it may receive."""
+    return f"agency {agency_id}"
+
+
 def take(work: Work, what: str, lender_id: UUID | None = None) -> None:
     """Hold the tenant's turn at `what` until the transaction ends; Unavailable where another holds it too long.
 

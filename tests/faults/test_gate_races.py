@@ -59,6 +59,8 @@ def accept(world: World, agency: Someone, offer_id: UUID) -> None:
 def freeze(world: World, lender: Someone, agency: Someone) -> None:
     with world.database.work(lender.actor) as work:
         standings.freeze(work, agency.organisation.id, "data_incident")
+    with world.database.work(lender.actor) as work:
+        standings.stop_placements(work, agency.organisation.id)
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)

@@ -137,12 +137,8 @@ def test_an_ended_placement_is_not_frozen(world: World, ground: Placed) -> None:
 
 
 def test_a_freeze_needs_a_reason_of_the_list(world: World, ground: Placed) -> None:
-    for act in (
-        lambda work: freezes.freeze(work, ground.placement.id, "because"),
-        lambda work: freezes.freeze_all(work, ground.agency.organisation.id, "because"),
-    ):
-        with world.database.work(ground.lender.actor) as work, pytest.raises(Invalid):
-            act(work)
+    with world.database.work(ground.lender.actor) as work, pytest.raises(Invalid):
+        freezes.freeze(work, ground.placement.id, "because")
 
 
 def test_every_live_placement_with_an_agency_freezes_in_one_act(world: World, ground: Placed) -> None:
@@ -152,8 +148,8 @@ def test_every_live_placement_with_an_agency_freezes_in_one_act(world: World, gr
     with world.database.work(lender.actor) as work:
         recalls.recall(work, ended.id, "conduct")
     with world.database.work(lender.actor) as work:
-        assert freezes.freeze_all(work, agency.organisation.id, "conduct") == 2
-        assert freezes.freeze_all(work, agency.organisation.id, "conduct") == 2  # and none a second time
+        assert freezes.freeze_all(work, agency.organisation.id, "conduct", lender.member.id) == 2
+        assert freezes.freeze_all(work, agency.organisation.id, "conduct", lender.member.id) == 0
         frozen = {placement.id: placement.frozen_at is not None for placement in placements.list_own(work)}
     assert frozen == {ground.placement.id: True, waiting.id: True, ended.id: False, elsewhere.id: False}
     with world.database.work(agency.actor) as work:
@@ -168,13 +164,11 @@ def test_only_the_placing_lender_freezes(world: World, ground: Placed) -> None:
             freezes.freeze(work, id_, "conduct")
         with world.database.work(stranger.actor) as work, pytest.raises(NotFound):
             freezes.unfreeze(work, id_)
-    for agency_id in (ground.agency.organisation.id, uuid4()):
-        with world.database.work(stranger.actor) as work, pytest.raises(NotFound):
-            freezes.freeze_all(work, agency_id, "conduct")
+    with world.database.work(stranger.actor) as work:
+        assert freezes.freeze_all(work, ground.agency.organisation.id, "conduct", stranger.member.id) == 0
     for act in (
         lambda work: freezes.freeze(work, ground.placement.id, "conduct"),
         lambda work: freezes.unfreeze(work, ground.placement.id),
-        lambda work: freezes.freeze_all(work, ground.agency.organisation.id, "conduct"),
     ):
         with world.database.work(ground.agency.actor) as work, pytest.raises(AssertionError):
             act(work)

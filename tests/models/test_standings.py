@@ -35,8 +35,13 @@ def ground(world: World) -> Placed:
 
 
 def act(world: World, ground: Placed, name: str) -> AgencyStanding:
+    """The act, and after a freeze what the portal does next."""
+    agency_id = ground.agency.organisation.id
     with world.database.work(ground.lender.actor) as work:
-        return ACTS[name](work, ground.agency.organisation.id)
+        standing = ACTS[name](work, agency_id)
+    with world.database.work(ground.lender.actor) as work:
+        standings.stop_placements(work, agency_id)
+    return standing
 
 
 def frozen(world: World, ground: Placed) -> bool:
@@ -65,14 +70,20 @@ def test_a_clear_leaves_frozen_what_stood_still_before(world: World, ground: Pla
     assert frozen(world, ground)
 
 
-def test_a_clear_leaves_frozen_what_was_frozen_anew_meanwhile(world: World, ground: Placed) -> None:
-    act(world, ground, "freeze")
-    with world.database.work(ground.lender.actor) as work:
-        freezes.unfreeze(work, ground.placement.id)
+@pytest.mark.parametrize("then", [[], ["remove"]])
+def test_no_placement_goes_on_while_its_agency_stands_still(world: World, ground: Placed, then: list[str]) -> None:
     with world.database.work(ground.lender.actor) as work:
         freezes.freeze(work, ground.placement.id, "complaint")
-    act(world, ground, "clear")
-    assert frozen(world, ground)
+    for name in ("freeze", *then):
+        act(world, ground, name)
+    with world.database.work(ground.lender.actor) as work, pytest.raises(Conflict) as refused:
+        freezes.unfreeze(work, ground.placement.id)
+    assert refused.value.code == f"agency_{'removed' if then else 'frozen'}"
+
+
+def stop_placements(world: World, ground: Placed) -> int:
+    with world.database.work(ground.lender.actor) as work:
+        return standings.stop_placements(work, ground.agency.organisation.id)
 
 
 @pytest.mark.parametrize(("then", "still"), [("watch", False), ("suspend", False), ("remove", True)])
@@ -193,39 +204,30 @@ def test_without_a_breach_the_conduct_factor_is_one(world: World, ground: Placed
         assert standings.conduct_factor(work, ground.agency.organisation.id) == Decimal("1.0000")
 
 
-def test_a_freeze_waits_for_whoever_places_and_is_not_told_to_come_again(world: World, ground: Placed) -> None:
+def test_a_freeze_waits_for_nobody_and_what_was_being_placed_stands_still_after(world: World, ground: Placed) -> None:
     agency_id = ground.agency.organisation.id
-    with world.database.work(ground.lender.actor) as placing:
-        eligibility.take_turns(placing, ground.lender.organisation.id, [agency_id])
-        with ThreadPoolExecutor(1) as threads:
-            freezing = threads.submit(act, world, ground, "freeze")
-            with pytest.raises(TimeoutError):
-                freezing.result(3)  # longer than others wait for a lock
-            placing.session.commit()
-            freezing.result(10)
+    with ThreadPoolExecutor(1) as threads:
+        with world.database.work(ground.lender.actor) as placing:
+            eligibility.take_turns(placing, ground.lender.organisation.id, [agency_id])
+            with world.database.work(ground.lender.actor) as work:
+                standings.freeze(work, agency_id, "data_incident")
+            with world.database.work(ground.agency.actor) as work, pytest.raises(Conflict) as refused:
+                releases.authorise(work, ground.case.id, "identity", "verify_identity")
+            assert refused.value.code == "placement_frozen"
+            after = threads.submit(stop_placements, world, ground)
+            assert not after.done()
+        assert after.result() == 1
     assert frozen(world, ground)
 
 
-def test_what_an_agency_has_in_hand_stands_still_while_somebody_places_with_it(world: World, ground: Placed) -> None:
-    """The freeze waits for the placing; the stop of work before it does not."""
-    agency_id = ground.agency.organisation.id
-    with world.database.work(ground.lender.actor) as placing_now:
-        eligibility.take_turns(placing_now, ground.lender.organisation.id, [agency_id])
-        with world.database.work(ground.lender.actor) as work:
-            assert standings.stop_work(work, agency_id, "conduct") == 1
-        assert frozen(world, ground)
-    act(world, ground, "freeze")
+def test_the_job_stops_what_the_freeze_did_not_reach(world: World, ground: Placed) -> None:
     with world.database.work(ground.lender.actor) as work:
-        assert standings.list_changes(work, agency_id)[0].placement_count == 1
+        standings.freeze(work, ground.agency.organisation.id, "conduct")
+    for caught in (1, 0):
+        with world.database.work(jobs(ground.lender)) as work:
+            assert standings.catch_up(work) == caught
+    assert frozen(world, ground)
     act(world, ground, "clear")
-    assert not frozen(world, ground)
-
-
-def test_an_agency_that_may_not_be_frozen_is_not_stopped(world: World, ground: Placed) -> None:
-    act(world, ground, "suspend")
-    act(world, ground, "remove")
-    with world.database.work(ground.lender.actor) as work, pytest.raises(Conflict):
-        standings.stop_work(work, ground.agency.organisation.id, "conduct")
     assert not frozen(world, ground)
 
 
