@@ -1,6 +1,7 @@
 """What the first page of each persona tells: the figures of the exchange, counted where the rows are."""
 
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -104,11 +105,10 @@ def currencies(work: Work) -> list[str]:
     return list(work.session.scalars(query.order_by(total.desc(), Placement.currency)))
 
 
-def figures(work: Work, currency: str) -> Figures:
+def figures(work: Work, currency: str, found: Sequence[Party]) -> Figures:
+    """`found`: the `parties` of that currency; what is placed is theirs together, and not counted again."""
     this_month, last_month = _periods(day_of(work.at))
-    placed = select(func.count(), func.coalesce(func.sum(Case.balance), 0)).where(
-        tenancy.own(work, Case), *_in_hand(), Case.currency == currency
-    )
+    placed_balance = sum((party.placed_balance for party in found), Decimal(0))
     booked = select(
         *(_in_period(CommissionLine.base_amount, period) for period in (this_month, last_month)),
         _in_period(CommissionLine.amount, this_month),
@@ -121,8 +121,9 @@ def figures(work: Work, currency: str) -> Figures:
     breaches = select(func.count(), func.count().filter(is_new)).where(
         tenancy.own(work, Breach), Breach.state.in_(OPEN_BREACH)
     )
-    rows = (work.session.execute(query).one() for query in (placed, booked, breaches))
-    return Figures(currency, *(value for row in rows for value in row))
+    rows = (work.session.execute(query).one() for query in (booked, breaches))
+    told = (value for row in rows for value in row)
+    return Figures(currency, sum(party.placed_case_count for party in found), placed_balance, *told)
 
 
 def vintages(work: Work, currency: str) -> list[Vintage]:

@@ -241,12 +241,12 @@ def _lender() -> str:
     with open_work() as work:
         currencies = figures_of.currencies(work)
         currency = _chosen(currencies)
-        found = figures_of.vintages(work, currency)
+        found, parties = figures_of.vintages(work, currency), figures_of.parties(work, currency)
         page = {
             "currencies": currencies,
-            "figures": figures_of.figures(work, currency),
+            "figures": figures_of.figures(work, currency, parties),
             "vintages": found,
-            "parties": figures_of.parties(work, currency),
+            "parties": parties,
             "waiting": _waiting(needs.list_own(work)),
         }
     return render_template("overview/lender.html", **page, chart=_liquidation(found), curve_days=CURVE_DAYS)
@@ -261,10 +261,11 @@ def _agency() -> str:
             return render_template("overview/collector.html", waiting=waiting, me=me, frozen=frozen)
         currencies = figures_of.currencies(work)
         currency = _chosen(currencies)
+        parties = figures_of.parties(work, currency)
         page = {
             "currencies": currencies,
-            "figures": figures_of.figures(work, currency),
-            "parties": figures_of.parties(work, currency),
+            "figures": figures_of.figures(work, currency, parties),
+            "parties": parties,
         }
     return render_template("overview/agency.html", **page, waiting=waiting, team=team, frozen=frozen)
 

@@ -26,7 +26,7 @@ from models.services import (
     tenders,
 )
 from models.services.tenders import Plan
-from models.work import OPERATOR, Actor
+from models.work import OPERATOR, Actor, Work
 from tests.conftest import Clock
 from tests.facts import TODAY, Placed, balance, call, claim, jobs, payment, placed, receive_balances, receive_payments
 from tests.world import Debt, Someone, World
@@ -49,11 +49,15 @@ def waiting(world: World, someone: Someone) -> dict[str, int]:
         return {need.kind: need.waiting_count for need in needs.list_own(work)}
 
 
+def figures(work: Work) -> overviews.Figures:
+    return overviews.figures(work, "CNY", overviews.parties(work, "CNY"))
+
+
 def test_a_lender_sees_what_is_placed_and_what_came_back_this_month(world: World, of: Placed) -> None:
     receive_payments(world, of.lender, payment(of.cases[0], "400.00"))
     book(world, of.lender)
     with world.database.work(of.lender.actor) as work:
-        found = overviews.figures(work, "CNY")
+        found = figures(work)
     assert (found.placed_case_count, found.placed_balance) == (2, Decimal("4000.00"))
     assert (found.recovered, found.recovered_before, found.commission) == (400, 0, 40)
 
@@ -62,7 +66,7 @@ def test_a_case_paid_off_is_in_nobodys_hands(world: World, of: Placed) -> None:
     receive_balances(world, of.lender, balance(of.cases[0], "0.00", "paid_off"))
     for someone in (of.lender, of.agency):
         with world.database.work(someone.actor) as work:
-            assert overviews.figures(work, "CNY").placed_case_count == 1
+            assert figures(work).placed_case_count == 1
             assert overviews.parties(work, "CNY")[0].placed_case_count == 1
             assert placements.figures_owed(work, of.placement.id) == (1, Decimal("3000.00"))
     with world.database.work(of.lender.actor) as work:
@@ -77,7 +81,7 @@ def test_both_sides_see_the_same_figures_of_one_placement(world: World, of: Plac
     for someone in (of.lender, of.agency):
         with world.database.work(someone.actor) as work:
             (party,) = overviews.parties(work, "CNY")
-            sides.append((overviews.figures(work, "CNY"), party[2:]))
+            sides.append((figures(work), party[2:]))
     assert sides[0] == sides[1]
     assert sides[0][1][3] == Decimal("400.00")
 
@@ -99,7 +103,7 @@ def test_another_lenders_money_is_in_no_figure(world: World, of: Placed) -> None
     receive_payments(world, other.lender, payment(other.case, "77.00"))
     book(world, other.lender)
     with world.database.work(of.lender.actor) as work:
-        assert overviews.figures(work, "CNY").recovered == 0
+        assert figures(work).recovered == 0
         assert [party.id for party in overviews.parties(work, "CNY")] == [of.agency.organisation.id]
 
 
