@@ -2,11 +2,14 @@
 
 import logging
 import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
 from jobs import nightly
 from models.database import Database
-from models.errors import Refusal
+from models.errors import Invalid, NotFound, Refusal
 from models.services import allocations
 
 NAME = "allocation"
@@ -15,7 +18,8 @@ logger = logging.getLogger(__name__)
 
 
 def run(database: Database, org_id: UUID, tender_id: UUID) -> None:
-    """To its end, whatever that is: a person looks at it and decides. Only a killed worker's is tried again."""
+    """To its end, whatever that is: a person looks at it and decides. Only a killed worker's is tried again, and what
+    another worker has been at all the time: Unavailable `busy`."""
     actor = nightly.actor_of(NAME, org_id)
 
     def report(percent: int) -> None:
@@ -26,8 +30,7 @@ def run(database: Database, org_id: UUID, tender_id: UUID) -> None:
         with database.work(actor) as work:
             allocations.carry_out(work, tender_id, report)
     except Refusal as refusal:
-        with database.work(actor) as work:
-            allocations.stop(work, tender_id, refusal.code, refusal.facts)
+        _stop(database, org_id, tender_id, refusal.code, _facts(refusal))
     except Exception as failure:  # noqa: BLE001 (like a nightly run: whatever went wrong, its text stays here)
         place = traceback.extract_tb(failure.__traceback__)[-1]
         logger.error("allocation %s: %s at %s:%s", tender_id, type(failure).__name__, place.filename, place.lineno)
@@ -36,5 +39,16 @@ def run(database: Database, org_id: UUID, tender_id: UUID) -> None:
 
 def give_up(database: Database, org_id: UUID, tender_id: UUID) -> None:
     """It went wrong for no reason of the person's."""
-    with database.work(nightly.actor_of(NAME, org_id)) as work:
-        allocations.stop(work, tender_id, allocations.FAILED, {})
+    _stop(database, org_id, tender_id, allocations.FAILED, {})
+
+
+def _stop(database: Database, org_id: UUID, tender_id: UUID, code: str, facts: Mapping[str, Any]) -> None:
+    # Where the lender has no such allocation there is nobody to tell.
+    with suppress(NotFound), database.work(nightly.actor_of(NAME, org_id)) as work:
+        allocations.stop(work, tender_id, code, facts)
+
+
+def _facts(refusal: Refusal) -> dict[str, Any]:
+    """As the tender keeps them: what is wrong with a plan names the rule, the field and the code."""
+    errors = refusal.errors if isinstance(refusal, Invalid) else []
+    return refusal.facts | ({"errors": [error._asdict() for error in errors]} if errors else {})

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import logging
 from collections.abc import Callable
 from functools import partial
 from uuid import UUID
@@ -26,6 +27,8 @@ DELIVERIES_AT_ONCE = 4  # they mostly wait, and never in the way of a night's wo
 POLL_SECONDS = 1.0  # nothing tells a worker that a task's turn has come
 HEARTBEAT_SECONDS = 5.0
 STALLED_SECONDS = 30.0  # a worker silent for so long is taken for dead
+
+logger = logging.getLogger(__name__)
 
 
 def make_app(database: Database, url: str, courier: Courier | None = None) -> App:
@@ -90,28 +93,35 @@ async def serve(
         ended, others = await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
         for other in (sweeper, *others):
             other.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(sweeper, *others, return_exceptions=True)
         for worker in ended:
             worker.result()  # What broke one worker ends the process.
 
 
 async def _sweep(app: App, database: Database, every_seconds: float, stalled_seconds: float) -> None:
+    """For as long as the worker lives: what cannot be freed now is tried again the next time."""
     while True:
-        for task in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_seconds):
-            try:
+        try:
+            for task in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_seconds):
                 await _free(app, database, task)
-            except ConnectorException:
-                continue  # Another worker's sweep was quicker.
+        except ConnectorException as lost:
+            logger.error("the sweep waits: %s", type(lost).__name__)
         await asyncio.sleep(every_seconds)
 
 
 async def _free(app: App, database: Database, task: Task) -> None:
-    """Back into the queue, unless it has taken too many workers with it already."""
-    if task.attempts + 1 < ATTEMPTS_MAX:
-        await app.job_manager.retry_job(task)
-        return
-    await app.job_manager.finish_job(task, Status.FAILED, delete_job=False)
-    await asyncio.to_thread(_give_up, database, task)
+    """Back into the queue, unless it has taken too many workers with it already: then it is given up, and only what
+    has been given up is finished. One task's trouble is not another's."""
+    try:
+        if task.attempts + 1 < ATTEMPTS_MAX:
+            await app.job_manager.retry_job(task)
+            return
+        await asyncio.to_thread(_give_up, database, task)
+        await app.job_manager.finish_job(task, Status.FAILED, delete_job=False)
+    except ConnectorException:
+        return  # Another worker's sweep was quicker.
+    except Exception as failure:  # noqa: BLE001 (it frees whatever a job is)
+        logger.error("task %s of %s stays: %s", task.id, task.task_name, type(failure).__name__)
 
 
 def _give_up(database: Database, task: Task) -> None:

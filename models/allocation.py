@@ -8,9 +8,11 @@ goes where its middle lies: so each gets its share to within one household.
 """
 
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from hashlib import sha256
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, Final
 from uuid import UUID
 
@@ -244,51 +246,86 @@ def _deal(part: pl.DataFrame, plan: Plan, number: int, stratum: str, over: list[
     shares = [int(rule.shares.get(agreement_id, 0) * 100) for agreement_id in panel]
     part = part.with_columns(weight=_weights(part, rule.basis))
     total, got = int(part["weight"].sum()), [0] * len(panel)
-    dealt = []
-    groups = part.partition_by(words_of("choice", panel), as_dict=True, maintain_order=True)
-    sets = {sum(part << WORD_BITS * word for word, part in enumerate(found)): group for found, group in groups.items()}
-    for choice, group in sorted(sets.items(), key=lambda one: (one[0].bit_count(), one[0])):
+    borrowers: list[str] = []
+    dealt: list[int] = []
+    for choice, names, weights in _by_choice(part, panel):
         allowed = [share if choice >> seat & 1 else 0 for seat, share in enumerate(shares)]
         needs = [max(0, share * total - WHOLE * got[seat]) if share else 0 for seat, share in enumerate(allowed)]
-        off = [over[seat] + WHOLE * got[seat] - share * total for seat, share in enumerate(shares)]
-        seats = _fairest(group["weight"], needs if any(needs) else allowed, off, f"{number}/{stratum}/{choice}", plan)
-        dealt.append(group.select("borrower_id", seat=seats))
-        got = [have + more for have, more in zip(got, _sums(group["weight"], seats, len(panel)), strict=True)]
+        off = [before + WHOLE * have - share * total for before, have, share in zip(over, got, shares, strict=True)]
+        circle = Circle(weights, needs if any(needs) else allowed)
+        seats = circle.deal(_fairest(circle, off, f"{number}/{stratum}/{choice}", plan))
+        for seat, weight in zip(seats, weights, strict=True):
+            got[seat] += weight
+        borrowers += names
+        dealt += seats
     over[:] = [have + WHOLE * got[seat] - shares[seat] * total for seat, have in enumerate(over)]
-    return pl.concat(dealt)
+    return pl.DataFrame({"borrower_id": borrowers, "seat": dealt}, schema={"borrower_id": pl.String, "seat": pl.Int64})
 
 
-def _fairest(weights: pl.Series, needs: Sequence[int], off: Sequence[int], name: str, plan: Plan) -> pl.Series:
-    """The arcs from that one of STARTS places on the circle which leaves nobody far from its share; `off`: how far
-    each is now."""
+def _by_choice(part: pl.DataFrame, panel: Sequence[UUID]) -> list[tuple[int, list[str], list[int]]]:
+    """Each set of choices with its households and their weights: the smaller sets first."""
+    words = words_of("choice", panel)
+    groups = part.group_by(words, maintain_order=True).agg("borrower_id", "weight")
+    found = (
+        (sum(bits << WORD_BITS * word for word, bits in enumerate(row[: len(words)])), *row[len(words) :])
+        for row in groups.iter_rows()
+    )
+    return sorted(found, key=lambda one: (one[0].bit_count(), one[0]))
+
+
+def _fairest(circle: "Circle", off: Sequence[int], name: str, plan: Plan) -> int:
+    """That one of STARTS places on the circle which leaves nobody far from its share; `off`: how far each is now."""
+    furthest = sorted(range(len(off)), key=lambda seat: -abs(off[seat]))
 
     def worst(start: int) -> int:
-        sums = _sums(weights, _arcs(weights, needs, start), len(needs))
-        return max(abs(now + WHOLE * more) for now, more in zip(off, sums, strict=True))
+        sums = circle.sums(start)
+        untouched = next((abs(off[seat]) for seat in furthest if seat not in sums), 0)
+        return max(untouched, *(abs(off[seat] + WHOLE * more) for seat, more in sums.items()))
 
     salts = (plan.seed + f"{name}/{attempt}".encode() for attempt in range(STARTS))
-    return _arcs(weights, needs, min((int.from_bytes(sha256(salt).digest()) for salt in salts), key=worst))
+    return min((int.from_bytes(sha256(salt).digest()) for salt in salts), key=worst)
 
 
-def _sums(weights: pl.Series, seats: pl.Series, count: int) -> list[int]:
-    found = pl.DataFrame({"seat": seats, "weight": weights}).group_by("seat").sum()
-    sums = dict(found.iter_rows())
-    return [sums.get(seat, 0) for seat in range(count)]
+class Circle:
+    """Households in their order around a circle, cut into arcs whose lengths are as `needs` to one another.
+
+    A household goes where its middle lies, so no arc's sum differs from its length by more than the heaviest. Counted
+    in half units, so that middles are whole. Plain numbers: most sets of choices are of a few households.
+    """
+
+    def __init__(self, weights: Sequence[int], needs: Sequence[int]) -> None:
+        lengths = weights if any(weights) else [1] * len(weights)
+        self._weights = weights
+        self._around = 2 * sum(lengths)
+        self._middles = [2 * end - length for end, length in zip(accumulate(lengths), lengths, strict=True)]
+        whole = sum(needs)
+        self._ends = [-(-self._around * end // whole) for end in accumulate(needs)]
+
+    def deal(self, start: int) -> list[int]:
+        """For each household the index of its arc, where the circle is turned by `start`."""
+        cuts, around, turn = self._ends[:-1], self._around, start % self._around
+        return [bisect_right(cuts, (middle + turn) % around) for middle in self._middles]
+
+    def sums(self, start: int) -> dict[int, int]:
+        """Arc → what lies in it, of those in which anything may lie: the fewer are looked up among the more."""
+        sums: dict[int, int] = {}
+        if len(self._middles) <= len(self._ends):
+            for seat, weight in zip(self.deal(start), self._weights, strict=True):
+                sums[seat] = sums.get(seat, 0) + weight
+            return sums
+        turn = start % self._around
+        before = [self._until(end - turn) + self._until(end - turn + self._around) for end in (0, *self._ends)]
+        return {seat: after - first for seat, (first, after) in enumerate(pairwise(before))}
+
+    def _until(self, place: int) -> int:
+        """What the households before a place weigh, where the circle is not turned."""
+        return self._sums_before[bisect_left(self._middles, place)]
+
+    @cached_property
+    def _sums_before(self) -> list[int]:
+        return [0, *accumulate(self._weights)]
 
 
 def _weights(part: pl.DataFrame, basis: str) -> pl.Series:
     cents = (part["amount"].cast(pl.Decimal(38, 2)) * 100).cast(pl.Int64)
     return cents if basis == AMOUNT and cents.sum() else part["cases"]
-
-
-def _arcs(weights: pl.Series, needs: Sequence[int], start: int) -> pl.Series:
-    """For each household the index of the arc in which its middle lies; lengths are as `needs` to one another.
-
-    Counted in half units, so that middles are whole. No arc's sum differs from its length by more than the heaviest.
-    """
-    if not weights.sum():
-        weights = pl.repeat(1, len(weights), dtype=pl.Int64, eager=True)
-    around, whole = 2 * int(weights.sum()), sum(needs)
-    middles = (2 * weights.cum_sum() - weights + start % around) % around
-    ends = [-(-around * end // whole) for end in accumulate(needs)][:-1]
-    return pl.Series(ends, dtype=pl.Int64).search_sorted(middles, side="right").cast(pl.Int64)

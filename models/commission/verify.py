@@ -36,7 +36,7 @@ LINE = {  # Every column of the file in its order, and what the line of a paymen
     "reason": r"(agency_may_not_receive|not_attributed)?",
     "terms_version": r"[0-9]+",
     "base_amount": _CENTS,
-    "rate": r"[0-9]{1,3}\.[0-9]{6}",
+    "rate": r"0\.[0-9]{6}|1\.000000",
     "case_fee": r"",
     "entitled": _CENTS,
     "booked": _CENTS,
@@ -52,7 +52,7 @@ FEE = LINE | {  # The line of a fee for a case: of a placement that was acknowle
     "reason": r"(undone)?",
     "base_amount": r"0\.00",
     "rate": r"0\.000000",
-    "case_fee": r"(0|[1-9][0-9]{0,15})\.[0-9]{2}",
+    "case_fee": r"(?!0\.00)(0|[1-9][0-9]{0,15})\.[0-9]{2}",  # A placement without a fee has no line of one.
 }
 TOTAL = dict.fromkeys(LINE, "") | {
     "record": r"total",
@@ -67,6 +67,10 @@ _SHAPES = {
     record: {name: re.compile(shape).fullmatch for name, shape in shapes.items()}
     for record, shapes in (("line", LINE), ("fee", FEE), ("total", TOTAL))
 }
+_PAYMENT = (  # Columns that tell the payment itself.
+    "component", "case_id", "original_id", "paid_amount", "currency", "effective_on", "posted_on", "paid_to",
+)  # fmt: skip
+_TAKEN_BACK = ("not_attributed", "undone")  # The reasons of what was booked and is not earned any more.
 _MILLIONTHS = 1_000_000
 
 
@@ -146,33 +150,50 @@ class _Seen:
 
     def __init__(self) -> None:
         self.lines = 0
-        self.statement: tuple[str, str] | None = None
-        self.ids: set[str] = set()
-        self.booked: dict[tuple[str, str, str], int] = {}  # cause, component, currency → cents so far
-        self.fees: dict[str, tuple[str, str]] = {}  # placement → its fee for a case, when it was acknowledged
+        self.fixed: dict[tuple[str, str], tuple[str, ...]] = {}  # what, which one → its facts
+        self.ids: set[str] = set()  # of the lines of this file, and of those in other files that it adjusts
+        self.chains: dict[str, tuple[str, int]] = {}  # cause → its first line, cents booked so far
 
     def check(self, at: int, record: dict[str, str]) -> None:
         self.lines += 1
-        statement = record["agreement_id"], record["period"]
-        self.statement = self.statement or statement
-        cause = _cause(record), record["component"], record["currency"]
-        booked, amount = _cents(record["booked"]), _cents(record["amount"])
         _agree(at, "number", record["number"], str(self.lines))
-        if statement != self.statement:
-            raise StatementRefused(at, "belongs to another agreement or period")
+        for what, which, names in _fixed(record):
+            facts = tuple(record[name] for name in names)
+            earlier = self.fixed.setdefault((what, which), facts)
+            for name, fact, before in zip(names, facts, earlier, strict=True):
+                if fact != before:
+                    raise StatementRefused(at, f"{name} is {fact}, in an earlier line of the same {what} {before}")
+        self._follow(at, record)
+
+    def _follow(self, at: int, record: dict[str, str]) -> None:
+        """A cause has one first line, here or in an earlier statement, and adjustments that all name it."""
+        cause, adjusts, booked = _cause(record), record["adjusts_id"], _cents(record["booked"])
         if record["line_id"] in self.ids:
             raise StatementRefused(at, "line_id is used twice")
-        if (cause in self.booked) and not record["adjusts_id"]:
-            raise StatementRefused(at, "its cause has a line already, and this one adjusts none")
-        if not record["adjusts_id"]:
-            _agree(at, "booked", record["booked"], "0.00")
-        elif cause in self.booked:
-            _agree(at, "booked", record["booked"], _text(self.booked[cause]))
-        fee = record["case_fee"], record["posted_on"]
-        if fee[0] and self.fees.setdefault(record["placement_id"], fee) != fee:
-            raise StatementRefused(at, "another fee or day than an earlier line of the same placement")
         self.ids.add(record["line_id"])
-        self.booked[cause] = booked + amount
+        known = cause in self.chains
+        if known and not adjusts:
+            raise StatementRefused(at, "its cause has a line already, and this one adjusts none")
+        first, so_far = self.chains.get(cause, (adjusts or record["line_id"], booked if adjusts else 0))
+        if adjusts and (adjusts != first if known else adjusts in self.ids):
+            raise StatementRefused(at, "adjusts a line that is not the first of its cause")
+        _agree(at, "booked", record["booked"], _text(so_far))
+        self.ids.add(first)
+        self.chains[cause] = first, so_far + _cents(record["amount"])
+
+
+def _fixed(record: dict[str, str]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """(what, which one, columns): facts of a payment or frozen with a placement, so the same in each line of it."""
+    placement = record["placement_id"]
+    yield "statement", "", ("agreement_id", "period")
+    yield "placement", placement, ("currency", "terms_version")
+    if record["component"] == "case_fee":
+        yield "placement's fees", placement, ("case_fee", "posted_on")
+        return
+    yield "payment", record["payment_id"], _PAYMENT
+    yield "placed case", f"{placement}/{record['case_id']}", ("rate",)
+    if record["paid_to"] == "agency" and record["component"] == "contingency" and record["attribution"] != "none":
+        yield "placement's payments to the agency", placement, ("reason",)
 
 
 def _cause(record: dict[str, str]) -> str:
@@ -185,25 +206,40 @@ def _check_amounts(at: int, record: dict[str, str]) -> None:
         _check_day(at, name, record[name])
     if record["period"] < record["posted_on"][:7]:
         raise StatementRefused(at, "booked in a period before its posting date")
+    if record["reason"] in _TAKEN_BACK and not record["adjusts_id"]:
+        raise StatementRefused(at, "takes back what no line has booked")
     base, entitled = _fee(at, record) if record["component"] == "case_fee" else _share(at, record)
     _agree(at, "base_amount", record["base_amount"], _text(base))
     _agree(at, "entitled", record["entitled"], _text(entitled))
     _agree(at, "amount", record["amount"], _text(entitled - _cents(record["booked"])))
+    if record["adjusts_id"] and record["amount"] == "0.00":
+        raise StatementRefused(at, "adjusts a line by nothing")
 
 
 def _share(at: int, record: dict[str, str]) -> tuple[int, int]:
     """Base and entitlement, in cents, of a payment."""
-    if (record["component"] == "clawback") != bool(record["original_id"]):
+    paid, booked, is_clawback = _cents(record["paid_amount"]), _cents(record["booked"]), bool(record["original_id"])
+    if (record["component"] == "clawback") != is_clawback:
         raise StatementRefused(at, "a clawback names an original payment, a contingency fee none")
+    if paid and (paid < 0) != is_clawback:
+        raise StatementRefused(at, "a clawback is of money taken back, a contingency fee of money paid")
     if (record["attribution"] == "none") != (record["reason"] == "not_attributed"):
         raise StatementRefused(at, "attribution and reason contradict each other")
-    base = 0 if record["reason"] else _cents(record["paid_amount"])
+    # Whether a reversal earns was decided with its original, whoever gave the money back.
+    if record["reason"] == "agency_may_not_receive" and record["paid_to"] != "agency" and not is_clawback:
+        raise StatementRefused(at, "paid_to and reason contradict each other")
+    if not min(paid, 0) <= booked <= max(paid, 0):
+        raise StatementRefused(at, "more was booked than was paid")
+    base = 0 if record["reason"] else paid
     return base, _rounded(base * int(record["rate"].replace(".", "")))
 
 
 def _fee(at: int, record: dict[str, str]) -> tuple[int, int]:
     """The same of a case: earned on the day the placement was acknowledged, lost if the distribution was undone."""
     _agree(at, "effective_on", record["effective_on"], record["posted_on"])
+    if record["adjusts_id"] and not record["reason"]:
+        raise StatementRefused(at, "adjusts a fee that was not undone")
+    _agree(at, "booked", record["booked"], record["case_fee"] if record["reason"] else "0.00")
     return 0, 0 if record["reason"] else _cents(record["case_fee"])
 
 

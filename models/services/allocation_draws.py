@@ -1,6 +1,8 @@
 """What a plan of an allocation comes to now: who would get what, whether they may, and on which terms."""
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -13,20 +15,25 @@ from models.allocation_plan import Plan, faults
 from models.business_day import day_of
 from models.case import Case
 from models.errors import Conflict, Invalid
+from models.rate_card import RateCard
 from models.services import allocation_cases, eligibility, portfolios, rate_cards, standard_terms, tenancy
 from models.services.allocation_cases import CameBack
 from models.services.job_runs import Report, quietly
 from models.services.rate_cards import Card
+from models.services.standard_terms import Effective
 from models.work import AGENCY, Work
 
 READ, SPLIT, CHECKED, WRITTEN = 25, 40, 50, 95  # how far a commit is then, in per cent
 
 
 class Drawn(NamedTuple):
-    """A split, with what was known when it was drawn; `parts` as models.allocation.SPLIT."""
+    """A split, with what was known at the moment when it was drawn; `parts` as models.allocation.SPLIT."""
 
+    at: dt.datetime
     plan: Plan
     panel: list[Agreement]
+    cards: Mapping[UUID, Card | None]  # by agreement, like the next
+    effective: Mapping[UUID, Effective]
     parts: pl.DataFrame
     preview: dict[str, Any]
     digest: bytes
@@ -42,8 +49,33 @@ def draw(
     work: Work, portfolio_id: UUID, plan: Plan, came_back: CameBack | None = None, report: Report = quietly
 ) -> Drawn:
     """The split of the portfolio's free cases as they are now, with each agency's limits checked."""
+    return _draw(work, require_sound(work, portfolio_id, plan), portfolio_id, plan, came_back, report)
+
+
+def draw_to_place(
+    work: Work, portfolio_id: UUID, plan: Plan, came_back: CameBack | None = None, report: Report = quietly
+) -> Drawn:
+    """`draw` for whoever holds the turn at offers and places it in this transaction.
+
+    The agencies' turns and the agreements are waited for first, and nobody else changes them until the end; the moment
+    is the one after the wait.
+    """
+    panel = require_sound(work, portfolio_id, plan)
+    eligibility.take_turns(work, work.tenant_id, [agreement.agency_id for agreement in panel])
+    for agreement in panel:
+        work.session.refresh(agreement, with_for_update={"read": True})
+    return _draw(replace(work, at=work.now()), panel, portfolio_id, plan, came_back, report)
+
+
+def _draw(
+    work: Work,
+    panel: list[Agreement],
+    portfolio_id: UUID,
+    plan: Plan,
+    came_back: CameBack | None,
+    report: Report,
+) -> Drawn:
     assert work.actor.side != AGENCY
-    panel = require_sound(work, portfolios.get(work, portfolio_id).id, plan)
     cases = allocation_cases.read(work, portfolio_id, panel, plan.exclude_earlier, came_back)
     if cases.is_empty():
         raise Conflict("no_cases_to_offer")
@@ -52,20 +84,15 @@ def draw(
     report(SPLIT)
     told = figures(parts, plan)
     cards = {one.id: rate_cards.find_in_force(work, one.lender_id, one.id, day_of(work.at)) for one in panel}
-    terms = {one.id: _terms(work, one, cards[one.id]) for one in panel}
+    effective = {one.id: standard_terms.effective(work, one, _row(cards[one.id])) for one in panel}
+    terms = {one.id: _terms(one, cards[one.id], effective[one.id]) for one in panel}
     shown = {"agencies": _checked(work, panel, cards, told), "rules": told["rules"], "left_out": told["left_out"]}
-    return Drawn(plan, panel, parts, shown, digest(parts, plan.panel, terms))
+    return Drawn(work.at, plan, panel, cards, effective, parts, shown, digest(parts, plan.panel, terms))
 
 
-def require_eligible(work: Work, drawn: Drawn) -> None:
-    """Under every agency's turn: what was drawn a moment ago is asked again. Conflict names the agreement."""
-    eligibility.take_turns(work, work.tenant_id, [agreement.agency_id for agreement in drawn.panel])
-    for agreement in drawn.panel:
-        work.session.refresh(agreement, with_for_update={"read": True})
-    counts = {one["agreement_id"]: one for one in drawn.preview["agencies"]}
-    cards = {one.id: rate_cards.find_in_force(work, one.lender_id, one.id, day_of(work.now())) for one in drawn.panel}
-    told = {"seats": list(counts.values()), "follows": []}
-    for one in _checked(work, drawn.panel, cards, told):
+def require_eligible(drawn: Drawn) -> None:
+    """Conflict by the first agency's first reason; it names the agreement."""
+    for one in drawn.preview["agencies"]:
         if one["reasons"]:
             raise Conflict(one["reasons"][0], reasons=one["reasons"], agreement=one["agreement_number"])
 
@@ -77,7 +104,11 @@ def list_products(work: Work, portfolio_id: UUID) -> list[str]:
 
 
 def require_sound(work: Work, portfolio_id: UUID, plan: Plan) -> list[Agreement]:
-    """The plan's agreements in the order of its panel; Invalid with everything that is wrong with it."""
+    """The plan's agreements in the order of its panel; Invalid with everything that is wrong with it.
+
+    NotFound for a portfolio that is not ours.
+    """
+    portfolios.get(work, portfolio_id)
     named = select(Agreement).where(tenancy.own(work, Agreement), Agreement.id.in_(plan.panel))
     known = {agreement.id: agreement for agreement in work.session.scalars(named)}
     currencies = {agreement.id: agreement.currency for agreement in known.values()}
@@ -86,9 +117,12 @@ def require_sound(work: Work, portfolio_id: UUID, plan: Plan) -> list[Agreement]
     return [known[agreement_id] for agreement_id in plan.panel]
 
 
-def _terms(work: Work, agreement: Agreement, card: Card | None) -> list[Any]:
+def _row(card: Card | None) -> RateCard | None:
+    return card.card if card else None
+
+
+def _terms(agreement: Agreement, card: Card | None, effective: Effective) -> list[Any]:
     """What a placement would freeze beside each case's rate, for the digest; a version of a card never changes."""
-    effective = standard_terms.effective(work, agreement, card.card if card else None)
     own = [agreement.number, agreement.tier, agreement.term_days, card.card.version if card else 0]
     return [*own, str(effective.settlement_floor.value), effective.policy]
 

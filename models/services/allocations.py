@@ -11,6 +11,7 @@ refused by stands on the tender, which is then as it was before.
 import datetime as dt
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -113,21 +114,30 @@ def commit(work: Work, tender_id: UUID) -> Tender:
     Above the lender's limit whoever made the preview only asks, and a second person commits: `awaiting_approval`.
     Conflict `preview_outdated` where anything would come out otherwise now; else by an agency's first reason.
     """
+    return _commit(work, tender_id, "commit")
+
+
+def approve(work: Work, tender_id: UUID) -> Tender:
+    """The second person's commit: Conflict `wrong_state` for what awaits nobody."""
+    return _commit(work, tender_id, "approve")
+
+
+def _commit(work: Work, tender_id: UUID, act: str) -> Tender:
     assert work.actor.side == LENDER
     tender = get(work, tender_id)
-    if _is_large(work, tender.portfolio_id):
-        return _begin(work, tenders.lock(work, work.tenant_id, tender.id))
-    turns.take(work, "offers")
+    large = _is_large(work, tender.portfolio_id)
+    if not large:
+        turns.take(work, "offers")
     tender = tenders.lock(work, work.tenant_id, tender.id)
-    step(TRANSITIONS, tender.state, "commit")
-    return settle(work, tender, _draw_again(work, tender))
+    step(TRANSITIONS, tender.state, act)
+    return _begin(work, tender) if large else settle(work, tender, _draw_again(work, tender))
 
 
 def settle(work: Work, tender: Tender, drawn: Drawn) -> Tender:
-    """Place a locked tender's split, drawn under the turn at offers, or wait for a second person."""
+    """Place a locked tender's split, which `draw_to_place` has drawn, or wait for a second person."""
     if _may_be_placed(work, tender):
         placements = _place(work, tender, drawn)
-        tenders.close(work, tender, "commit", work.now())
+        tenders.close(work, tender, "commit", drawn.at)
         _tell(work, tender, placements)
     return tender
 
@@ -135,12 +145,13 @@ def settle(work: Work, tender: Tender, drawn: Drawn) -> Tender:
 def carry_out(work: Work, tender_id: UUID, report: Report) -> Tender:
     """What a worker does with a tender that was handed over; nothing where somebody else has done or dropped it.
 
-    The tender is locked at the end alone, so that its progress may be written beside.
+    The tender is locked at the end alone, so that its progress may be written beside; two workers take turns.
     """
+    work.session.execute(text(f"set local lock_timeout = '{PATIENCE}'"))
+    _take_turn(work, tender_id)
     tender = get(work, tender_id)
     if tender.state not in (DRAWING, COMMITTING):
         return tender
-    work.session.execute(text(f"set local lock_timeout = '{PATIENCE}'"))
     if tender.state == DRAWING:
         drawn = allocation_draws.draw(work, tender.portfolio_id, from_json(tender.rules), report=report)
         return _show(work, tenders.lock(work, work.tenant_id, tender.id), drawn)
@@ -150,25 +161,30 @@ def carry_out(work: Work, tender_id: UUID, report: Report) -> Tender:
     drawn = _draw_again(work, tender, report)
     placements = _place(work, tender, drawn, report)
     tender = tenders.lock(work, work.tenant_id, tender.id)
-    tenders.close(work, tender, "place", work.now())
+    tenders.close(work, tender, "place", drawn.at)
     _tell(work, tender, placements)
     return tender
 
 
 def report(work: Work, tender_id: UUID, percent: int) -> None:
-    """How far the worker is."""
+    """How far the worker is; nothing where somebody holds the tender, whom the work need not wait for."""
     handed_over = Tender.state.in_((DRAWING, COMMITTING))
+    free = select(Tender.id).where(tenancy.own(work, Tender), Tender.id == tender_id, handed_over)
     work.session.execute(
         update(Tender)
-        .where(tenancy.own(work, Tender), Tender.id == tender_id, handed_over)
+        .where(tenancy.own(work, Tender), Tender.id.in_(free.with_for_update(skip_locked=True)))
         .values(progress=percent)
         .execution_options(synchronize_session=False)
     )
 
 
 def stop(work: Work, tender_id: UUID, code: str, facts: Mapping[str, Any]) -> None:
-    """The worker was refused: this is kept, and what was to be placed is a preview again. Nothing of it was done."""
-    tender = tenders.lock(work, work.tenant_id, tender_id)
+    """The worker was refused: this is kept, and what was to be placed is a preview again. Nothing of it was done.
+
+    Unavailable `busy` while another worker is at it: what that one finishes stands.
+    """
+    _take_turn(work, tender_id)
+    tender = tenders.lock(work, work.tenant_id, get(work, tender_id).id)
     if tender.state not in (DRAWING, COMMITTING):
         return
     tender.refusal = {"code": code, **facts}
@@ -204,6 +220,11 @@ def list_own(work: Work, after: UUID | None = None, limit: int = 50, state: str 
 
 def _is_large(work: Work, portfolio_id: UUID) -> bool:
     return portfolios.get(work, portfolio_id).case_count > CASES_AT_ONCE
+
+
+def _take_turn(work: Work, tender_id: UUID) -> None:
+    """Of the worker that is at a tender: comes before every other turn and lock."""
+    turns.take(work, f"allocation {tender_id}")
 
 
 def _begin(work: Work, tender: Tender) -> Tender:
@@ -244,7 +265,8 @@ def _ask(work: Work, tender: Tender) -> Tender:
 
 def _draw_again(work: Work, tender: Tender, report: Report = quietly) -> Drawn:
     """Under the turn at offers. Conflict `preview_outdated` unless it is what was previewed."""
-    drawn = allocation_draws.draw(work, tender.portfolio_id, from_json(tender.rules), _came_back(tender.rules), report)
+    plan, came_back = from_json(tender.rules), _came_back(tender.rules)
+    drawn = allocation_draws.draw_to_place(work, tender.portfolio_id, plan, came_back, report)
     if drawn.digest != tender.preview_digest:
         raise Conflict("preview_outdated")
     return drawn
@@ -252,20 +274,27 @@ def _draw_again(work: Work, tender: Tender, report: Report = quietly) -> Drawn:
 
 def _place(work: Work, tender: Tender, drawn: Drawn, report: Report = quietly) -> list[Placement]:
     """One accepted offer and one placement for each agency that gets anything."""
-    allocation_draws.require_eligible(work, drawn)
+    allocation_draws.require_eligible(drawn)
     report(CHECKED)
-    now = work.now()
     placed = drawn.parts.drop_nulls("seat")
     offers = {
-        seat: _accepted(tender, drawn.panel[seat], part, now)
+        seat: _accepted(tender, drawn.panel[seat], part, drawn.at)
         for (seat,), part in sorted(placed.partition_by("seat", as_dict=True).items())
     }
     work.session.add_all(offers.values())
     work.session.flush()
-    seats = {seat: (offer, drawn.panel[seat]) for seat, offer in offers.items()}
-    made = placing.place_many(work, placed.select("case_id", "balance", "seat"), seats, now)
+    seats = {seat: _seat(drawn, offer, drawn.panel[seat]) for seat, offer in offers.items()}
+    as_read = placed.select("case_id", "balance", "bucket", "product", "seat")
+    made = placing.place_many(replace(work, at=drawn.at), as_read, seats, drawn.at)
     report(WRITTEN)
     return made
+
+
+def _seat(drawn: Drawn, offer: Offer, agreement: Agreement) -> placing.Seat:
+    """As drawn; without a card the gate has refused."""
+    card = drawn.cards[agreement.id]
+    assert card is not None
+    return placing.Seat(offer, agreement, card, drawn.effective[agreement.id])
 
 
 def _accepted(tender: Tender, agreement: Agreement, part: pl.DataFrame, now: dt.datetime) -> Offer:

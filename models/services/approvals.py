@@ -7,7 +7,7 @@ from models.services import allocations, bids, tenders
 from models.tender import ALLOCATION, SEALED_BID, Tender
 from models.work import Work
 
-_APPROVE: Final = {SEALED_BID: bids.approve, ALLOCATION: allocations.commit}
+_APPROVE: Final = {SEALED_BID: bids.approve, ALLOCATION: allocations.approve}
 
 
 def approve(work: Work, tender_id: UUID) -> Tender:

@@ -45,6 +45,15 @@ PLACED_COLUMNS = [
 PAYMENT = "payment"  # the payment type whose rate is frozen on a case
 
 
+class Seat(NamedTuple):
+    """With whom cases are placed, and on which terms."""
+
+    offer: Offer
+    agreement: Agreement
+    card: Card
+    terms: Effective
+
+
 class BidTerms(NamedTuple):
     """What a sealed bid won with, instead of the rate card's rates."""
 
@@ -101,7 +110,9 @@ def place(
 ) -> Placement:
     """Place these cases, locked before, with the offer's agency, on the terms in force now."""
     figures = Figures(len(balances), sum(balances.values(), Decimal("0.00")))
-    placement, card = _begin(work, offer, agreement, figures, now, bid)
+    card = require_card(work, agreement, now)
+    seat = Seat(offer, agreement, card, standard_terms.effective(work, agreement, card.card))
+    placement = _begin(work, seat, figures, now, bid)
     these = and_(tenancy.of_lender(placement.lender_id, Case), bulk.among(Case.id, list(balances)))
     work.session.execute(
         update(Case).where(these).values(agency_id=placement.agency_id).execution_options(synchronize_session=False)
@@ -112,36 +123,34 @@ def place(
     return placement
 
 
-def place_many(
-    work: Work, parts: pl.DataFrame, seats: Mapping[int, tuple[Offer, Agreement]], now: dt.datetime
-) -> list[Placement]:
-    """Place many cases with many agencies at once: `case_id`, `balance` and `seat` of each.
+def place_many(work: Work, parts: pl.DataFrame, seats: Mapping[int, Seat], now: dt.datetime) -> list[Placement]:
+    """Place many cases with many agencies at once: `case_id`, `balance`, `bucket`, `product` and `seat` of each.
 
-    They are locked here, in order of id. Conflict `cases_changed` unless all are open, free and of these balances.
+    They are locked here, in order of id. Conflict `cases_changed` unless all are open, free and as they are given.
     """
-    begun: dict[int, tuple[Placement, Card]] = {}
+    begun: dict[int, Placement] = {}
     for (seat,), part in parts.sort("seat").partition_by("seat", as_dict=True, maintain_order=True).items():
-        offer, agreement = seats[seat]
         balance = part["balance"].sum()
         assert isinstance(balance, Decimal)
-        begun[seat] = _begin(work, offer, agreement, Figures(part.height, balance), now, None)
-    staged = _stage(work, parts, {seat: placement for seat, (placement, _) in begun.items()})
+        begun[seat] = _begin(work, seats[seat], Figures(part.height, balance), now, None)
+    staged = _stage(work, parts, begun)
     these = and_(tenancy.own(work, Case), staged.c.case_id == Case.id)
     work.session.execute(
         update(Case).where(these).values(agency_id=staged.c.agency_id).execution_options(synchronize_session=False)
     )
     seq = _seq()
-    rates = ((staged.c.seat == seat, _rate_of_card(work.tenant_id, card, seq)) for seat, (_, card) in begun.items())
+    rates = ((staged.c.seat == seat, _rate_of_card(work.tenant_id, seats[seat].card, seq)) for seat in begun)
     # In the order of the indexes, of which each row goes into five.
     _place_cases(work, _placed(staged.c.placement_id, case(*rates), now).where(these).order_by(Case.id))
-    for placement, card in begun.values():
-        _finish(work, placement, card, None)
-    return [placement for placement, _ in begun.values()]
+    for seat, placement in begun.items():
+        _finish(work, placement, seats[seat].card, None)
+    return list(begun.values())
 
 
 def _stage(work: Work, parts: pl.DataFrame, placements: Mapping[int, Placement]) -> TableClause:
     """The cases in a temporary table with where each goes, locked and looked at."""
-    types = {"case_id": "uuid", "balance": "numeric", "seat": "int", "placement_id": "uuid", "agency_id": "uuid"}
+    read = {"case_id": "uuid", "balance": "numeric", "bucket": "text", "product": "text"}
+    types = read | {"seat": "int", "placement_id": "uuid", "agency_id": "uuid"}
     staged = bulk.make(work, types)
     ids = {
         "placement_id": {seat: str(placement.id) for seat, placement in placements.items()},
@@ -155,24 +164,21 @@ def _stage(work: Work, parts: pl.DataFrame, placements: Mapping[int, Placement])
     locked = mine.order_by(Case.id).with_for_update(of=Case).subquery()
     work.session.execute(select(func.count()).select_from(locked))
     # A second look: whoever changed or excluded one of them while we waited for its lock has been quicker.
-    free = mine.where(staged.c.balance == Case.balance, Case.agency_id.is_(None), scrub.clear(work)).subquery()
+    same = (staged.c[name] == getattr(Case, name) for name in ("balance", "bucket", "product"))
+    free = mine.where(*same, Case.agency_id.is_(None), scrub.clear(work)).subquery()
     if work.session.scalar(select(func.count()).select_from(free)) != parts.height:
         raise Conflict("cases_changed")
     return staged
 
 
-def _begin(
-    work: Work, offer: Offer, agreement: Agreement, figures: Figures, now: dt.datetime, bid: BidTerms | None
-) -> tuple[Placement, Card]:
+def _begin(work: Work, seat: Seat, figures: Figures, now: dt.datetime, bid: BidTerms | None) -> Placement:
     """The placement with its terms, as yet without cases."""
-    card = require_card(work, agreement, now)
     # What the lender has sealed itself, only its own tool can lease to the agency.
-    state = AWAITING_KEYS if _sealed_by(work, offer) == SEALED_BY_LENDER else AWAITING_ACK
-    terms = standard_terms.effective(work, agreement, card.card)
-    placement = _placement(offer, agreement, card, terms, bid, figures, now, state)
+    state = AWAITING_KEYS if _sealed_by(work, seat.offer) == SEALED_BY_LENDER else AWAITING_ACK
+    placement = _placement(seat, bid, figures, now, state)
     work.session.add(placement)
     work.session.flush()
-    return placement, card
+    return placement
 
 
 def _finish(work: Work, placement: Placement, card: Card, bid: BidTerms | None) -> None:
@@ -190,16 +196,8 @@ def _sealed_by(work: Work, offer: Offer) -> str:
     ).one()
 
 
-def _placement(
-    offer: Offer,
-    agreement: Agreement,
-    card: Card,
-    terms: Effective,
-    bid: BidTerms | None,
-    figures: Figures,
-    now: dt.datetime,
-    state: str,
-) -> Placement:
+def _placement(seat: Seat, bid: BidTerms | None, figures: Figures, now: dt.datetime, state: str) -> Placement:
+    offer, agreement, card, terms = seat
     return Placement(
         lender_id=offer.lender_id,
         id=new_id(),

@@ -100,7 +100,7 @@ def _draw(work: Work, batch: Batch, came_back: CameBack) -> Drawn | None:
     while panel:
         plan = Plan(RULES, [Rule(equal_shares(panel))], seed, exclude_earlier=True)
         try:
-            drawn = allocation_draws.draw(work, batch.portfolio_id, plan, came_back)
+            drawn = allocation_draws.draw_to_place(work, batch.portfolio_id, plan, came_back)
         except Conflict:  # nothing of it is free
             return None
         if not drawn.obstacles:

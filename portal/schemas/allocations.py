@@ -123,10 +123,17 @@ class AllocationPreviewView(Schema):
     left_out = fields.List(fields.Nested(LeftOutView))
 
 
+class PlanErrorView(Schema):
+    row = fields.Integer(metadata={"description": "Row n is the n-th rule, row 0 the plan."})
+    field = fields.String()
+    code = fields.String()
+
+
 class RefusalView(Schema):
     code = fields.String(metadata={"description": "As of a refused request."})
     agreement = fields.String(metadata={"description": "The number of the agreement that stands in the way."})
     reasons = fields.List(fields.String())
+    errors = fields.List(fields.Nested(PlanErrorView), metadata={"description": "Of `invalid`: what is wrong."})
 
 
 class AllocationView(Schema):

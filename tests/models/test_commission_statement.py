@@ -22,14 +22,14 @@ from models.commission.statement_file import statement_file
 from models.commission.verify import StatementRefused, summary, verify_statement
 
 ROOT = Path(__file__).parent.parent.parent
-AGREEMENT, PLACEMENT, CASE, AGENCY = (str(UUID(int=n)) for n in range(1, 5))
+AGREEMENT, PLACEMENT, CASE, AGENCY, LATER, DOLLARS = (str(UUID(int=n)) for n in range(1, 7))
 
 
 def uuid(kind: int, number: int) -> str:
     return str(UUID(int=kind << 64 | number))
 
 
-def attributed(*paid: tuple[str, dict[str, Any]]) -> pl.DataFrame:
+def attributed(*paid: tuple[str, dict[str, Any]], **of_all: Any) -> pl.DataFrame:
     rows = [
         {
             "id": uuid(1, number),
@@ -44,19 +44,23 @@ def attributed(*paid: tuple[str, dict[str, Any]]) -> pl.DataFrame:
             "attribution": "term",
             "commissionable": True,
             **other,
+            **of_all,
         }
         for number, (amount, other) in enumerate(paid, start=1)
     ]
     return pl.DataFrame(rows, schema=ATTRIBUTED)
 
 
-def terms(rate: str) -> pl.DataFrame:
-    return pl.DataFrame([(PLACEMENT, CASE, AGREEMENT, 1, Decimal(rate))], schema=TERMS, orient="row")
+def terms(rate: str, later: str = "0") -> pl.DataFrame:
+    """Of three placements: the case's first, the one after it at the `later` rate of a newer card, and its dollars'."""
+    rates = ((PLACEMENT, 1, rate), (LATER, 2, later), (DOLLARS, 1, rate))
+    rows = [(placement, CASE, AGREEMENT, version, Decimal(of_it)) for placement, version, of_it in rates]
+    return pl.DataFrame(rows, schema=TERMS, orient="row")
 
 
 def fees(*cases: int, case_fee: str = "12.50", placement: str = PLACEMENT) -> pl.DataFrame:
     day = dt.date(2026, 1, 20)
-    rows = [(AGENCY, AGREEMENT, placement, uuid(3, case), 0, Decimal(case_fee), "CNY", day) for case in cases]
+    rows = [(AGENCY, AGREEMENT, placement, uuid(3, case), 1, Decimal(case_fee), "CNY", day) for case in cases]
     return pl.DataFrame(rows, schema=FEES, orient="row")
 
 
@@ -70,16 +74,19 @@ NOTHING = pl.DataFrame(schema=BOOKED)
 
 @pytest.fixture(scope="module")
 def statement() -> str:
-    """Two currencies, a clawback, money the agency may not receive, an adjustment and a taken-back line."""
+    """Two currencies, a clawback, money the agency may not receive, a taken-back line, and adjustments of payments
+    that a later placement at another rate turned out to earn.
+    """
     paid = [
         ("1000.00", {}),
         ("-400.10", {"original": uuid(1, 1)}),
         ("70.00", {"commissionable": False, "reason": "agency_may_not_receive", "paid_to": "agency"}),
-        ("100.04", {"currency": "USD", "attribution": "tail"}),
+        ("100.04", {"currency": "USD", "attribution": "tail", "placement_id": DOLLARS}),
         ("12.34", {}),
     ]
     first = booked(difference(derive(attributed(*paid), terms("0.125")), NOTHING, "2026-01"))
-    late = derive(attributed(*paid[:-1]), terms("0.15"))
+    moved = [(amount, other | {"placement_id": LATER}) for amount, other in paid[:-1]]
+    late = derive(attributed(*moved), terms("0.125", "0.15"))
     second = booked(difference(late, first, "2026-01"), start=100)
     return "".join(statement_file(pl.concat([first, second])))
 
@@ -139,7 +146,7 @@ def test_a_fee_raised_with_all_that_follows_from_it_differs_from_the_others_of_i
         raised = altered(raised, 3, column, "13.00")
     raised = altered(raised, 7, "amount", "125.51")
     with pytest.raises(
-        StatementRefused, match=r"^line 4: another fee or day than an earlier line of the same placement$"
+        StatementRefused, match=r"^line 4: case_fee is 12\.50, in an earlier line of the same placement's fees 13\.00$"
     ):
         check(raised)
 
@@ -301,10 +308,16 @@ def test_a_file_that_is_not_whole_is_refused(statement: str, spoil: Any) -> None
         verify_statement(spoil(statement.splitlines(keepends=True)))
 
 
+def adjusted(period: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A payment booked in January, and its adjustment by a placement at twice the rate."""
+    rates = terms("0.1", "0.2")
+    first = booked(difference(derive(attributed(("1000.00", {})), rates), NOTHING, "2026-01"))
+    moved = derive(attributed(("1000.00", {}), placement_id=LATER), rates)
+    return first, booked(difference(moved, first, period), start=50)
+
+
 def test_an_adjustment_must_follow_what_the_file_has_booked_before() -> None:
-    first = booked(difference(derive(attributed(("1000.00", {})), terms("0.1")), NOTHING, "2026-01"))
-    second = booked(difference(derive(attributed(("1000.00", {})), terms("0.2")), first, "2026-01"), start=50)
-    whole = "".join(statement_file(pl.concat([first, second])))
+    whole = "".join(statement_file(pl.concat(adjusted("2026-01"))))
     assert check(whole).totals == {"CNY": 20000}
     shifted = altered(altered(whole, 3, "booked", "90.00"), 3, "amount", "110.00")
     with pytest.raises(StatementRefused, match=r"^line 3: booked is 90\.00, recomputed 100\.00$"):
@@ -312,8 +325,7 @@ def test_an_adjustment_must_follow_what_the_file_has_booked_before() -> None:
 
 
 def test_an_adjustment_of_an_earlier_statement_verifies_by_itself() -> None:
-    first = booked(difference(derive(attributed(("1000.00", {})), terms("0.1")), NOTHING, "2026-01"))
-    second = booked(difference(derive(attributed(("1000.00", {})), terms("0.2")), first, "2026-02"), start=50)
+    _, second = adjusted("2026-02")
     assert check("".join(statement_file(second))).totals == {"CNY": 10000}
 
 
@@ -323,10 +335,14 @@ amounts = st.integers(-(10**15), 10**15) | st.integers(-300, 300)
 @settings(deadline=None, max_examples=50)
 @given(st.lists(amounts, max_size=6), st.integers(0, 10**6), st.integers(0, 10**6), st.sets(st.integers(1, 3)))
 def test_what_the_engine_books_the_verifier_recomputes(paid: list[int], rate: int, later: int, kept: set[int]) -> None:
-    payments = attributed(*((str(Decimal(cents).scaleb(-2)), {}) for cents in paid))
-    shares = derive(payments, terms(str(Decimal(rate).scaleb(-6))))
+    amounts = [
+        (str(Decimal(cents).scaleb(-2)), {"original": uuid(9, number)} if cents < 0 else {})
+        for number, cents in enumerate(paid)
+    ]
+    rates = terms(*(str(Decimal(millionths).scaleb(-6)) for millionths in (rate, later)))
+    shares = derive(attributed(*amounts), rates)
     first = booked(difference(pl.concat([shares, derive_fees(fees(1, 2))]), NOTHING, "2026-01"))
-    changed = pl.concat([derive(payments, terms(str(Decimal(later).scaleb(-6)))), derive_fees(fees(*kept))])
+    changed = pl.concat([derive(attributed(*amounts, placement_id=LATER), rates), derive_fees(fees(*kept))])
     second = booked(difference(changed, first, "2026-01"), start=100)
     verified = check("".join(statement_file(pl.concat([first, second]))))
     assert verified.lines == first.height + second.height
