@@ -70,6 +70,7 @@ class RecallCase(Base):
     case_id: Mapped[Key]
     agency_id: Mapped[UUID]
     placement_id: Mapped[UUID]
+    reference: Mapped[str]  # the case's number: an agency that must stop work on it no longer reads the case
     state: Mapped[str]
     objection: Mapped[str | None]
     objected_at: Mapped[dt.datetime | None]

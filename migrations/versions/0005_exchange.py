@@ -829,6 +829,7 @@ def _tables() -> None:
         sa.Column("case_id", sa.Uuid(), nullable=False),
         sa.Column("agency_id", sa.Uuid(), nullable=False),
         sa.Column("placement_id", sa.Uuid(), nullable=False),
+        sa.Column("reference", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("objection", sa.Text(), nullable=True),
         sa.Column("objected_at", sa.DateTime(timezone=True), nullable=True),

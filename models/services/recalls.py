@@ -68,14 +68,17 @@ class RecallLine(NamedTuple):
 
 
 class RecallCaseLine(NamedTuple):
-    """`reference` is None for an agency that no longer has the case."""
+    """A case of a recall, in a page."""
 
     case: RecallCase
-    reference: str | None
 
     @property
     def id(self) -> UUID:
         return self.case.case_id
+
+    @property
+    def reference(self) -> str:
+        return self.case.reference
 
 
 class RecallFilter(NamedTuple):
@@ -284,22 +287,15 @@ def list_own(work: Work, filters: RecallFilter = ANY, after: UUID | None = None,
 def list_cases(
     work: Work, request_id: UUID, after: UUID | None = None, limit: int = 50, state: str | None = None
 ) -> list[RecallCaseLine]:
-    """The cases of a recall, newest first, with their numbers as far as this side still has them."""
+    """The cases of a recall, newest first."""
     found = get(work, request_id)
-    query = (
-        select(RecallCase, Case.reference)
-        .outerjoin(
-            Case, and_(tenancy.own(work, Case), Case.lender_id == RecallCase.lender_id, Case.id == RecallCase.case_id)
-        )
-        .where(
-            tenancy.own(work, RecallCase),
-            RecallCase.lender_id == found.lender_id,
-            RecallCase.request_id == found.id,
-            true() if state is None else RecallCase.state == state,
-        )
+    query = select(RecallCase).where(
+        tenancy.own(work, RecallCase),
+        RecallCase.lender_id == found.lender_id,
+        RecallCase.request_id == found.id,
+        true() if state is None else RecallCase.state == state,
     )
-    rows = work.session.execute(pages.newest(query, RecallCase.case_id, after, limit))
-    return [RecallCaseLine(*row) for row in rows]
+    return [RecallCaseLine(row) for row in work.session.scalars(pages.newest(query, RecallCase.case_id, after, limit))]
 
 
 def _require_recalling(work: Work, reason: str, case_ids: list[UUID] | None) -> None:
@@ -333,20 +329,17 @@ def _add_cases(
     work: Work, made: RecallRequest, case_ids: Sequence[UUID], state: str, decided_at: dt.datetime | None = None
 ) -> None:
     """Name the cases that a recall is about."""
-    columns = ["lender_id", "request_id", "case_id", "agency_id", "placement_id", "state", "decided_at"]
+    columns = ["lender_id", "request_id", "case_id", "agency_id", "placement_id", "reference", "state", "decided_at"]
     cases = select(
-        PlacedCase.lender_id,
+        Case.lender_id,
         literal(made.id),
-        PlacedCase.case_id,
-        PlacedCase.agency_id,
-        PlacedCase.placement_id,
+        Case.id,
+        literal(made.agency_id),
+        literal(made.placement_id),
+        Case.reference,
         literal(state),
         literal(decided_at, DateTime(timezone=True)),
-    ).where(
-        tenancy.own(work, PlacedCase),
-        PlacedCase.placement_id == made.placement_id,
-        bulk.among(PlacedCase.case_id, case_ids),
-    )
+    ).where(tenancy.own(work, Case), bulk.among(Case.id, case_ids))
     work.session.execute(insert(RecallCase).from_select(columns, cases))
 
 

@@ -104,7 +104,7 @@ class RecallView(Schema):
 
 class RecallCaseView(Schema):
     id = fields.UUID()
-    reference = fields.String(allow_none=True, metadata={"description": "Null where one no longer has the case."})
+    reference = fields.String()
     state = fields.String(attribute="case.state")
     objection = fields.String(attribute="case.objection", allow_none=True)
     objected_at = fields.AwareDateTime(attribute="case.objected_at", allow_none=True)
