@@ -169,6 +169,7 @@ def difference(derived: pl.DataFrame, booked: pl.DataFrame, open_period: str) ->
         booked=pl.col("amount").sum(),
         first_id=pl.col("id").first(),
         last=pl.col("sequence").max(),
+        last_period=pl.col("period").max(),
     )
     firsts = booked.unique(KEY, keep="first", maintain_order=True)
     wanted = pl.concat([derived, _taken_back(firsts.join(derived, on=KEY, how="anti"))])
@@ -179,7 +180,7 @@ def difference(derived: pl.DataFrame, booked: pl.DataFrame, open_period: str) ->
         .with_columns(
             sequence=pl.col("last").fill_null(0) + 1,
             adjusts_id="first_id",
-            period=pl.max_horizontal("period", pl.lit(open_period)),
+            period=pl.max_horizontal("period", "last_period", pl.lit(open_period)),
             derivation=_with_amount("base_amount", "entitled", "booked", "amount"),
         )
     )

@@ -150,7 +150,7 @@ class _Seen:
 
     def __init__(self) -> None:
         self.lines = 0
-        self.fixed: dict[tuple[str, str], tuple[str, ...]] = {}  # what, which one → its facts
+        self.fixed: dict[tuple[str, str], str] = {}  # what, which one → its facts, as the file has them
         self.ids: set[str] = set()  # of the lines of this file, and of those in other files that it adjusts
         self.chains: dict[str, tuple[str, int]] = {}  # cause → its first line, cents booked so far
 
@@ -158,11 +158,10 @@ class _Seen:
         self.lines += 1
         _agree(at, "number", record["number"], str(self.lines))
         for what, which, names in _fixed(record):
-            facts = tuple(record[name] for name in names)
+            facts = ",".join(record[name] for name in names)
             earlier = self.fixed.setdefault((what, which), facts)
-            for name, fact, before in zip(names, facts, earlier, strict=True):
-                if fact != before:
-                    raise StatementRefused(at, f"{name} is {fact}, in an earlier line of the same {what} {before}")
+            if facts != earlier:
+                raise StatementRefused(at, _differing(what, names, facts, earlier))
         self._follow(at, record)
 
     def _follow(self, at: int, record: dict[str, str]) -> None:
@@ -194,6 +193,12 @@ def _fixed(record: dict[str, str]) -> Iterator[tuple[str, str, tuple[str, ...]]]
     yield "placed case", f"{placement}/{record['case_id']}", ("rate",)
     if record["paid_to"] == "agency" and record["component"] == "contingency" and record["attribution"] != "none":
         yield "placement's payments to the agency", placement, ("reason",)
+
+
+def _differing(what: str, names: Iterable[str], facts: str, earlier: str) -> str:
+    triples = zip(names, facts.split(","), earlier.split(","), strict=True)
+    name, fact, before = next(triple for triple in triples if triple[1] != triple[2])
+    return f"{name} is {fact or 'empty'}, earlier of the same {what} {before or 'empty'}"
 
 
 def _cause(record: dict[str, str]) -> str:

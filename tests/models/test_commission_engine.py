@@ -278,6 +278,12 @@ def test_a_second_change_still_names_the_first_line() -> None:
     assert (line["amount"], line["sequence"], line["adjusts_id"]) == (Decimal("-50.00"), 3, "p1-contingency-1")
 
 
+def test_an_adjustment_is_booked_in_no_earlier_period_than_what_it_adjusts() -> None:
+    booked = book(difference(derive(attributed({}), terms("0.225")), NOTHING, "2026-04"))
+    late = difference(derive(attributed({}), terms("0.25")), booked, "2026-01")
+    assert late["period"].to_list() == ["2026-04"]
+
+
 @pytest.mark.parametrize(
     ("open_period", "period"), [("2025-12", "2026-01"), ("2026-01", "2026-01"), ("2026-04", "2026-04")]
 )
