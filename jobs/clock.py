@@ -1,5 +1,7 @@
 """The clock: it ticks in every process, and may. What it queues stands once, because `job_run` is unique."""
 
+from typing import Final
+
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
@@ -12,10 +14,11 @@ from models.database import Database
 
 INTEGRATION_SECONDS = 1
 LOOK_AT_ALL_SECONDS = 60
-ERASURE_SECONDS = 60
+MINUTE_SECONDS = 60
 KEYS_SECONDS = 10
 SWEEP_SECONDS = 3600
 WEBHOOKS_SECONDS = 2
+EVERY_MINUTE: Final = (recalls.carry_on, awards.make_due, offers.end_due)  # what becomes due between the nights
 
 
 def make(database: Database, integrator: Integrator) -> BackgroundScheduler:
@@ -29,11 +32,10 @@ def make(database: Database, integrator: Integrator) -> BackgroundScheduler:
         clock.add_job(tick, args=(database, job), id=f"{job.name} at start")
     clock.add_job(integrator.look_at_all, IntervalTrigger(seconds=LOOK_AT_ALL_SECONDS, timezone=ZONE))
     clock.add_job(integrator.tick, IntervalTrigger(seconds=INTEGRATION_SECONDS, timezone=ZONE))
-    every_minute = IntervalTrigger(seconds=ERASURE_SECONDS, timezone=ZONE)
+    every_minute = IntervalTrigger(seconds=MINUTE_SECONDS, timezone=ZONE)
     clock.add_job(erasure.publish, every_minute, args=(database, integrator.objects))
-    clock.add_job(recalls.carry_on, every_minute, args=(database,))
-    clock.add_job(awards.make_due, every_minute, args=(database,))
-    clock.add_job(offers.end_due, every_minute, args=(database,))
+    for act in EVERY_MINUTE:
+        clock.add_job(act, every_minute, args=(database,))
     every_hour = IntervalTrigger(seconds=SWEEP_SECONDS, timezone=ZONE)
     clock.add_job(documents.sweep, every_hour, args=(database, integrator.objects))
     often = IntervalTrigger(seconds=KEYS_SECONDS, timezone=ZONE)

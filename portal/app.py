@@ -98,7 +98,7 @@ def chosen_language() -> str:
     if request.path.startswith("/api/"):
         return request.accept_languages.best_match(LANGUAGES, "en") or "en"
     known = g.get("known")
-    if known:
+    if known and known.member.locale:
         return str(known.member.locale)
     return request.accept_languages.best_match(LANGUAGES, "zh") or "zh"
 

@@ -193,6 +193,8 @@ FIELDS = {
     "shares": N_("Shares"),
     "basis": N_("Shares of"),
     "where": N_("Which households"),
+    "products": N_("Products"),
+    "provinces": N_("Provinces"),
     "dimensions": N_("Balanced by"),
     "seed": N_("Seed"),
     "kind": N_("Way"),

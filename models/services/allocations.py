@@ -172,7 +172,7 @@ def report(work: Work, tender_id: UUID, percent: int) -> None:
     free = select(Tender.id).where(tenancy.own(work, Tender), Tender.id == tender_id, handed_over)
     work.session.execute(
         update(Tender)
-        .where(tenancy.own(work, Tender), Tender.id.in_(free.with_for_update(skip_locked=True)))
+        .where(tenancy.own(work, Tender), Tender.id.in_(free.with_for_update(key_share=True, skip_locked=True)))
         .values(progress=percent)
         .execution_options(synchronize_session=False)
     )

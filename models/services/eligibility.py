@@ -5,7 +5,7 @@ an agency is told of them what `models.award.GATE_TOLD` says.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, false, or_, select
 
 from models.agency_document import LICENCE, AgencyDocument
-from models.agency_standing import RECEIVING
+from models.agency_standing import RECEIVING, AgencyStanding
 from models.agreement import ACTIVE, Agreement
 from models.award import told
 from models.business_day import day_of
@@ -84,6 +84,19 @@ def reasons_told(work: Work, offer: Offer) -> list[str]:
             select(Agreement).where(tenancy.of_lender(offer.lender_id, Agreement), Agreement.id == offer.agreement_id)
         ).one()
         return told(reasons(work, agreement, work.at, offer.case_count or 0, besides=offer.id))
+
+
+def shut_to(work: Work, offers: Iterable[Offer]) -> list[UUID]:
+    """The lenders of these offers that place nothing with the agency now, whatever papers it brings."""
+    return [offer.lender_id for offer in offers if not _receives(work, offer)]
+
+
+def _receives(work: Work, offer: Offer) -> bool:
+    with work.as_lender(offer):
+        standing = select(AgencyStanding.state).where(
+            tenancy.of_lender(offer.lender_id, AgencyStanding), AgencyStanding.agency_id == offer.agency_id
+        )
+        return work.session.scalar(standing) in (None, *RECEIVING)
 
 
 def capacity_left(work: Work, agreement: Agreement) -> int | None:

@@ -54,9 +54,12 @@ class Known(NamedTuple):
 
 
 def create(
-    work: Work, kind: str, org_id: UUID, email: str, name: str, roles: list[str], password: str, locale: str = "zh"
+    work: Work, kind: str, org_id: UUID, email: str, name: str, roles: list[str], password: str, locale: str = ""
 ) -> Member:
-    """A staff account: by the operator for any organisation's first person, else in one's own."""
+    """A staff account: by the operator for any organisation's first person, else in one's own.
+
+    Without a `locale` its pages come as each browser asks.
+    """
     faults = [
         *([RowError(0, "roles", "unknown_value")] if not roles or not set(roles) <= set(ROLES[kind]) else []),
         *_password_faults("password", password),
@@ -100,7 +103,7 @@ def get(work: Work, member_id: UUID) -> Member:
 
 
 def choose_locale(work: Work, locale: str) -> None:
-    """In which language the actor's pages come, unless a browser asks otherwise."""
+    """In which language the actor's pages come, unless a browser's own switch says otherwise; "" as browsers ask."""
     assert work.actor.member_id is not None
     get(work, work.actor.member_id).locale = locale
 

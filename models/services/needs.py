@@ -19,7 +19,7 @@ from models.job_run import JobRun
 from models.key_order import OPEN as OPEN_ORDER
 from models.key_order import KeyOrder
 from models.ledger import LedgerPayment
-from models.offer import OFFERED, Offer
+from models.offer import Offer
 from models.placement import AWAITING_ACK, Assignment, PlacedCase, Placement, case_ends_at
 from models.portfolio import UPLOADED, Portfolio
 from models.rate_card import PROPOSED as CARD_PROPOSED
@@ -28,7 +28,7 @@ from models.recall_request import EXECUTED, OBJECTED, RecallCase, RecallRequest
 from models.recall_request import REQUESTED as RECALL_REQUESTED
 from models.retention import REQUESTED as RETENTION_REQUESTED
 from models.retention import Retention
-from models.services import cases, tenancy
+from models.services import cases, offers, tenancy
 from models.services.conduct import FLAGGED
 from models.services.job_runs import FAILED
 from models.services.reconciliations import OPEN as OPEN_BREAK
@@ -174,7 +174,7 @@ def _runs_failed_anywhere(work: Work) -> Select[Any]:
 
 
 def _offers_unanswered(work: Work) -> Select[Any]:
-    return select(Offer.created_at).where(tenancy.own(work, Offer), Offer.state == OFFERED, Offer.expires_at > work.at)
+    return select(Offer.created_at).where(offers.open_to_answer(work), Offer.expires_at > work.at)
 
 
 def _placements_unacknowledged(work: Work) -> Select[Any]:

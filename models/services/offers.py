@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from models.errors import Conflict, Invalid, NotFound, RowError
 from models.notice import AGENCY as TELL_AGENCY
@@ -20,7 +21,7 @@ from models.placement import Placement
 from models.services import audit, bids, eligibility, notices, pages, placing, tenancy, tenders
 from models.states import step
 from models.tender import ASSIGNED, SEALED_BID, Tender
-from models.work import LENDER, Work
+from models.work import AGENCY, LENDER, Work
 
 
 class Waiting(NamedTuple):
@@ -43,9 +44,19 @@ def list_own(
 
 
 def waiting(work: Work) -> Waiting:
-    """Of a lender's offers, or those made to an agency."""
-    counted = select(func.count(), func.min(Offer.expires_at)).where(tenancy.own(work, Offer), Offer.state == OFFERED)
+    """Of a lender's offers, or of those made to an agency that it can answer."""
+    counted = select(func.count(), func.min(Offer.expires_at)).where(open_to_answer(work))
     return Waiting(*work.session.execute(counted).one())
+
+
+def open_to_answer(work: Work) -> ColumnElement[bool]:
+    """Offers nobody has answered; for an agency none of a lender that places nothing with it now."""
+    unanswered = and_(tenancy.own(work, Offer), Offer.state == OFFERED)
+    if work.actor.side != AGENCY:
+        return unanswered
+    one_of_each = select(Offer).where(unanswered).ext(distinct_on(Offer.lender_id)).order_by(Offer.lender_id)
+    shut = eligibility.shut_to(work, work.session.scalars(one_of_each).all())
+    return and_(unanswered, Offer.lender_id.not_in(shut))
 
 
 def get(work: Work, offer_id: UUID) -> Offer:

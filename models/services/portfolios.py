@@ -1,6 +1,6 @@
 """Portfolios: a lender's file of cases, read once, sealed on the way in, and not kept."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
@@ -17,6 +17,7 @@ from models.identifiers import looks_personal
 from models.ids import new_id
 from models.intake import Sealer
 from models.organisation import SELF
+from models.placement import Placement
 from models.portfolio import PLATFORM, REFUSED, UPLOADED, ClassKey, Portfolio, PortfolioError
 from models.sealed_portfolio import peek
 from models.services import audit, bulk, incoming_cases, organisations, pages, sealed_portfolios, tenancy, turns
@@ -164,6 +165,14 @@ def progress(work: Work, portfolio_ids: Iterable[UUID]) -> dict[UUID, Progress]:
     ):
         found[portfolio_id][where] = count
     return {portfolio_id: Progress(**counts) for portfolio_id, counts in found.items()}
+
+
+def once_placed(work: Work, portfolio_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of which cases were placed at some time, wherever they are now."""
+    placed = select(Placement.portfolio_id).where(
+        tenancy.own(work, Placement), Placement.portfolio_id.in_(portfolio_ids)
+    )
+    return set(work.session.scalars(placed.distinct()))
 
 
 def grid(work: Work, portfolio_id: UUID) -> list[GridCell]:

@@ -55,6 +55,7 @@ class RecallLine(NamedTuple):
     kept: int
     recalled: int
     gone: int
+    objections: int  # ever made, whatever became of them
 
     @property
     def stop_due(self) -> bool:
@@ -375,6 +376,7 @@ def _lines(work: Work, ids: Sequence[UUID]) -> list[RecallLine]:
     counts = [
         func.count().filter(RecallCase.state == state).label(state) for state in (ASKED, OBJECTED, KEPT, RECALLED, GONE)
     ]
+    counts.append(func.count(RecallCase.objected_at).label("objections"))
     counted = (
         select(RecallCase.lender_id, RecallCase.request_id, *counts)
         .where(tenancy.own(work, RecallCase), bulk.among(RecallCase.request_id, ids))

@@ -38,11 +38,12 @@ from models.sample import from_accounts, make_portfolio
 from models.services import members, organisations, platform_keys
 from models.settings import Settings
 from models.work import Actor
-from portal.demo.story import DAYS, Story, Told
+from portal.demo.story import CASES_MIN, DAYS, Story, Told
 
 HOST = "127.0.0.1"
 ACCOUNTS_HEADER = b"ID,LIMIT_BAL"  # the public file of credit card accounts, taken as it is
 READY_SECONDS_MAX = 60
+SIGN_IN = "sign-in.txt"
 FREE_CASES, FREE_SEED = 400, 5  # of the portfolio that the story leaves unplaced
 FAULTS = {
     "balance": "-5.00",
@@ -81,7 +82,9 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m portal.demo", description=__doc__)
-    parser.add_argument("--cases", type=int, default=6000, help="how many cases the made-up portfolio holds")
+    parser.add_argument(
+        "--cases", type=int, default=6000, help=f"how many the made-up portfolio holds, at least {CASES_MIN}"
+    )
     parser.add_argument("--portfolio", type=Path, help="a case file, or the public file of credit card accounts")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--stop", action="store_true", help="stop after the table")
@@ -90,6 +93,8 @@ def arguments() -> argparse.Namespace:
     given = parser.parse_args()
     if given.portfolio and not given.portfolio.is_file():
         parser.error(f"there is no file {given.portfolio}")
+    if given.cases < CASES_MIN:
+        parser.error(f"--cases: the story needs at least {CASES_MIN}")
     if given.days < 0 or (given.days and not given.serve):
         parser.error("--days goes with --serve, and only forward")
     return given
@@ -132,8 +137,10 @@ def tell(settings: Settings, given: argparse.Namespace) -> int:
         for statement in story.statements():
             recompute(statement, settings)
         story.end()
+        keep_sign_in(settings, sign_in_of(told, password))
         print(f"Told in {time.monotonic() - started:.0f} s.\n")
-        show(told, password)
+        show(told)
+        print((settings.home / SIGN_IN).read_text(), end="")
         if not given.stop:
             print(f"\nServing on http://{HOST}:{port}/ (Ctrl-C ends it)", flush=True)
             if not is_open(clock()):
@@ -152,7 +159,11 @@ def serve_what_stands(settings: Settings, port: int, days: int) -> int:
     set_up_keys(settings)
     clock = ShiftedClock(settings.clock_file or settings.home / "clock")
     clock.set(clock() + dt.timedelta(days=days))
+    # Before anybody looks: what ended in between reads as ended from the first page on.
+    subprocess.run([sys.executable, "-m", "jobs", "catch-up"], env=environment_of(settings), check=True)
     with running(settings, free_port(port)) as pool:
+        if (settings.home / SIGN_IN).exists():
+            print((settings.home / SIGN_IN).read_text(), end="")
         print(f"It is {clock().astimezone(ZONE):%Y-%m-%d %H:%M} in this demonstration.")
         print(f"Serving on http://{pool.host}:{pool.port}/ (Ctrl-C ends it)", flush=True)
         signal.pause()
@@ -167,6 +178,7 @@ def start_clean(settings: Settings) -> None:
         connection.execute(f"drop database if exists {cluster.DATABASE} with (force)")
     shutil.rmtree(settings.object_store, ignore_errors=True)
     shutil.rmtree(settings.keyring.parent, ignore_errors=True)
+    (settings.home / SIGN_IN).unlink(missing_ok=True)
     (settings.home / "clock").write_text("0")
     cluster.set_up(admin)
     set_up_keys(settings)
@@ -188,11 +200,15 @@ def bring_in_operator(settings: Settings, password: str) -> tuple[str, str]:
     return made.code, "operator@consign.example"
 
 
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Of the portal and the jobs. The program that is told of what happens is on this machine too."""
+    return os.environ | {"CONSIGN_CLOCK_FILE": str(settings.clock_file), "CONSIGN_WEBHOOKS_LOCAL": "1"}
+
+
 @contextmanager
 def running(settings: Settings, port: int) -> Iterator[HTTPConnectionPool]:
     """The portal and the jobs as processes of their own, as in production."""
-    # The program that is told of what happens is on this machine too.
-    environment = os.environ | {"CONSIGN_CLOCK_FILE": str(settings.clock_file), "CONSIGN_WEBHOOKS_LOCAL": "1"}
+    environment = environment_of(settings)
     listening = ["--bind", f"{HOST}:{port}", "--workers", "2", "--threads", "4", "--worker-class", "gthread"]
     commands = (
         [sys.executable, "-m", "gunicorn", *listening, "--timeout", "600", "--log-level", "warning", "wsgi:app"],
@@ -272,14 +288,24 @@ def recompute(statement: bytes, settings: Settings) -> None:
     print(f"  {'statement':<14}{tool.stdout.strip()}")
 
 
-def show(told: Told, password: str) -> None:
+def show(told: Told) -> None:
     print("What happened")
     for name in ORDER:
         print(f"  {name.replace('_', ' '):<16}{told.figures[name]!s:>16}")
-    print("Sign in with organisation code, e-mail and password")
-    for person in told.people:
-        print(f"  {person.code:<12}{person.email:<40}{person.role:<20}{person.organisation}")
-    print(f"  password of all: {password}")
+
+
+def sign_in_of(told: Told, password: str) -> str:
+    """The table of everyone in the story."""
+    people = (f"  {one.code:<12}{one.email:<40}{one.role:<20}{one.organisation}" for one in told.people)
+    lines = ("Sign in with organisation code, e-mail and password", *people, f"  password of all: {password}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def keep_sign_in(settings: Settings, table: str) -> None:
+    """For whoever serves this again: beside its data, and readable by nobody else."""
+    path = settings.home / SIGN_IN
+    path.touch(mode=0o600)
+    path.write_text(table)
 
 
 def free_port(wanted: int) -> int:

@@ -15,12 +15,15 @@ from urllib3 import HTTPConnectionPool
 from models.business_day import ZONE
 from models.clock import ShiftedClock
 from models.csv_safe import csv_lines
+from models.services.release_limits import cases_max
 from portal.demo.client import Client, Person, Refused
 from portal.demo.exchange import Exchange, listening
 
 DAYS = 6  # the story begins so many days before today, and ends before this day began
 CONTACTS, CLAIMS, RELEASES = 300, 100, 120
 OPENED_AT_ONCE = 20  # a team's, in ten minutes: no faster than the house allows one person
+CASES_MIN = 1_000  # with fewer, too few are left for the sealed bids
+CASES_WHOLE = 2_500  # of a portfolio so small the agencies are offered less, for the exchange to have the rest
 SEED = 20260105
 # A reference of digits may look like somebody's number, and such a row is refused.
 LETTERS = str.maketrans("0123456789", "ghjkmnpqrs")
@@ -148,6 +151,8 @@ class Story:
         started = time.monotonic()
         made = self.lender.client.send("/portfolios", portfolio, name=f"{self.first_day:%Y-%m} 逾期资产包")
         seconds = time.monotonic() - started
+        if made["case_count"] < CASES_MIN:
+            raise SystemExit(f"the story needs at least {CASES_MIN:,} cases, and this file has {made['case_count']:,}")
         self.portfolio = self.lender.client.get(f"/portfolios/{made['id']}")
         self.told.figures |= {"cases": made["case_count"], "sealed_cells": self.portfolio["sealed_cells"]}
         cells = self.portfolio["sealed_cells"]
@@ -167,7 +172,7 @@ class Story:
                     "portfolio_id": self.portfolio["id"],
                     "agreement_id": agreement["id"],
                     "buckets": buckets,
-                    "case_limit": limit,
+                    "case_limit": min(limit, self.told.figures["cases"] * limit // CASES_WHOLE),
                 },
             )
             placement = manager.client.post(f"/offers/{offer['id']}/accept")
@@ -196,7 +201,10 @@ class Story:
         ]
         released = 0
         self.called = 0
-        chosen = [self._some(queue[1:-1], RELEASES // len(self.worked)) for queue in self.worked]
+        chosen = [
+            self._some(queue[1:-1], min(RELEASES // len(self.worked), cases_max(placement["case_count"]) - 1))
+            for queue, placement in zip(self.worked, self.placements, strict=True)
+        ]
         for start in range(0, RELEASES // len(self.worked), OPENED_AT_ONCE):
             self._go(self.first_day, f"10:{12 * start // OPENED_AT_ONCE:02}")
             for collector, case in chain.from_iterable(cases[start : start + OPENED_AT_ONCE] for cases in chosen):

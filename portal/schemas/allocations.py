@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from marshmallow import Schema, fields, post_load, validate
+from marshmallow import Schema, ValidationError, fields, post_load, validate
 from werkzeug.datastructures import MultiDict
 
-from models.allocation_plan import BASES, CASES, DIMENSIONS, KINDS, RULES_MAX, Plan, Rule, Where
+from models.allocation_plan import BASES, CASES, DIMENSIONS, HUNDRED, KINDS, RULES_MAX, Plan, Rule, Where
 from models.buckets import BUCKETS
 from models.tender import UNDO_REASONS
 from portal.schemas.base import Money
 from portal.schemas.forms import Form, TypedInteger, ungrouped
 
+UNTYPED = ("", "0")  # no share: the agency is left out of the rule
 DIGITS_MAX = 9  # of a number of rules: int() itself refuses thousands of them
 SEED = validate.Regexp(r"^([0-9a-f]{64})?\Z", error="Not a valid string.")
 
@@ -212,11 +213,28 @@ def read_form(form: MultiDict[str, str]) -> dict[str, Any]:
     }
 
 
+def wrong_shares(form: Mapping[str, str]) -> dict[str, str]:
+    """The code of what is wrong with it, by the name of each input that holds no share."""
+    typed = {name: value.strip() for name, value in form.items() if name.startswith("share-")}
+    codes = {name: _fault_of_share(value) for name, value in typed.items() if value not in UNTYPED}
+    return {name: code for name, code in codes.items() if code}
+
+
+def _fault_of_share(text: str) -> str | None:
+    try:
+        share = Percent().deserialize(text)
+    except ValidationError:
+        return "share_bounds"
+    if not 0 < share <= HUNDRED:
+        return "share_bounds"
+    return None if share == round(share, 2) else "too_precise"
+
+
 def _rule(form: Mapping[str, Any], number: int) -> dict[str, Any]:
     named = f"share-{number}-"
     shares = {name.removeprefix(named): value.strip() for name, value in form.items() if name.startswith(named)}
     return {
-        "shares": {agreement_id: share for agreement_id, share in shares.items() if share not in ("", "0")},
+        "shares": {agreement_id: share for agreement_id, share in shares.items() if share not in UNTYPED},
         "basis": form.get(f"basis-{number}", CASES),
         "where": _where(form, number),
     }

@@ -52,7 +52,7 @@ class OrganisationForm(Form, OrganisationRequest):
     email = fields.Email(required=True)
     person = fields.String(required=True, validate=Text)
     roles = fields.List(fields.String(), required=True, validate=validate.Length(1, 4))
-    locale = fields.String(load_default="zh", validate=validate.OneOf(("zh", "en")))
+    locale = fields.String(load_default="", validate=validate.OneOf(("zh", "en")))
 
 
 class TokenForm(Form):
@@ -77,4 +77,4 @@ class PasswordForm(Form):
 
 
 class LocaleForm(Form):
-    locale = fields.String(required=True, validate=validate.OneOf(("zh", "en")))
+    locale = fields.String(load_default="", validate=validate.OneOf(("zh", "en")))

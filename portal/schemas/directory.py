@@ -33,7 +33,11 @@ class MemberRequest(Schema):
     name = fields.String(required=True, validate=Text)
     roles = fields.List(fields.String(), required=True, validate=validate.Length(1, 4))
     password = fields.String(required=True, load_only=True, validate=validate.Length(1, 200))
-    locale = fields.String(load_default="zh", validate=validate.OneOf(("zh", "en")))
+    locale = fields.String(
+        load_default="",
+        validate=validate.OneOf(("zh", "en")),
+        metadata={"description": "Of the pages; left out, they come as each browser asks."},
+    )
 
 
 class MemberView(Schema):

@@ -18,7 +18,7 @@ from models.tender import AWAITING_APPROVAL, COMMITTING, DRAWING, PLACED, PREVIE
 from models.work import Work
 from portal.access import open_work, permit
 from portal.formats import count
-from portal.schemas.allocations import AllocationRequest, BuilderQuery, UndoForm, read_form, read_query
+from portal.schemas.allocations import AllocationRequest, BuilderQuery, UndoForm, read_form, read_query, wrong_shares
 from portal.schemas.base import page
 from portal.schemas.forms import ListQuery, require
 from portal.web.forms import MENDABLE, Answer, Page, show
@@ -145,6 +145,8 @@ def _builder(query: dict[str, Any], form: MultiDict[str, str], refusal: Refusal 
             "products": allocation_draws.list_products(work, portfolio_id) if portfolio_id else [],
         }
     panel = [one for one in candidates if one.agreement.id in chosen]
+    wrong = wrong_shares(form)
+    errors = refusal.errors if isinstance(refusal, Invalid) else []
     return show(
         "allocations/new.html",
         form,
@@ -153,7 +155,9 @@ def _builder(query: dict[str, Any], form: MultiDict[str, str], refusal: Refusal 
         panel=panel,
         candidates=[one for one in candidates if _is_sought(one, query["find"]) or one in panel],
         equal=equal_shares([one.agreement.id for one in panel]) if panel else {},
-        errors=refusal.errors if isinstance(refusal, Invalid) else [],
+        wrong_shares=wrong,
+        # What is wrong with one share stands beside its input.
+        errors=[one for one in errors if "shares" not in one.field or one.code not in wrong.values()],
         kinds=KINDS,
         bases=BASES,
         buckets=BUCKETS,

@@ -42,7 +42,7 @@ def download() -> Any:
 @blueprint.get("/organisations/new")
 @permit("organisations.create")
 def new() -> Page:
-    return _form({"kind": LENDER, "locale": "zh"})
+    return _form({"kind": LENDER})
 
 
 @blueprint.post("/organisations")

@@ -37,8 +37,11 @@ def index() -> str:
     query = require(ListQuery(), request.args)
     with open_work() as work:
         found = portfolios.list_own(work, query["cursor"], LIST_ROWS)
-        progress = portfolios.progress(work, [portfolio.id for portfolio in found])
-    return render_template("portfolios/index.html", list=page(found, LIST_ROWS), progress=progress)
+        ids = [portfolio.id for portfolio in found]
+        progress, once_placed = portfolios.progress(work, ids), portfolios.once_placed(work, ids)
+    return render_template(
+        "portfolios/index.html", list=page(found, LIST_ROWS), progress=progress, once_placed=once_placed
+    )
 
 
 @blueprint.get("/portfolios.csv")

@@ -179,7 +179,7 @@ def withdraw(recall_id: UUID) -> Answer:
             recalls.withdraw(work, recall_id)
     except MENDABLE as refusal:
         return _recall(recall_id, {}, refusal)
-    flash(_("Taken back. The cases stay with the agency."), "good")
+    flash(_("Withdrawn. The cases stay with the agency."), "good")
     return redirect(url_for("recalls.show_one", recall_id=recall_id))
 
 

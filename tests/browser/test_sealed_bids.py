@@ -32,6 +32,8 @@ def test_a_bid_is_committed_revealed_and_awarded(world: World, database: Databas
     for box in asking.page.locator("[name=agreement_ids]").all():
         box.check()
     asking.page.locator("[name=expected_recovery]").fill("12")
+    asking.page.locator("[name=rate_max]").fill("40")
+    asking.page.locator("[name=case_fee_max]").fill("9")
     asking.press("Ask for bids")
     asking.look("bids-sealed")
     tender_url = asking.page.url
@@ -77,11 +79,17 @@ def commit(visitor: Visitor, url: str, rate: str, fee: str | None) -> bytes:
     visitor.go(url)
     send = page.locator("[data-bid-send]")
     expect(send).to_be_disabled()
-    page.locator("[data-bid-rate]").fill("101")
-    page.locator("[data-bid-slip]").click()
-    expect(page.locator("[data-bid-says]")).to_have_class("wrap field-error")
+    for too_much in ("101", "40.0001"):
+        page.locator("[data-bid-rate]").fill(too_much)
+        page.locator("[data-bid-slip]").click()
+        expect(page.locator("[data-bid-says]")).to_have_class("wrap field-error")
+        expect(send).to_be_disabled()
     if fee:
         page.locator("[data-bid-kind]").select_option("hybrid")
+        page.locator("[data-bid-fee]").fill("9.01")
+        page.locator("[data-bid-rate]").fill(rate)
+        page.locator("[data-bid-slip]").click()
+        expect(page.locator("[data-bid-says]")).to_have_class("wrap field-error")
         page.locator("[data-bid-fee]").fill(fee)
     page.locator("[data-bid-rate]").fill(rate)
     slip = visitor.download(page.locator("[data-bid-slip]"))

@@ -36,9 +36,9 @@ def demo(home: Path, *arguments: str) -> dict[str, Any]:
 
 
 def test_the_built_in_story_walks_the_whole_path_twice(tmp_path: Path) -> None:
-    demo(tmp_path, "--cases", "2500")
-    figures = demo(tmp_path, "--cases", "2500")
-    assert figures["cases"] == 2500
+    demo(tmp_path, "--cases", "1000")
+    figures = demo(tmp_path, "--cases", "1000")
+    assert figures["cases"] == 1000
     assert figures["sealed_cells"] > 3 * figures["cases"]
     assert figures["placed"] == figures["cases"]
     assert (figures["contacts"], figures["claims"]) == (300, 100)
@@ -62,6 +62,7 @@ def test_the_real_accounts_stand_where_they_have_a_balance(tmp_path: Path, share
     [
         (("--portfolio", "no-such-file.csv"), "no-such-file.csv"),
         (("--days", "91"), "--serve"),
+        (("--cases", "999"), "at least 1000"),
         (("--serve", "--days", "-1"), "forward"),
     ],
 )

@@ -1,6 +1,7 @@
 """The pure split: whole households, everybody's share to within one of them, the same in any order."""
 
 import random
+import time
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import chain
@@ -19,6 +20,7 @@ from models.allocation import (
     NO_RULE,
     OUTSIDE_TERMS,
     SETS,
+    Circle,
     digest,
     figures,
     split,
@@ -233,6 +235,31 @@ def test_of_two_hundred_agencies_each_has_its_share_of_what_it_may_have() -> Non
     got = parts.drop_nulls("seat").filter(~pl.col("follows"))["seat"].value_counts()
     assert got["seat"].sort().to_list() == [*range(200)]
     assert set(got["count"]) <= {10, 11}
+
+
+def test_many_sets_of_earlier_agencies_leave_everybody_its_share() -> None:
+    """Nearly every household has a choice of its own, as in a rotation of a third tier."""
+    many = [UUID(int=number) for number in range(1, 101)]
+    dice = random.Random(8)
+    found = rows(*((1,) for _ in range(3_000)), may=(1 << 100) - 1)
+    for row in found:
+        row["earlier"] = sum(1 << seat for seat in dice.sample(range(100), dice.randint(0, 3)))
+    cases = frame(found, many)
+    began = time.perf_counter()
+    parts = split(cases, by_rules(Rule(equal_shares(many))))
+    assert time.perf_counter() - began < 5
+    assert parts["seat"].null_count() == 0
+    assert all(not row["earlier"] >> seat & 1 for row, seat in zip(found, parts["seat"], strict=True))
+    assert all(abs(count - 30) <= 1 for count in parts["seat"].value_counts()["count"])
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=40), st.lists(st.integers(0, 9), min_size=1), st.integers(0))
+def test_what_lies_in_each_arc_is_summed_as_it_is_dealt(weights: list[int], needs: list[int], start: int) -> None:
+    circle = Circle(weights, [*needs, 1])
+    sums = dict.fromkeys(range(len(needs) + 1), 0)
+    for seat, weight in zip(circle.deal(start), weights, strict=True):
+        sums[seat] += weight
+    assert sums | circle.sums(start) == sums
 
 
 def _renamed(name: str, found: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,14 +1,17 @@
 """Allocations on the database: a preview that the commit equals, limits, second persons, undoing and rotation."""
 
+import datetime as dt
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import OperationalError
 
 from jobs import allocation
 from models import allocation as pure_allocation
@@ -19,15 +22,18 @@ from models.case import Case
 from models.errors import Conflict, Forbidden, Invalid, NotFound, RowError, Unavailable
 from models.lender_setting import AUTOMATIC, OFF
 from models.notice import Notice
-from models.placement import LIVE, UNDONE, PlacedCase
+from models.placement import LIVE, UNDONE, PlacedCase, Placement
 from models.rates import Cell
 from models.services import (
     agreements,
     allocation_cases,
+    allocation_draws,
     allocations,
+    approvals,
     attributions,
     claims,
     contacts,
+    eligibility,
     expiries,
     histories,
     lender_settings,
@@ -36,12 +42,15 @@ from models.services import (
     placements,
     placing,
     promises,
+    rate_cards,
     recalls,
     releases,
     rotations,
+    standard_terms,
     tenders,
     undoing,
 )
+from models.standard_terms import EVERY_TIER
 from models.tender import AWAITING_APPROVAL, COMMITTING, DRAWING, PLACED, PREVIEWED, WITHDRAWN, Tender
 from models.tender import UNDONE as TENDER_UNDONE
 from models.work import JOBS, Actor, Work
@@ -307,6 +316,161 @@ def move_bucket(work: Work, of: Panel) -> None:
 
 def lengthen_term(work: Work, of: Panel) -> None:
     agreements.change(work, of.ids[0], {"term_days": 700})
+
+
+def placed_as(world: World, of: Panel) -> Placement:
+    with world.database.work(of.lender.actor) as work:
+        (placement,) = placements.list_own(work)
+    return placement
+
+
+def propose_card(world: World, of: Panel, valid_from: dt.date) -> Callable[[], None]:
+    """A dearer card of the first agreement's; calling what is answered approves it."""
+    with world.database.work(of.lender.actor) as work:
+        card = rate_cards.propose(work, of.ids[0], rate_cards.Terms([Cell(Decimal("0.40"))], valid_from))
+    second = world.person(of.lender, "administrator")
+
+    def approve() -> None:
+        with hurried(world, second) as work:
+            rate_cards.approve(work, card.id)
+
+    return approve
+
+
+@contextmanager
+def hurried(world: World, someone: Someone) -> Iterator[Work]:
+    with world.database.work(someone.actor) as work:
+        work.session.execute(text("set local lock_timeout = '100ms'"))
+        yield work
+
+
+@pytest.fixture
+def once_drawn(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+    """Have something done between a split's digest and its being placed."""
+
+    def arrange(act: Callable[[], None]) -> None:
+        def digest(*given: Any) -> bytes:
+            found = pure_allocation.digest(*given)
+            act()
+            return found
+
+        monkeypatch.setattr(allocation_draws, "digest", digest)
+
+    return arrange
+
+
+@pytest.mark.parametrize("change", ["term", "card"])
+def test_nobody_changes_an_agreement_between_the_check_and_the_placing(
+    world: World, once_drawn: Callable[[Callable[[], None]], None], change: str
+) -> None:
+    of = panel(world, 2, agencies=1, term_days=90)
+    approve = propose_card(world, of, world.clock().date())
+    waited = []
+
+    def lengthen() -> None:
+        with hurried(world, of.lender) as work:
+            agreements.change(work, of.ids[0], {"term_days": 700})
+
+    def act() -> None:
+        with pytest.raises(OperationalError):
+            (lengthen if change == "term" else approve)()
+        waited.append(change)
+
+    tender = preview(world, of)
+    once_drawn(act)
+    commit(world, of, tender)
+    placement = placed_as(world, of)
+    assert waited == [change]
+    assert (placement.expires_at - placement.started_at).days == 90
+    assert (placement.rate_card_version, placement.lowest_rate) == (1, Decimal("0.18"))
+
+
+def test_standard_terms_approved_after_the_check_are_not_placed(
+    world: World, once_drawn: Callable[[Callable[[], None]], None]
+) -> None:
+    of = panel(world, 2, agencies=1)
+    with world.database.work(of.lender.actor) as work:
+        terms = standard_terms.propose(work, EVERY_TIER, {}, Decimal("0.50"))
+    second = world.person(of.lender, "administrator")
+
+    def approve() -> None:
+        with world.database.work(second.actor) as work:
+            standard_terms.approve(work, terms.id)
+
+    tender = preview(world, of)
+    once_drawn(approve)
+    commit(world, of, tender)
+    assert placed_as(world, of).settlement_floor == Decimal(1)
+
+
+def test_a_case_in_another_bucket_by_the_time_it_is_locked_is_refused(
+    world: World, once_drawn: Callable[[Callable[[], None]], None]
+) -> None:
+    of = panel(world, 2, agencies=1)
+    tender = preview(world, of)
+
+    def move() -> None:
+        with world.database.work(of.lender.actor) as work:
+            move_bucket(work, of)
+
+    once_drawn(move)
+    with pytest.raises(Conflict, match="cases_changed"):
+        commit(world, of, tender)
+
+
+MIDNIGHT = dt.datetime(2026, 3, 10, 16, 0, tzinfo=dt.UTC)  # in Shanghai
+
+
+def test_a_midnight_between_the_check_and_the_placing_changes_no_rate(
+    world: World, clock: Clock, once_drawn: Callable[[Callable[[], None]], None]
+) -> None:
+    of = panel(world, 2, agencies=1)
+    propose_card(world, of, day_of(clock()) + dt.timedelta(days=1))()
+    tender = preview(world, of)
+    clock.at = MIDNIGHT - dt.timedelta(seconds=5)
+    once_drawn(lambda: clock.forward(seconds=10))
+    assert commit(world, of, tender).state == PLACED
+    placement = placed_as(world, of)
+    assert (placement.rate_card_version, placement.lowest_rate) == (1, Decimal("0.18"))
+    assert placement.started_at < MIDNIGHT
+
+
+@pytest.mark.parametrize(("days", "code"), [(0, "agreement_not_in_force"), (100, "preview_outdated")])
+def test_after_a_midnight_while_waiting_for_the_agencies_the_next_day_decides(
+    world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch, days: int, code: str
+) -> None:
+    """The agreement's last day is over, or another card is in force."""
+    of = panel(world, 2, agencies=1, ends_on=day_of(clock()) + dt.timedelta(days=days))
+    if days:
+        propose_card(world, of, day_of(clock()) + dt.timedelta(days=1))()
+    tender = preview(world, of)
+    clock.at = MIDNIGHT - dt.timedelta(seconds=5)
+    take_turns = eligibility.take_turns
+
+    def wait(work: Work, lender_id: UUID, agency_ids: Sequence[UUID]) -> None:
+        take_turns(work, lender_id, agency_ids)
+        clock.forward(seconds=10)
+
+    monkeypatch.setattr(eligibility, "take_turns", wait)
+    with pytest.raises(Conflict, match=code):
+        commit(world, of, tender)
+    assert set(holders(world, of).values()) == {None}
+
+
+@pytest.mark.parametrize("at_once", [0, 20_000])
+def test_a_preview_that_awaits_nobody_is_not_approved(
+    world: World, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    of = panel(world, 3)
+    change_settings(world, of, approval_cases=2)
+    tender = preview(world, of)
+    monkeypatch.setattr(allocations, "CASES_AT_ONCE", at_once)
+    second = world.person(of.lender, "compliance_officer")
+    with world.database.work(second.actor) as work, pytest.raises(Conflict, match="wrong_state"):
+        approvals.approve(work, tender.id)
+    assert commit(world, of, tender).state == AWAITING_APPROVAL
+    with world.database.work(second.actor) as work:
+        assert approvals.approve(work, tender.id).state == (PLACED if at_once else COMMITTING)
 
 
 def test_a_preview_does_not_hold_its_cases(world: World) -> None:
@@ -592,6 +756,72 @@ def test_of_two_large_commits_one_wins(world: World) -> None:
         ended = list(threads.map(lambda one: carry_out(world, one), [first, second]))
     assert sorted(one.state for one in ended) == [PLACED, PREVIEWED]
     assert [one.refusal for one in ended if one.state == PREVIEWED] == [{"code": "no_cases_to_offer"}]
+
+
+@pytest.mark.usefixtures("everything_is_large")
+def test_progress_does_not_wait_for_whoever_holds_the_tender(world: World) -> None:
+    of = panel(world, 2)
+    tender = preview(world, of)
+    with world.database.work(of.lender.actor) as holder:
+        tenders.lock(holder, tender.lender_id, tender.id)
+        with hurried(world, of.lender) as work:
+            allocations.report(work, tender.id, 25)
+    with world.database.work(of.lender.actor) as work:
+        allocations.report(work, tender.id, 40)
+    with world.database.work(of.lender.actor) as work:
+        assert allocations.get(work, tender.id).progress == 40
+
+
+@pytest.mark.parametrize("state", [DRAWING, COMMITTING])
+@pytest.mark.usefixtures("everything_is_large")
+def test_a_second_worker_that_gives_up_waiting_leaves_the_first_ones_work(
+    world: World, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    of = panel(world, 2)
+    tender = preview(world, of)
+    if state == COMMITTING:
+        commit(world, of, carry_out(world, tender))
+    monkeypatch.setattr(allocations, "PATIENCE", "100ms")
+    at_work, go_on = threading.Event(), threading.Event()
+    split = pure_allocation.split
+
+    def slow(*given: Any) -> Any:
+        at_work.set()
+        assert go_on.wait(30)
+        return split(*given)
+
+    monkeypatch.setattr(allocation_draws, "split", slow)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(carry_out, world, tender)
+        assert at_work.wait(30)
+        with pytest.raises(Unavailable, match="busy"):
+            carry_out(world, tender)
+        with pytest.raises(Unavailable, match="busy"):
+            allocation.give_up(world.database, tender.lender_id, tender.id)
+        go_on.set()
+        done = first.result(30)
+    assert (done.state, done.refusal) == (PLACED if state == COMMITTING else PREVIEWED, None)
+
+
+@pytest.mark.usefixtures("everything_is_large")
+def test_a_worker_leaves_an_allocation_of_another_lender_alone(world: World) -> None:
+    of, other = panel(world, 2), panel(world, 2)
+    tender = preview(world, of)
+    for act in (allocation.run, allocation.give_up):
+        for unknown in (tender.id, uuid4()):
+            act(world.database, other.lender.organisation.id, unknown)
+    assert carry_out(world, tender).state == PREVIEWED
+
+
+@pytest.mark.usefixtures("everything_is_large")
+def test_what_is_wrong_with_a_plan_by_now_is_kept_rule_by_rule(world: World) -> None:
+    of = panel(world, [Debt(1, product="loan"), Debt(2)], agencies=1)
+    rules = [Rule(equal_shares(of.ids), Where(products=["loan"])), Rule(equal_shares(of.ids))]
+    tender = preview(world, of, Plan(RULES, rules, b""))
+    with world.database.work(of.lender.actor) as work:
+        work.session.execute(update(Case).where(Case.portfolio_id == of.portfolio_id).values(product="boat"))
+    error = {"row": 1, "field": "products", "code": "unknown_value"}
+    assert carry_out(world, tender).refusal == {"code": "invalid", "errors": [error]}
 
 
 def undo(world: World, of: Panel, tender: Tender, by: Someone | None = None) -> Tender:

@@ -6,10 +6,12 @@ from uuid import UUID, uuid4
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from jobs import allocation
 from models.agreement import Agreement
-from models.services import allocations, lender_settings, tenders
+from models.case import Case
+from models.services import allocation_draws, allocations, lender_settings, tenders
 from models.tender import AWAITING_APPROVAL, PLACED, UNDONE, WITHDRAWN
 from portal.messages import message
 from tests.world import Someone, World
@@ -93,13 +95,20 @@ def test_shares_that_do_not_add_up_are_told_at_their_rule(ground: Ground, signed
     assert 'value="49.99"' in answer.text
 
 
-def test_a_share_that_is_no_number_keeps_the_plan(ground: Ground, signed_in: Client) -> None:
+@pytest.mark.parametrize("share", ["half", "-10", "0.00", "101", "33.335"])
+def test_a_share_that_is_none_keeps_the_plan_and_says_whose_it_is(
+    ground: Ground, signed_in: Client, share: str
+) -> None:
+    first, second = ground.agreements
     answer = english(signed_in(ground.lender)).post(
-        "/allocations",
-        data={**form(ground, "half", "50"), "agreement": [str(one.id) for one in ground.agreements]},
+        "/allocations", data={**form(ground, share, "50"), "agreement": [str(first.id), str(second.id)]}
     )
     assert answer.status_code == 422
-    assert "field-error" in answer.text
+    assert f'id="share-1-{first.id}-error"' in answer.text
+    assert f"Share of {first.agency_name} in per cent:" in answer.text
+    assert f'id="share-1-{second.id}-error"' not in answer.text
+    assert answer.text.count("autofocus") == 1
+    assert "value:" not in answer.text
 
 
 def test_nothing_is_placed_before_the_commit(world: World, ground: Ground, signed_in: Client) -> None:
@@ -204,6 +213,24 @@ def message_in(client: FlaskClient, code: str) -> str:
     assert cookie is not None
     with client.application.test_request_context(headers={"Cookie": f"language={cookie.value}"}):
         return message(code)
+
+
+def test_a_plan_that_became_wrong_is_told_rule_by_rule(
+    world: World, ground: Ground, signed_in: Client, program: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(allocations, "CASES_AT_ONCE", 0)
+    client = program(ground.lender)
+    with world.database.work(ground.lender.actor) as work:
+        (product,) = allocation_draws.list_products(work, ground.portfolio_id)
+    rule = {"shares": {str(ground.agreements[0].id): "100"}, "where": {"products": [product]}}
+    made = client.post("/api/v1/allocations", json=plan(ground, "50", "50") | {"rules": [rule]}).json
+    with world.database.work(ground.lender.actor) as work:
+        work.session.execute(update(Case).where(Case.portfolio_id == ground.portfolio_id).values(product="boat"))
+    carry_out(world, ground, f"/allocations/{made['id']}")
+    told = client.get(f"/api/v1/allocations/{made['id']}").json["refusal"]
+    assert told == {"code": "invalid", "errors": [{"row": 1, "field": "products", "code": "unknown_value"}]}
+    page = english(signed_in(ground.lender)).get(f"/allocations/{made['id']}").text
+    assert f"Rule 1 · Products: {message('unknown_value')}" in page
 
 
 def test_the_api_hands_a_large_allocation_over_and_is_asked_again(

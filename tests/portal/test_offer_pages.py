@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from flask.testing import FlaskClient
 
-from models.services import offers, placements
+from models.services import offers, placements, standings
 from tests.conftest import Clock
 from tests.world import Someone, World
 
@@ -46,6 +46,22 @@ def test_the_placement_brings_the_exact_figures(world: World, signed_in: Client)
     client = signed_in(agency)
     client.post(f"/offers/{offer.id}/accept")
     assert "3,000.00" in client.get(f"/offers/{offer.id}").text
+
+
+def test_an_allocations_offer_is_exact_and_says_so(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    agreement, portfolio = world.agreement(lender, agency), world.portfolio(lender, 6)
+    client = signed_in(lender)
+    plan = {"portfolio_id": str(portfolio.id), "kind": "rules", "rules": "1", f"share-1-{agreement.id}": "100"}
+    client.post(client.post("/allocations", data=plan).location + "/commit")
+    with world.database.work(agency.actor) as work:
+        (offer,) = offers.list_own(work)
+    for someone in (lender, agency):
+        client = signed_in(someone)
+        client.set_cookie("language", "en")
+        shown = client.get(f"/offers/{offer.id}").text
+        assert ("every figure is exact" in shown, "blurred" in shown, "≈" in shown) == (True, False, False)
+        assert "≈" not in client.get("/offers").text
 
 
 def test_accepting_leads_to_the_placement(world: World, signed_in: Client) -> None:
@@ -107,6 +123,22 @@ def test_the_list_is_filtered_by_state_and_downloaded(world: World, signed_in: C
     client = signed_in(lender)
     assert agency.organisation.name not in client.get("/offers?state=accepted").text
     assert agency.organisation.name in client.get("/offers.csv").text
+
+
+def test_a_frozen_agency_is_told_why_in_words_and_is_not_asked(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    offer = world.offer(lender, agency)
+    client = signed_in(agency)
+    client.set_cookie("language", "en")
+    assert "1 offer waits for your answer" in client.get("/").text
+    with world.database.work(lender.actor) as work:
+        standings.freeze(work, agency.organisation.id, "conduct")
+    shown = client.get(f"/offers/{offer.id}").text
+    assert "The lender does not place cases with the agency now." in shown
+    assert ("ineligible" in shown, "Your answer is awaited" in shown) == (False, False)
+    for path in ("/", "/offers"):
+        assert "waits for your answer" not in client.get(path).text
+    assert "1 offer waits for an answer" in signed_in(lender).get("/offers", headers={"Accept-Language": "en"}).text
 
 
 def test_another_agency_cannot_tell_that_the_offer_exists(world: World, signed_in: Client) -> None:

@@ -136,3 +136,16 @@ def test_the_language_is_kept_with_the_account(world: World, signed_in: Client) 
     client.post("/account/language", data={"locale": "en"})
     assert '<html lang="en"' in client.get("/account").text
     assert '<html lang="en"' in signed_in(lender).get("/account").text
+
+
+@pytest.mark.parametrize(("asked", "told"), [("en-GB,en;q=0.9", "en"), ("zh-CN,zh;q=0.9", "zh-CN")])
+def test_without_a_choice_the_pages_come_as_the_browser_asks(
+    world: World, signed_in: Client, asked: str, told: str
+) -> None:
+    client = signed_in(world.lender())
+    wanted = {"Accept-Language": asked}
+    assert f'<html lang="{told}"' in client.get("/account", headers=wanted).text
+    client.post("/account/language", data={"locale": "zh"})
+    assert '<html lang="zh-CN"' in client.get("/account", headers=wanted).text
+    client.post("/account/language", data={"locale": ""})
+    assert f'<html lang="{told}"' in client.get("/account", headers=wanted).text

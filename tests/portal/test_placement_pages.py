@@ -249,6 +249,18 @@ def test_every_placement_with_an_agency_is_frozen_from_one_of_them(world: World,
     assert client.post(f"/agencies/{uuid4()}/freeze", data={"reason": "conduct"}).status_code == 404
 
 
+def test_a_freeze_presumes_no_reason_and_the_agencys_own_is_on_its_page(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender("portfolio_manager"), world.agency()
+    placement = world.placement(lender, agency, 2)
+    client = signed_in(lender)
+    client.set_cookie("language", "en")
+    shown, page = client.get(f"/placements/{placement.id}").text, f"/agencies/{agency.organisation.id}"
+    assert '<option value="">Why?</option>' in shown
+    assert (f'href="{page}"' in shown, f'"{page}/freeze"' in shown) == (True, False)
+    assert "that takes a compliance officer" in client.get(page).text
+    assert client.post(f"/placements/{placement.id}/freeze", data={"reason": ""}).status_code == 422
+
+
 def test_what_the_agency_had_opened_is_on_the_page_after_the_recall_and_taken_away_as_csv(
     world: World, signed_in: Client
 ) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from models.services import members, portfolios, tenders
+from models.services import members, portfolios, recalls, tenders
 from tests.world import Debt, Someone, World, case_file
 
 Client = Callable[[Someone], FlaskClient]
@@ -60,6 +60,17 @@ def test_the_figures_of_a_portfolio_count_each_case_once(world: World) -> None:
         ("M2", "0-1k", 1),
         ("M3", "10k-50k", 1),
     ]
+
+
+def test_a_portfolio_that_came_back_is_free_again_and_not_merely_sealed(world: World, signed_in: Client) -> None:
+    lender = world.lender()
+    placement = world.placement(lender, world.agency(), 2)
+    with world.database.work(lender.actor) as work:
+        recalls.recall(work, placement.id, "lender_request")
+    client = signed_in(lender)
+    client.set_cookie("language", "en")
+    shown = client.get("/portfolios").text
+    assert ("Free again" in shown, "Sealed" in shown) == (True, False)
 
 
 def test_an_offer_is_made_from_the_portfolios_page(world: World, signed_in: Client) -> None:

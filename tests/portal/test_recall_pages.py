@@ -88,6 +88,32 @@ def test_selected_cases_are_asked_for_and_objected_to_and_decided_and_confirmed(
         assert word in page(agency, path, language)
 
 
+def test_what_was_objected_to_is_counted_after_the_recall(world: World, signed_in: Client, ground: Placed) -> None:
+    request = ask(world, ground, 0, 1)
+    with world.database.work(ground.agency.actor) as work:
+        recalls.object_to(work, request.id, [ground.cases[0].id], "promise")
+    with world.database.work(ground.lender.actor) as work:
+        recalls.execute(work, request.id, at_once=True)
+        line = recalls.get_line(work, request.id)
+    assert (line.objected, line.objections, line.recalled) == (0, 1, 2)
+    shown = page(signed_in(ground.lender), f"/recalls/{request.id}")
+    assert '<span class="figure-label">Objected to</span>\n  <span class="figure-value num">1</span>' in shown
+    assert "as the lender decided" not in shown
+
+
+def test_each_act_on_a_recall_says_what_it_does_and_one_is_the_main_one(
+    world: World, signed_in: Client, ground: Placed
+) -> None:
+    request = ask(world, ground, 0, 1)
+    shown = page(signed_in(ground.lender), f"/recalls/{request.id}")
+    assert ("Withdraw the recall" in shown, "Carry out the recall" in shown) == (True, False)
+    assert 'class="btn btn-primary" data-confirm' not in shown
+    world.clock.forward(hours=24)  # type: ignore[attr-defined]
+    shown = page(signed_in(ground.lender), f"/recalls/{request.id}")
+    assert ("Carry out the recall" in shown, "Recall at once" in shown) == (True, False)
+    assert shown.count('class="btn btn-primary" data-confirm') == 1
+
+
 def test_a_recall_is_taken_back(world: World, signed_in: Client, ground: Placed) -> None:
     request = ask(world, ground, 0)
     assert signed_in(ground.lender).post(f"/recalls/{request.id}/withdraw").status_code == 302

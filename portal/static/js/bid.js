@@ -61,6 +61,14 @@
     return rate && fee && { kind, rate, case_fee: fee };
   }
 
+  // Why no slip is made of these terms; undefined for a bid that may be made. Without a maximum nothing is above it.
+  function faultOf(form, terms) {
+    if (!terms) return form.dataset.termsWrong;
+    if (Number(terms.rate) > Number(form.dataset.rateMax)) return form.dataset.rateAbove;
+    if (Number(terms.case_fee) > Number(form.dataset.feeMax)) return form.dataset.feeAbove;
+    return undefined;
+  }
+
   function save(slip) {
     const href = URL.createObjectURL(new Blob([JSON.stringify(slip, null, 1) + "\n"], { type: "application/json" }));
     const link = Object.assign(document.createElement("a"), { href, download: `bid-slip-${slip.commitment.slice(0, 12)}.json` });
@@ -70,7 +78,8 @@
 
   async function makeSlip(form) {
     const terms = termsIn(form);
-    if (!terms) return say(form, form.dataset.termsWrong, true);
+    const fault = faultOf(form, terms);
+    if (fault) return say(form, fault, true);
     const { tender, agency, offer } = form.dataset;
     const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
     const commitment = await commitmentOf(tender, agency, terms, nonce);

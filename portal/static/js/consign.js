@@ -72,6 +72,7 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-confirm]");
   if (!button || button.dataset.confirmed) return;
   event.preventDefault();
+  if (button.form && !button.form.reportValidity()) return; // What is missing is asked for before anything is confirmed.
   const dialog = document.getElementById("confirm");
   const go = dialog.querySelector('[value="go"]');
   dialog.querySelector("#confirm-text").textContent = button.dataset.confirm;
