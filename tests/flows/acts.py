@@ -92,6 +92,10 @@ def _id(exchange: Exchange, noun: str, mark: str, place: int = 0) -> UUID:
     return UUID([named.id for named in exchange.named if (named.noun, named.mark) == (noun, mark)][place])
 
 
+def _recall(work: Work, exchange: Exchange) -> int:
+    return recalls.recall(work, _id(exchange, "placement_id", "northeast"), "complaint").case_count
+
+
 def _upload(number: str) -> Verb:
     def verb(work: Work, exchange: Exchange) -> Any:
         made = portfolios.upload(work, [case_file([Debt(1, case_number=number)])], "new")
@@ -175,9 +179,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "placements expire": Act("north", lambda work, _: expiries.expire_due(work), by_jobs=True, later=100),
     "a run is asked for": Act("north", lambda work, _: job_runs.request(work, "conduct", DAY).state),
     "cases are offered": Act("north", _offer_free),
-    "cases are recalled": Act(
-        "north", lambda work, exchange: recalls.recall(work, _id(exchange, "placement_id", "northeast"), "complaint")
-    ),
+    "cases are recalled": Act("north", _recall),
     "an offer is accepted": Act("east", _accept),
     "cases are dealt out": Act("east", _deal),
     "a field is released": Act("east", _release),
