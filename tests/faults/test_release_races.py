@@ -129,7 +129,9 @@ def _is_logged(world: World, lender: Someone, release_id: UUID) -> bool:
 def _logged(world: World, lender: Someone) -> set[UUID]:
     """The releases in the lender's log, as another connection sees it."""
     with world.database.work(Actor(side=JOBS, org_id=lender.organisation.id)) as work:
-        entries = [json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry))]
+        entries = [
+            json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id))
+        ]
     return {UUID(entry["subject"]["release"]) for entry in entries if entry["action"] == "field.release"}
 
 

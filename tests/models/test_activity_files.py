@@ -246,7 +246,9 @@ def test_each_lender_logs_its_own_rows_by_count_and_digest(
     counts = {}
     for someone in (lender, second):
         with world.database.work(Actor(side=JOBS, org_id=someone.organisation.id)) as work:
-            entries = [json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry))]
+            entries = [
+                json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id))
+            ]
         counts[someone] = [e["subject"]["count"] for e in entries if e["action"] == "claim.record"]
     assert counts == {lender: [2], second: [1]}
 

@@ -189,7 +189,9 @@ def test_each_step_is_in_the_lenders_log_and_tells_the_other_side(
     attest(world, agency, made)
     accept(world, lender, made)
     with world.database.work(jobs(lender)) as work:
-        entries = [json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry))]
+        entries = [
+            json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id))
+        ]
         told = work.session.execute(
             select(Notice.told, Notice.kind).where(Notice.subject_id == made.id).order_by(Notice.id)
         ).all()

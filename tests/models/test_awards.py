@@ -118,7 +118,9 @@ def test_the_record_verifies_and_the_log_holds_its_digest_and_the_opened_bids(wo
         written = rules.canonical(found.record)
     assert rules.verify(written).startswith("VERIFIED: 3 bids, 2 scored, winner")
     with world.database.work(Actor(side=JOBS, org_id=tendered.lender.organisation.id)) as work:
-        entries = [json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry))]
+        entries = [
+            json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id))
+        ]
     (closing,) = [entry["subject"] for entry in entries if entry["action"] == "tender.award"]
     assert closing["digest"] == sha256(written).hexdigest() == made.digest.hex()
     opened = {entry["subject"]["rate"]: entry["subject"] for entry in entries if entry["action"] == "bid.open"}

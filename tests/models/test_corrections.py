@@ -88,7 +88,7 @@ def test_the_log_names_fields_and_versions_and_no_value(world: World) -> None:
     case_id = one(world, lender).id
     correct(world, lender, case_id, mobile=OTHER)
     with world.database.work(Actor(side=JOBS, org_id=lender.organisation.id)) as work:
-        entries = [bytes(entry) for entry in work.session.scalars(select(OutboxEntry.entry))]
+        entries = [bytes(entry) for entry in work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id))]
     (entry,) = [entry for entry in entries if json.loads(entry)["action"] == "case.correct"]
     assert json.loads(entry)["subject"] == {"case": str(case_id), "fields": ["mobile"], "version": 2}
     with world.database.work(lender.actor) as work:

@@ -302,7 +302,9 @@ def test_the_log_has_what_was_erased(world: World, lender: Someone) -> None:
     (case,) = cases_of(world, lender, world.portfolio(lender, 1).id)
     made = erase(world, lender, CASE, case.id)
     with world.database.work(jobs(lender)) as work:
-        entries = [json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry))]
+        entries = [
+            json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id))
+        ]
     (subject,) = [entry["subject"] for entry in entries if entry["action"] == "erasure.carry_out"]
     assert (subject["erasure"], subject["subject"], subject["cases"]) == (str(made.id), str(case.id), 1)
 

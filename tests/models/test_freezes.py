@@ -205,7 +205,9 @@ def test_freezing_and_lifting_are_logged(world: World, ground: Placed) -> None:
     freeze(world, ground)
     unfreeze(world, ground)
     with world.database.work(jobs(ground.lender)) as work:
-        entries = [json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry))]
+        entries = [
+            json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id))
+        ]
     found = {entry["action"]: entry["subject"] for entry in entries}
     about = {"placement": str(ground.placement.id), "agency": str(ground.agency.organisation.id)}
     assert found["placement.freeze"] == about | {"reason": "data_incident"}

@@ -115,7 +115,9 @@ def test_placing_and_lifting_are_logged(world: World, lender: Someone, case: Cas
     with world.database.work(lender.actor) as work:
         holds.lift(work, hold.id)
     with world.database.work(jobs(lender)) as work:
-        entries = [json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry))]
+        entries = [
+            json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id))
+        ]
     assert [
         (entry["action"], entry["subject"]["hold"]) for entry in entries if entry["action"].startswith("hold.")
     ] == [("hold.place", str(hold.id)), ("hold.lift", str(hold.id))]

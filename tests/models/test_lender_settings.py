@@ -55,7 +55,9 @@ def test_the_log_has_each_setting_as_it_was_and_as_it_is(world: World, lender: S
     change(world, lender, retention_days=1826, releases_per_day=200)
     change(world, lender, retention_days=1826)
     with world.database.work(jobs(lender)) as work:
-        entries = [json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry))]
+        entries = [
+            json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id))
+        ]
     assert [entry["subject"] for entry in entries if entry["action"] == "setting.change"] == [
         {"setting": "retention_days", "old": 1095, "new": 1826}
     ]
@@ -111,7 +113,9 @@ def test_whoever_distributes_does_not_raise_what_one_person_may_distribute(world
     assert [(error.field, error.code) for error in refused.value.errors] == [("approval_cases", "raises_own_limit")]
     assert change(world, lender, approval_cases=51).approval_cases == 51
     with world.database.work(jobs(lender)) as work:
-        entries = [json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry))]
+        entries = [
+            json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id))
+        ]
     assert [entry["actor"] for entry in entries if entry["action"] == "setting.change"] == [
         both.label,
         lender.actor.label,

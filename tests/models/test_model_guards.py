@@ -26,6 +26,7 @@ CROSSINGS = {
     "claims.record",
     "contacts.record",
     "documents._ground",
+    "eligibility._receives",
     "eligibility.reasons_told",
     "exports.limit",
     "exports.take",

@@ -88,6 +88,6 @@ def test_the_change_is_logged_without_the_password(world: World) -> None:
     with world.database.work(someone.actor) as work:
         members.change_password(work, someone.member.id, PASSWORD, NEW)
     with world.database.work(Actor(side=JOBS, org_id=someone.organisation.id)) as work:
-        entries = list(work.session.scalars(select(OutboxEntry.entry)))
+        entries = list(work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id)))
     (logged,) = (entry for entry in map(json.loads, entries) if entry["action"] == "member.password")
     assert logged["subject"] == {"member": str(someone.member.id)}

@@ -65,7 +65,7 @@ def proved_at(world: World, someone: Someone, sign_in_id: UUID):
 
 def logged(world: World, someone: Someone) -> Iterator[dict]:
     with world.database.work(Actor(side=JOBS, org_id=someone.organisation.id)) as work:
-        yield from map(json.loads, work.session.scalars(select(OutboxEntry.entry)))
+        yield from map(json.loads, work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id)))
 
 
 def test_signing_in_is_no_proof_yet(world: World, someone: Someone, sign_in_id: UUID) -> None:

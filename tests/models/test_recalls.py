@@ -372,7 +372,11 @@ def test_what_a_file_reports_on_recalled_cases_stands_in_the_lenders_log(world: 
         outcome = activity_files.record_claims(work, [file], "claims.csv")
     assert [error.code for error in outcome.errors] == ["case_recalled"] * 2
     with world.database.work(jobs(ground.lender)) as work:
-        late = [entry for entry in work.session.scalars(select(OutboxEntry.entry)) if b"access.refused" in entry]
+        late = [
+            entry
+            for entry in work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id))
+            if b"access.refused" in entry
+        ]
     assert [b'"code":"case_recalled","count":2' in entry for entry in late] == [True]
 
 

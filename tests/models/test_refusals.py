@@ -44,7 +44,9 @@ def keep(world: World, someone: Someone, refusal: Refusal, case_id: UUID | None 
 
 def logged(world: World, of: Someone, action: str = "access.refused") -> list[dict]:
     with world.database.work(Actor(side=JOBS, org_id=of.organisation.id)) as work:
-        entries = [json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry))]
+        entries = [
+            json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id))
+        ]
     return [entry for entry in entries if entry["action"] == action]
 
 

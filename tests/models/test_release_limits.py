@@ -266,5 +266,8 @@ def test_a_refused_release_leaves_no_entry_of_its_own(
     release(world, agency, case_ids[0])
     refused(world, agency, case_ids[0], "identity")
     with world.database.work(Actor(side=JOBS, org_id=lender.organisation.id)) as work:
-        actions = [json.loads(entry)["action"] for entry in work.session.scalars(select(OutboxEntry.entry))]
+        actions = [
+            json.loads(entry)["action"]
+            for entry in work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id))
+        ]
     assert actions.count("field.release") == 1

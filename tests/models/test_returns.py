@@ -202,7 +202,11 @@ def test_what_a_file_gives_back_late_is_refused_and_stands_in_the_lenders_log(wo
         (3, "case_number", "placement_expired"),
     ]
     with world.database.work(jobs(ground.lender)) as work:
-        late = [entry for entry in work.session.scalars(select(OutboxEntry.entry)) if b"access.refused" in entry]
+        late = [
+            entry
+            for entry in work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id))
+            if b"access.refused" in entry
+        ]
     assert [b'"code":"placement_expired","count":2' in entry for entry in late] == [True]
 
 

@@ -149,7 +149,9 @@ def test_each_act_is_in_the_log_and_in_the_history_with_who_and_why(world: World
     for name in ("watch", "freeze", "clear"):
         act(world, ground, name)
     with world.database.work(jobs(ground.lender)) as work:
-        entries = [json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry))]
+        entries = [
+            json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id))
+        ]
         changes = work.session.scalars(select(StandingChange).order_by(StandingChange.id)).all()
     agency = str(ground.agency.organisation.id)
     assert [entry["subject"] for entry in entries if entry["action"] == "agency.freeze"] == [

@@ -45,7 +45,7 @@ def entries(world: World, ground: Placed) -> str:
     """The lender's log, as it waits."""
     with world.database.work(ground.lender.actor) as work:
         enter(work.session, JOBS, ground.lender.organisation.id)
-        return b"\n".join(work.session.scalars(select(OutboxEntry.entry))).decode()
+        return b"\n".join(work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id))).decode()
 
 
 def test_a_wrong_count_stands_on_the_page_of_both_sides_after_the_answer(world: World, signed_in: Client) -> None:

@@ -35,7 +35,7 @@ def placed(world: World) -> Placed:
 
 def logged(world: World, of: Someone) -> Iterator[dict]:
     with world.database.work(Actor(side=JOBS, org_id=of.organisation.id)) as work:
-        for entry in map(json.loads, work.session.scalars(select(OutboxEntry.entry))):
+        for entry in map(json.loads, work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id))):
             if entry["action"] in ("access.refused", "release.pace"):
                 yield entry
 
