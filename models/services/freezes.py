@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, and_, func, select
 
 from models.agency_standing import FROZEN, REMOVED, AgencyStanding
 from models.errors import Conflict, Invalid, RowError
@@ -19,6 +19,8 @@ from models.placement import LIVE, Placement
 from models.placement_freeze import FREEZE_REASONS, PlacementFreeze
 from models.services import audit, placements, tenancy
 from models.work import LENDER, Work
+
+OF_PLACEMENT = and_(PlacementFreeze.lender_id == Placement.lender_id, PlacementFreeze.placement_id == Placement.id)
 
 
 class Standstill(NamedTuple):
@@ -127,10 +129,7 @@ def list_standing(work: Work) -> list[Standstill]:
     since = func.min(PlacementFreeze.frozen_at)
     query = (
         select(Placement.lender_name, PlacementFreeze.reason, PlacementFreeze.whole_agency, since, func.count())
-        .join(
-            PlacementFreeze,
-            (PlacementFreeze.lender_id == Placement.lender_id) & (PlacementFreeze.placement_id == Placement.id),
-        )
+        .join(PlacementFreeze, OF_PLACEMENT)
         .where(
             tenancy.own(work, Placement),
             tenancy.own(work, PlacementFreeze),
@@ -167,10 +166,7 @@ def _standing_of(work: Work, agency_id: UUID) -> Sequence[Row[Placement, Placeme
     """The placements that stand still because the whole agency does, locked, each with its freeze."""
     return work.session.execute(
         select(Placement, PlacementFreeze)
-        .join(
-            PlacementFreeze,
-            (PlacementFreeze.lender_id == Placement.lender_id) & (PlacementFreeze.placement_id == Placement.id),
-        )
+        .join(PlacementFreeze, OF_PLACEMENT)
         .where(
             tenancy.own(work, Placement),
             tenancy.own(work, PlacementFreeze),
