@@ -10,7 +10,7 @@ from uuid import UUID
 from jobs import nightly
 from models.database import Database
 from models.errors import Invalid, NotFound, Refusal
-from models.services import allocations
+from models.services.exchange import allocations
 
 NAME = "allocation"
 

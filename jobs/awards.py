@@ -4,7 +4,7 @@ from uuid import UUID
 
 from jobs import nightly
 from models.database import Database
-from models.services import awards, bids
+from models.services.exchange import awards, bids
 
 
 def make_due(database: Database) -> int:

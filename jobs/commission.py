@@ -2,8 +2,8 @@
 
 import datetime as dt
 
-from models.services import commissions
 from models.services.job_runs import Report
+from models.services.settlement import commissions
 from models.work import Work
 
 

@@ -2,8 +2,8 @@
 
 import datetime as dt
 
-from models.services import conduct
 from models.services.job_runs import Report
+from models.services.oversight import conduct
 from models.work import Work
 
 

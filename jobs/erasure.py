@@ -5,7 +5,7 @@ from uuid import UUID
 from jobs import nightly
 from models.database import Database
 from models.objects import ObjectStore
-from models.services import erasures
+from models.services.portfolio import erasures
 
 
 def publish(database: Database, objects: ObjectStore) -> int:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from models.services import expiries
+from models.services.exchange import expiries
 from models.services.job_runs import Report
 from models.work import Work
 

@@ -7,7 +7,8 @@ from jobs import nightly
 from models.database import Database
 from models.errors import Conflict
 from models.objects import ObjectStore
-from models.services import job_runs, log_checks, logs
+from models.services import job_runs
+from models.services.oversight import log_checks, logs
 from models.work import OPERATOR, Actor
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,9 @@ from models.database import Database
 from models.errors import NotFound, Unavailable
 from models.objects import ObjectStore
 from models.organisation import AGENCY
-from models.services import document_keys, index_keys, job_runs, keys, organisations, portfolio_keys
+from models.services import job_runs
+from models.services.parties import organisations
+from models.services.sealing import document_keys, index_keys, keys, portfolio_keys
 from models.work import AGENCY as AGENCY_SIDE
 from models.work import JOBS, OPERATOR, Actor
 

@@ -10,7 +10,8 @@ from jobs.timetable import Job
 from models import tables  # noqa: F401 (all of them: a reference is resolved only where its table is known)
 from models.business_day import day_of
 from models.database import Database
-from models.services import job_runs, organisations
+from models.services import job_runs
+from models.services.parties import organisations
 from models.work import JOBS, OPERATOR, Actor
 
 NOBODY = UUID(int=0)

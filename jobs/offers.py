@@ -4,7 +4,7 @@ from uuid import UUID
 
 from jobs import nightly
 from models.database import Database
-from models.services import offers
+from models.services.exchange import offers
 
 
 def end_due(database: Database) -> int:

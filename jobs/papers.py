@@ -2,8 +2,8 @@
 
 import datetime as dt
 
-from models.services import agency_documents
 from models.services.job_runs import Report
+from models.services.parties import agency_documents
 from models.work import Work
 
 

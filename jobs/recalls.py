@@ -7,7 +7,8 @@ from uuid import UUID
 
 from jobs import nightly
 from models.database import Database
-from models.services import acknowledgements, recalls, standings, stops
+from models.services.exchange import acknowledgements, recalls, stops
+from models.services.parties import standings
 from models.work import Work
 
 PARTS: Final[Mapping[str, Callable[[Work], int]]] = {

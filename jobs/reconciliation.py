@@ -2,8 +2,8 @@
 
 import datetime as dt
 
-from models.services import reconciliations
 from models.services.job_runs import Report
+from models.services.settlement import reconciliations
 from models.work import Work
 
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from models.services import rotations
+from models.services.exchange import rotations
 from models.services.job_runs import Report
 from models.work import Work
 

@@ -10,7 +10,8 @@ from jobs import nightly
 from models.database import Database
 from models.organisation import AGENCY
 from models.outbound import Courier
-from models.services import organisations, webhook_deliveries
+from models.services import webhook_deliveries
+from models.services.parties import organisations
 from models.work import AGENCY as AGENCY_SIDE
 from models.work import JOBS, OPERATOR, Actor
 

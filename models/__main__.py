@@ -18,7 +18,9 @@ from models.database import Database
 from models.errors import Conflict, NotFound
 from models.objects import open_store
 from models.organisation import OPERATOR
-from models.services import erasure_records, erasures, members, organisations, platform_keys
+from models.services.parties import members, organisations
+from models.services.portfolio import erasure_records, erasures
+from models.services.sealing import platform_keys
 from models.settings import Settings
 from models.work import JOBS, Actor
 

@@ -1,7 +1,7 @@
 """Exclusions: why a case, or everything of a borrower, may not be placed; with source and date, and kept when lifted.
 
 What follows from the case itself (paid off, on hold, time-barred, placed already) is derived and never recorded:
-see models/services/scrub.py.
+see models/services/portfolio/scrub.py.
 """
 
 import datetime as dt

@@ -52,7 +52,7 @@ RECALL_REASONS = (
 )
 TERM_OVER = "term_over"  # why cases came back whose time is over
 
-# Return (退案): why an agency gives a case back. What follows from each is in models/services/returns.py.
+# Return (退案): why an agency gives a case back. What follows from each is in models/services/exchange/returns.py.
 RETURN_CODES = (
     "deceased",
     "bankrupt",

@@ -9,7 +9,7 @@ Nobody may be found in it, also not by comparing one tape with another:
   noise is a function of the lender's secret, the tender's cases with all that is told of them, and the place of the
   figure: equal cases always show equal figures, so asking again averages nothing out, and where one case differs every
   figure on the tape changes, so that which of them changed says nothing.
-- Two tenders of one portfolio that are too alike show the same figures: see models/services/tape.py.
+- Two tenders of one portfolio that are too alike show the same figures: see models/services/exchange/tape.py.
 
 So the tapes of a set and of the set without x differ by noise of which x's share is a fraction: the count in x's bucket
 moves by one where noise moves it by up to 2 × COUNT_NOISE, its balance by less than BALANCE_NOISE of what noise may.

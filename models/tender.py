@@ -74,7 +74,7 @@ class Tender(Base):
     borrower_count: Mapped[int]
     balance: Mapped[Money]
     scrubbed: Mapped[dict[str, Any]]  # reason → how many cases of the portfolio were left out for it
-    rules: Mapped[dict[str, Any]]  # by kind: choices, panel, scoring or plan; see models/services/tenders.py
+    rules: Mapped[dict[str, Any]]  # by kind: choices, panel, scoring or plan; see models/services/exchange/tenders.py
     tape: Mapped[dict[str, Any] | None]  # what every agency is shown of it, once any is: see models/tape.py
     tape_of: Mapped[UUID | None]  # the tender whose figures they are; another's, where the two are too alike
     preview: Mapped[dict[str, Any] | None]  # of an allocation: figures and limit checks per agency

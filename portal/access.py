@@ -13,7 +13,7 @@ from models.business_day import day_of
 from models.database import Database
 from models.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from models.objects import ObjectStore
-from models.services import mandates, members
+from models.services.parties import mandates, members
 from models.work import AGENCY, AUDITOR, DOOR, LENDER, OPERATOR, Actor
 
 P = ParamSpec("P")

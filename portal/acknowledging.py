@@ -5,7 +5,7 @@ from uuid import UUID
 
 from models.errors import Conflict
 from models.placement import Placement
-from models.services import acknowledgements, placements
+from models.services.exchange import acknowledgements, placements
 from portal.access import open_work
 
 MISMATCH = "acknowledgement_mismatch"

@@ -12,7 +12,7 @@ from crypto.errors import SealBroken
 from models.case_document import CaseDocument
 from models.errors import Refusal, Unavailable
 from models.media import SUFFIXES
-from models.services import documents
+from models.services.portfolio import documents
 from portal.access import objects, open_work
 from portal.requests import uploaded
 

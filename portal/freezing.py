@@ -5,7 +5,7 @@ from uuid import UUID
 
 from models.agency_standing import AgencyStanding
 from models.errors import Unavailable
-from models.services import standings
+from models.services.parties import standings
 from portal.access import open_work
 
 

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 
 from flask import Response
 
-from models.services import logs
+from models.services.oversight import logs
 from models.work import Work
 from portal.access import objects, tenant_work
 from portal.downloads import text_download

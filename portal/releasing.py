@@ -4,7 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from crypto import strict
-from models.services import key_directory, releases
+from models.services.collection import releases
+from models.services.sealing import key_directory
 from portal.access import open_work
 from portal.requests import once
 

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from models.csv_safe import csv_lines
 from models.errors import Conflict, NotFound
-from models.services import exports
+from models.services.oversight import exports
 from models.work import Work
 from portal.access import tenant_work
 from portal.downloads import file_download

@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from models.errors import Forbidden, Invalid, RowError, Unauthenticated
-from models.services import members, organisations
-from models.services.release_limits import PROOF_LASTS
+from models.services.collection.release_limits import PROOF_LASTS
+from models.services.parties import members, organisations
 from models.work import Work
 from portal.access import database, door, own_work, require_known
 from portal.schemas.base import with_facts

@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
 from models.placement import UNDONE
-from models.services.timelines import TimelineItem
+from models.services.collection.timelines import TimelineItem
 from portal.formats import day, money
 from portal.words import label
 

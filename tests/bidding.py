@@ -10,7 +10,7 @@ from models.award import Terms, commitment_of
 from models.bid import Bid
 from models.offer import Offer
 from models.portfolio import Portfolio
-from models.services import bids, offers
+from models.services.exchange import bids, offers
 from models.tender import Tender
 from tests.world import Debt, Someone, World
 

@@ -19,7 +19,7 @@ from crypto.vault import Vault
 from models import cluster
 from models.custody import make_vault
 from models.database import Database
-from models.services import members
+from models.services.parties import members
 from models.settings import Settings
 from tests.world import World
 

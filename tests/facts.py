@@ -17,7 +17,8 @@ from models.ids import new_id
 from models.ledger import Feed
 from models.placement import Placement
 from models.release import ReleaseRecord
-from models.services import ledgers, recalls
+from models.services.exchange import recalls
+from models.services.settlement import ledgers
 from models.work import JOBS, Actor
 from tests.world import Someone, World
 

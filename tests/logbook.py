@@ -5,7 +5,7 @@ from sqlalchemy import func, select, text
 from crypto import notes
 from models.audit import LogLeaf, OutboxEntry
 from models.objects import ObjectStore
-from models.services import audit, logs
+from models.services.oversight import audit, logs
 from models.work import JOBS, Actor
 from tests.world import Someone, World
 

@@ -17,7 +17,8 @@ from crypto.packages import open_package
 from crypto.sealed_file import new_portfolio_id, seal_portfolio
 from models.business_day import day_of
 from models.portfolio import Portfolio
-from models.services import custodies, key_directory, portfolios
+from models.services.portfolio import portfolios
+from models.services.sealing import custodies, key_directory
 from models.work import Actor
 from tests.world import Debt, Someone, World, case_file
 

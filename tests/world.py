@@ -18,17 +18,9 @@ from models.offer import Offer
 from models.organisation import Organisation
 from models.placement import Placement
 from models.portfolio import Portfolio
-from models.services import (
-    agency_documents,
-    agreements,
-    mandates,
-    members,
-    offers,
-    organisations,
-    placements,
-    portfolios,
-    tenders,
-)
+from models.services.exchange import agreements, offers, placements, tenders
+from models.services.parties import agency_documents, mandates, members, organisations
+from models.services.portfolio import portfolios
 from models.work import OPERATOR, Actor
 
 PASSWORD = "correct horse battery staple"

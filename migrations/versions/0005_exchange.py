@@ -46,7 +46,7 @@ TENANT_TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]
 }
 OWN_TABLES: dict[str, tuple[str, ...]] = {"webhook": KEEP, "webhook_delivery": KEEP}
 
-# Until a lender decides otherwise: as in models/services/lender_settings.py.
+# Until a lender decides otherwise: as in models/services/parties/lender_settings.py.
 SETTINGS = {
     "tape_borrowers_min": "20",
     "new_case_follows": "true",

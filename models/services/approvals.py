@@ -3,7 +3,7 @@
 from typing import Final
 from uuid import UUID
 
-from models.services import allocations, bids, tenders
+from models.services.exchange import allocations, bids, tenders
 from models.tender import ALLOCATION, SEALED_BID, Tender
 from models.work import Work
 

@@ -15,7 +15,8 @@ from models.audit import AccessRefusal
 from models.case import Case
 from models.errors import Refusal
 from models.placement import PlacedCase, Placement
-from models.services import audit, tenancy
+from models.services import tenancy
+from models.services.oversight import audit
 from models.work import AGENCY, AUDITOR, LENDER, Work
 
 PACE = "release_pace"

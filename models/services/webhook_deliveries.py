@@ -24,7 +24,7 @@ from models.organisation import Tenant
 from models.outbound import Answer
 from models.queue import enqueue_deliveries
 from models.services import notices, pages, tenancy, webhooks
-from models.services.audit import time_text
+from models.services.oversight.audit import time_text
 from models.states import step
 from models.webhook import (
     ACTIVE,

@@ -13,7 +13,8 @@ from models.ids import new_id
 from models.notice import KINDS
 from models.outbound import AddressRefused, parse
 from models.queue import enqueue_deliveries
-from models.services import audit, tenancy
+from models.services import tenancy
+from models.services.oversight import audit
 from models.states import step
 from models.webhook import ACTIVE, BY_HAND, DELETED, FAILED, TRANSITIONS, WAITING, Webhook, WebhookDelivery
 from models.work import Work

@@ -6,8 +6,8 @@ from uuid import UUID
 from flask_smorest import Blueprint
 
 from models.agency_document import Paper
-from models.services import agencies, agency_documents, standings
-from models.services.agencies import AgencyFilter
+from models.services.parties import agencies, agency_documents, standings
+from models.services.parties.agencies import AgencyFilter
 from portal import freezing
 from portal.access import open_work, permit, tenant_work
 from portal.description import ONCE

@@ -8,7 +8,7 @@ from flask_smorest import Blueprint
 from models.agreement import Agreement
 from models.business_day import day_of
 from models.rates import Subject
-from models.services import agreements, rate_cards, standard_terms
+from models.services.exchange import agreements, rate_cards, standard_terms
 from models.work import Work
 from portal.access import open_work, permit
 from portal.description import ONCE

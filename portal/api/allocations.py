@@ -6,7 +6,7 @@ from uuid import UUID
 
 from flask_smorest import Blueprint
 
-from models.services import allocations, undoing
+from models.services.exchange import allocations, undoing
 from models.tender import COMMITTING, DRAWING
 from portal.access import open_work, permit
 from portal.description import ONCE

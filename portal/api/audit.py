@@ -6,7 +6,7 @@ from flask import Response, current_app
 from flask_smorest import Blueprint
 
 from models.errors import NotFound
-from models.services import logs
+from models.services.oversight import logs
 from portal.access import permit, tenant_work
 from portal.description import TEXT
 from portal.downloads import text_download

@@ -8,7 +8,7 @@ from flask_smorest import Blueprint
 
 from models.award import canonical
 from models.errors import NotFound
-from models.services import awards, bids, offers, tenders
+from models.services.exchange import awards, bids, offers, tenders
 from portal.access import open_work, permit, tenant_work
 from portal.description import ONCE, TEXT
 from portal.downloads import file_download

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from flask_smorest import Blueprint
 
-from models.services import breaches
+from models.services.oversight import breaches
 from portal.access import permit, tenant_work
 from portal.schemas import conduct as s
 from portal.schemas.base import page, page_of, with_facts

@@ -7,7 +7,7 @@ from flask_smorest import Blueprint
 
 from models.business_day import day_of
 from models.member import Member
-from models.services import mandates, members, organisations
+from models.services.parties import mandates, members, organisations
 from portal.access import open_work, own_work, permit, public, require_known
 from portal.schemas import directory as s
 from portal.schemas.base import with_facts

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from flask_smorest import Blueprint
 
-from models.services import documents
+from models.services.portfolio import documents
 from portal import filing
 from portal.access import permit, tenant_work
 from portal.description import BYTES

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from flask_smorest import Blueprint
 
-from models.services import erasure_grounds, erasures, holds, lender_settings
+from models.services.parties import lender_settings
+from models.services.portfolio import erasure_grounds, erasures, holds
 from portal.access import open_work, permit, tenant_work
 from portal.description import ONCE
 from portal.requests import once

@@ -5,7 +5,9 @@ from uuid import UUID
 
 from flask_smorest import Blueprint
 
-from models.services import assignments, freezes, offers, placements, recalls, tenders
+from models.services.collection import assignments
+from models.services.exchange import offers, placements, recalls, tenders
+from models.services.parties import freezes
 from portal.access import open_work, permit, tenant_work
 from portal.acknowledging import acknowledge
 from portal.description import ONCE

@@ -6,7 +6,7 @@ from uuid import UUID
 from flask_smorest import Blueprint
 
 from models.exclusion_file import EXCLUSION_COLUMNS
-from models.services import exclusions
+from models.services.portfolio import exclusions
 from portal.access import open_work, permit
 from portal.description import ONCE, file_body
 from portal.requests import once, uploaded

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from flask_smorest import Blueprint
 
-from models.services import exports
+from models.services.oversight import exports
 from portal.access import permit, tenant_work
 from portal.description import CSV, TEXT
 from portal.schemas import exports as s

@@ -7,7 +7,15 @@ from flask import Response, jsonify
 from flask_smorest import Blueprint
 
 from crypto.strict import DOCUMENT_BYTES_MAX
-from models.services import custodies, index_keys, key_directory, key_orders, key_progress, keys, portfolio_keys
+from models.services.sealing import (
+    custodies,
+    index_keys,
+    key_directory,
+    key_orders,
+    key_progress,
+    keys,
+    portfolio_keys,
+)
 from portal.access import open_work, permit
 from portal.description import BYTES
 from portal.requests import uploaded_whole

@@ -7,7 +7,7 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from models.ledger_file import BALANCE_COLUMNS, PAYMENT_COLUMNS
-from models.services import ledgers
+from models.services.settlement import ledgers
 from portal.access import open_work, permit
 from portal.description import TEXT, file_body
 from portal.downloads import csv_download

@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import Response
 from flask_smorest import Blueprint
 
-from models.services import reconciliations, statements
+from models.services.settlement import reconciliations, statements
 from portal.access import permit, tenant_work
 from portal.description import TEXT
 from portal.downloads import text_download

@@ -7,7 +7,7 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from models.case_file import COLUMNS
-from models.services import portfolios
+from models.services.portfolio import portfolios
 from portal.access import open_work, permit
 from portal.description import TEXT, file_body
 from portal.downloads import csv_download

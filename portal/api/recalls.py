@@ -6,8 +6,8 @@ from uuid import UUID
 from flask_smorest import Blueprint
 
 from models.recall_file import RECALL_COLUMNS, RETURN_COLUMNS
-from models.services import histories, recall_files, recalls, returns, stops
-from models.services.recalls import RecallFilter
+from models.services.exchange import histories, recall_files, recalls, returns, stops
+from models.services.exchange.recalls import RecallFilter
 from portal.access import open_work, permit, tenant_work
 from portal.description import file_body
 from portal.requests import uploaded

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from flask_smorest import Blueprint
 
-from models.services import acknowledgements, retentions
-from models.services.retentions import RetentionFilter
+from models.services.exchange import acknowledgements, retentions
+from models.services.exchange.retentions import RetentionFilter
 from portal.access import open_work, permit, tenant_work
 from portal.schemas import placements as s
 from portal.schemas.base import page_of

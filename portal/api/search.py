@@ -4,7 +4,7 @@ from typing import Any
 
 from flask_smorest import Blueprint
 
-from models.services import searches
+from models.services.portfolio import searches
 from portal.access import open_work, permit
 from portal.schemas.search import SearchRequest, SearchView
 

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from flask_smorest import Blueprint
 
-from models.services import approvals, tender_previews, tenders
+from models.services import approvals
+from models.services.exchange import tender_previews, tenders
 from models.tender import Tender
 from models.tender_plan import Plan
 from models.work import Work

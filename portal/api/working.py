@@ -7,7 +7,8 @@ from flask import request
 from flask_smorest import Blueprint
 
 from models.activity_file import CLAIM_COLUMNS, contact_columns
-from models.services import activity_files, cases, claims, contacts, corrections, promises, releases
+from models.services.collection import activity_files, claims, contacts, promises, releases
+from models.services.portfolio import cases, corrections
 from models.work import AGENCY
 from portal.access import open_work, permit, tenant_work
 from portal.description import CSV, ONCE, XLSX, either, file_body

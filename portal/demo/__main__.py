@@ -35,7 +35,8 @@ from models.database import Database
 from models.ids import new_id
 from models.organisation import OPERATOR
 from models.sample import from_accounts, make_portfolio
-from models.services import members, organisations, platform_keys
+from models.services.parties import members, organisations
+from models.services.sealing import platform_keys
 from models.settings import Settings
 from models.work import Actor
 from portal.demo.story import CASES_MIN, DAYS, Story, Told

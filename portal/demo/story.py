@@ -15,7 +15,7 @@ from urllib3 import HTTPConnectionPool
 from models.business_day import ZONE
 from models.clock import ShiftedClock
 from models.csv_safe import csv_lines
-from models.services.release_limits import cases_max
+from models.services.collection.release_limits import cases_max
 from portal.demo.client import Client, Person, Refused
 from portal.demo.exchange import Exchange, listening
 

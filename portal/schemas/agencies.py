@@ -8,8 +8,8 @@ from marshmallow import Schema, fields, validate
 from models.agency_document import DOCUMENT_KINDS
 from models.agency_standing import GOOD, STANDING_REASONS, TRANSITIONS
 from models.provinces import PROVINCES
-from models.services.agencies import ELIGIBILITIES, SORTS
-from models.services.standings import COMPLAINTS_MAX
+from models.services.parties.agencies import ELIGIBILITIES, SORTS
+from models.services.parties.standings import COMPLAINTS_MAX
 from portal.schemas.base import BusinessDay, Line, PageQuery
 from portal.schemas.forms import Form, ListQuery, TypedInteger
 

@@ -12,7 +12,7 @@ from models.contact_policy import FLAGS
 from models.contact_policy import RANGES as POLICY_RANGES
 from models.errors import RowError
 from models.rates import CELLS_MAX
-from models.services.agreements import STANDINGS
+from models.services.exchange.agreements import STANDINGS
 from portal.schemas.agreements import (
     AgreementRequest,
     ContactPolicy,

@@ -10,8 +10,8 @@ from models.money import CURRENCIES
 from models.provinces import PROVINCES
 from models.rate_card import INCLUSIVE, TAX_TREATMENTS
 from models.rates import CELLS_MAX, PAYMENT_TYPES, Cell
-from models.services.agreements import STANDINGS
-from models.services.standard_terms import LEVELS
+from models.services.exchange.agreements import STANDINGS
+from models.services.exchange.standard_terms import LEVELS
 from portal.schemas.base import Line, Money, PageQuery, Rate
 
 Number = validate.And(validate.Length(1, 60), Line)

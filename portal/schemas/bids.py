@@ -7,7 +7,7 @@ from marshmallow import Schema, fields, validate
 from models.award import KINDS, NONCE_BYTES
 from models.buckets import BUCKETS
 from models.provinces import PROVINCES
-from models.services.bids import COMMITMENT_BYTES, HOURS_MAX
+from models.services.exchange.bids import COMMITMENT_BYTES, HOURS_MAX
 from portal.schemas.base import Money, Rate
 from portal.schemas.exchange_forms import Percent
 from portal.schemas.forms import Form, TypedInteger, TypedMoney

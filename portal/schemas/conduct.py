@@ -5,7 +5,7 @@ from marshmallow import Schema, fields, validate
 from crypto.notes import SIZE_MAX
 from models.errors import NotFound
 from models.services.job_runs import REQUESTABLE
-from models.services.logs import DAYS_PER_PAGE_MAX
+from models.services.oversight.logs import DAYS_PER_PAGE_MAX
 from portal.schemas.base import BusinessDay, PageQuery
 
 STATES = ("flagged", "answered", "upheld", "dismissed", "withdrawn", "closed")

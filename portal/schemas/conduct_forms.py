@@ -2,8 +2,8 @@
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from models.services.breaches import BreachFilter
-from models.services.members import PASSWORD_LENGTH_MIN, SCOPES
+from models.services.oversight.breaches import BreachFilter
+from models.services.parties.members import PASSWORD_LENGTH_MIN, SCOPES
 from portal.schemas.base import BusinessDay
 from portal.schemas.conduct import BreachQuery, ConsistencyQuery, JobRunRequest
 from portal.schemas.directory import OrganisationRequest, Text

@@ -3,7 +3,7 @@
 from marshmallow import Schema, fields, validate
 
 from models.organisation import KINDS
-from models.services.members import SCOPES
+from models.services.parties.members import SCOPES
 from portal.schemas.base import Line
 
 Text = validate.And(validate.Length(1, 200), Line)

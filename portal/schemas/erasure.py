@@ -11,7 +11,7 @@ from models.agency_document import DOCUMENT_KINDS
 from models.erasure import HOLD_REASONS, SUBJECTS
 from models.lender_setting import EARLIER_AGENCIES, ROTATIONS
 from models.placement_freeze import FREEZE_REASONS
-from models.services.lender_settings import RANGES
+from models.services.parties.lender_settings import RANGES
 from portal.schemas.forms import Form, TypedInteger
 
 

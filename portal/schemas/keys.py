@@ -7,7 +7,7 @@ from crypto.strict import to_base64
 from models.erasure import SUBJECTS
 from models.key_order import ERASE, KINDS, LEASE, REKEY
 from models.organisation import OrganisationKey
-from models.services.key_directory import PartyKeys
+from models.services.sealing.key_directory import PartyKeys
 from portal.schemas.forms import Form, ListQuery
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from models.services.statements import StatementHead, Total
+from models.services.settlement.statements import StatementHead, Total
 from portal.schemas.base import BusinessDay, Money, PageQuery, Rate
 
 

@@ -14,7 +14,7 @@ from models.case import OPEN, STATUSES
 from models.errors import Invalid, RowError
 from models.notes import NOTE_CHARS_MAX
 from models.release import REASONS
-from models.services.cases import CaseFilter, WorklistFilter
+from models.services.portfolio.cases import CaseFilter, WorklistFilter
 from portal.messages import message
 from portal.schemas.base import Money, page_of
 from portal.schemas.forms import Form, TypedMoney

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 
 from crypto import totp
 from models.errors import Forbidden, Refusal
-from models.services import members
+from models.services.parties import members
 from portal.access import PERMISSIONS, own_work, permit, require_known
 from portal.pictures import picture_of
 from portal.schemas.conduct_forms import LocaleForm, PasswordForm, TokenForm

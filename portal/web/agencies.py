@@ -14,8 +14,9 @@ from models.business_day import day_of
 from models.errors import Refusal
 from models.placement_freeze import FREEZE_REASONS
 from models.provinces import PROVINCES
-from models.services import agencies, agency_documents, agreements, members, standings
-from models.services.agencies import ELIGIBILITIES, AgencyFilter
+from models.services.exchange import agreements
+from models.services.parties import agencies, agency_documents, members, standings
+from models.services.parties.agencies import ELIGIBILITIES, AgencyFilter
 from models.standing import CASES_ASSUMED, WEIGHTS, WINDOW_DAYS
 from models.work import Work
 from portal import freezing, sheets

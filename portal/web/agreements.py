@@ -17,8 +17,10 @@ from models.errors import Invalid, Refusal
 from models.provinces import PROVINCES
 from models.rate_card import TAX_TREATMENTS
 from models.rates import PAYMENT_TYPES, Subject
-from models.services import agreements, members, rate_cards, second_person, standard_terms
-from models.services.standard_terms import TIER_MAX
+from models.services import second_person
+from models.services.exchange import agreements, rate_cards, standard_terms
+from models.services.exchange.standard_terms import TIER_MAX
+from models.services.parties import members
 from models.work import LENDER, Work
 from portal.access import open_work, permit
 from portal.schemas.agreement_forms import (

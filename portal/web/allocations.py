@@ -12,8 +12,10 @@ from models.allocation_plan import BASES, DIMENSIONS, KINDS, RANDOM, equal_share
 from models.buckets import BUCKETS
 from models.errors import Invalid, Refusal
 from models.provinces import PROVINCES
-from models.services import allocation_draws, allocations, eligibility, portfolios, second_person, undoing
-from models.services.eligibility import Candidate
+from models.services import second_person
+from models.services.exchange import allocation_draws, allocations, eligibility, undoing
+from models.services.exchange.eligibility import Candidate
+from models.services.portfolio import portfolios
 from models.tender import AWAITING_APPROVAL, COMMITTING, DRAWING, PLACED, PREVIEWED, UNDO_REASONS, Tender
 from models.work import Work
 from portal.access import open_work, permit

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from flask import Blueprint, Response, current_app, render_template, request
 
 from models.audit import LogLeaf
-from models.services import logs
+from models.services.oversight import logs
 from portal.access import permit, tenant_work
 from portal.downloads import text_download
 from portal.log_download import bundle_download, consistency_download, log_download, receipt_of

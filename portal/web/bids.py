@@ -17,7 +17,8 @@ from models.bid import COMMITTED, REVEALED, Award
 from models.buckets import BUCKETS
 from models.errors import Conflict, NotFound, Refusal
 from models.offer import OFFERED
-from models.services import agreements, awards, bids, eligibility, offers, placements, portfolios, tenders
+from models.services.exchange import agreements, awards, bids, eligibility, offers, placements, tenders
+from models.services.portfolio import portfolios
 from models.tender import AWAITING_APPROVAL, OPEN, SEALED_BID
 from portal import charts
 from portal.access import open_work, permit, tenant_work

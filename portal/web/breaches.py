@@ -15,9 +15,11 @@ from models.breach import Breach
 from models.compliance.rule import Rule
 from models.contact import Contact
 from models.release import ReleaseRecord
-from models.services import agreements, breaches, cases, conduct
-from models.services.breaches import BreachFilter, BreachView
-from models.services.conduct import FLAGGED, WITHDRAWN
+from models.services.exchange import agreements
+from models.services.oversight import breaches, conduct
+from models.services.oversight.breaches import BreachFilter, BreachView
+from models.services.oversight.conduct import FLAGGED, WITHDRAWN
+from models.services.portfolio import cases
 from models.work import AGENCY, Work
 from portal import sheets
 from portal.access import permit, tenant_work

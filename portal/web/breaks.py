@@ -6,7 +6,9 @@ from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from models.reconciliation import KINDS
-from models.services import acknowledgements, agreements, cases, reconciliations
+from models.services.exchange import acknowledgements, agreements
+from models.services.portfolio import cases
+from models.services.settlement import reconciliations
 from models.work import Work
 from portal import sheets
 from portal.access import permit, tenant_work

@@ -16,23 +16,14 @@ from models.case import STATUSES
 from models.contact_hours import hours
 from models.errors import CaseClosedToWork, Invalid, Refusal, RowError
 from models.release import REASONS
-from models.services import (
-    assignments,
-    cases,
-    claims,
-    contacts,
-    corrections,
-    documents,
-    freezes,
-    histories,
-    key_directory,
-    promises,
-    releases,
-    scrub,
-)
-from models.services.cases import WorklistItem
+from models.services.collection import assignments, claims, contacts, promises, releases
+from models.services.collection.timelines import TimelineItem
+from models.services.exchange import histories
 from models.services.pages import LIMIT_MAX
-from models.services.timelines import TimelineItem
+from models.services.parties import freezes
+from models.services.portfolio import cases, corrections, documents, scrub
+from models.services.portfolio.cases import WorklistItem
+from models.services.sealing import key_directory
 from models.work import AGENCY, Work
 from portal import sheets
 from portal.access import open_work, permit, tenant_work

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, current_app, flash, make_response, redire
 from flask_babel import gettext as _
 
 from models.errors import Forbidden, Unauthenticated
-from models.services import members
+from models.services.parties import members
 from portal.access import COOKIE, own_work, permit, public, require_known
 from portal.schemas.forms import LanguageForm, SignInForm
 from portal.signing_in import session_for

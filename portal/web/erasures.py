@@ -13,7 +13,8 @@ from models.erasure import CASE, HOLD_REASONS, PORTFOLIO
 from models.errors import Refusal
 from models.lender_setting import EARLIER_AGENCIES, ROTATIONS
 from models.organisation import SELF
-from models.services import erasure_grounds, erasure_records, erasures, holds, lender_settings
+from models.services.parties import lender_settings
+from models.services.portfolio import erasure_grounds, erasure_records, erasures, holds
 from portal.access import open_work, permit, require_known, tenant_work
 from portal.downloads import text_download
 from portal.requests import once

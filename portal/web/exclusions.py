@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 
 from models.exclusion import RECORDED_REASONS, SOURCES
 from models.exclusion_file import EXCLUSION_COLUMNS
-from models.services import cases, exclusions, scrub
+from models.services.portfolio import cases, exclusions, scrub
 from portal.access import open_work, permit
 from portal.schemas.forms import require
 from portal.schemas.tenders import ExclusionForm, ExclusionListForm

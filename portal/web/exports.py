@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 
 from models.errors import Forbidden, NotFound, Refusal
 from models.export import PERSONAL
-from models.services import exports
+from models.services.oversight import exports
 from portal import sheets
 from portal.access import permit, tenant_work
 from portal.schemas.base import page

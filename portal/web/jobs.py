@@ -11,8 +11,9 @@ from flask_babel import gettext as _
 from models.business_day import day_of
 from models.errors import Refusal
 from models.job_run import JobRun
-from models.services import job_runs, organisations
+from models.services import job_runs
 from models.services.job_runs import DONE, FAILED, QUEUED, REQUESTABLE, RUNNING
+from models.services.parties import organisations
 from models.work import OPERATOR, Work
 from portal.access import open_work, permit
 from portal.schemas.base import page

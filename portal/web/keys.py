@@ -15,17 +15,17 @@ from models.key_order import LEASE, REKEY
 from models.organisation import OrganisationKey
 from models.placement import LIVE
 from models.portfolio import LENDER
-from models.services import (
+from models.services.exchange import placements
+from models.services.parties import members
+from models.services.portfolio import portfolios
+from models.services.sealing import (
     custodies,
     index_keys,
     key_directory,
     key_orders,
     key_progress,
     keys,
-    members,
-    placements,
     portfolio_keys,
-    portfolios,
 )
 from models.work import Work
 from portal.access import open_work, permit

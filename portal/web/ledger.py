@@ -11,8 +11,8 @@ from models.activity_file import PAID_TO
 from models.business_day import day_of
 from models.errors import NotFound
 from models.ledger_file import BALANCE_COLUMNS, PAYMENT_COLUMNS, STATUSES
-from models.services import ledgers
-from models.services.ledgers import BALANCES, PAYMENTS
+from models.services.settlement import ledgers
+from models.services.settlement.ledgers import BALANCES, PAYMENTS
 from models.work import Work
 from portal import sheets
 from portal.access import open_work, permit

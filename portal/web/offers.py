@@ -13,7 +13,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from models.errors import Refusal
 from models.offer import DECLINE_REASONS, OFFERED, PLACED, TRANSITIONS, Offer
-from models.services import agreements, bids, eligibility, offers, placements, portfolios, rate_cards
+from models.services.exchange import agreements, bids, eligibility, offers, placements, rate_cards
+from models.services.portfolio import portfolios
 from models.tender import SEALED_BID
 from models.work import AGENCY, LENDER, Work
 from portal import charts, sheets

@@ -9,7 +9,7 @@ from flask import Blueprint, render_template, request
 from models.errors import Refusal
 from models.member import ROLES
 from models.organisation import AGENCY, AUDITOR, LENDER
-from models.services import members, organisations
+from models.services.parties import members, organisations
 from portal.access import open_work, permit
 from portal.downloads import csv_download
 from portal.schemas.conduct_forms import OrganisationForm

@@ -13,21 +13,13 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
 from models.business_day import day_of
-from models.services import (
-    agreements,
-    breaches,
-    conduct,
-    freezes,
-    job_runs,
-    logs,
-    mandates,
-    members,
-    needs,
-    organisations,
-)
-from models.services import overviews as figures_of
-from models.services.needs import Need
-from models.services.overviews import Vintage
+from models.services import job_runs
+from models.services.exchange import agreements
+from models.services.oversight import breaches, conduct, logs, needs
+from models.services.oversight import overviews as figures_of
+from models.services.oversight.needs import Need
+from models.services.oversight.overviews import Vintage
+from models.services.parties import freezes, mandates, members, organisations
 from models.work import AGENCY, AUDITOR, LENDER, OPERATOR, Work
 from portal import sheets
 from portal.access import open_work, own_work, permit, require_known, tenant_work

@@ -12,9 +12,11 @@ from models.agreement import PROPOSED
 from models.business_day import day_of
 from models.errors import Refusal
 from models.member import ROLES
-from models.services import agreements, mandates, members, rate_cards, second_person
-from models.services.agreements import IN_FORCE, STANDINGS
+from models.services import second_person
+from models.services.exchange import agreements, rate_cards
+from models.services.exchange.agreements import IN_FORCE, STANDINGS
 from models.services.pages import LIMIT_MAX
+from models.services.parties import mandates, members
 from models.work import LENDER, Work
 from portal import sheets
 from portal.access import open_work, own_work, permit, require_known

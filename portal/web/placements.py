@@ -16,11 +16,13 @@ from models.placement import ACTIVE, LIVE, RECALL_REASONS, RETURN_CODES
 from models.placement_freeze import FREEZE_REASONS
 from models.retention import GROUNDS
 from models.retention import REQUESTED as RETENTION_REQUESTED
-from models.services import acknowledgements, assignments, freezes, placements, recalls, retentions, returns
+from models.services.collection import assignments
+from models.services.exchange import acknowledgements, placements, recalls, retentions, returns
+from models.services.exchange.placements import PlacementFilter
+from models.services.exchange.recalls import RecallFilter
+from models.services.exchange.retentions import RetentionFilter
 from models.services.pages import LIMIT_MAX
-from models.services.placements import PlacementFilter
-from models.services.recalls import RecallFilter
-from models.services.retentions import RetentionFilter
+from models.services.parties import freezes
 from models.work import AGENCY, Work
 from portal import sheets
 from portal.access import open_work, permit, tenant_work

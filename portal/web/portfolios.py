@@ -12,8 +12,10 @@ from models.buckets import BUCKETS
 from models.business_day import day_of
 from models.errors import Refusal
 from models.portfolio import REFUSED, Portfolio
-from models.services import agreements, lender_settings, offers, portfolios, rate_cards, tenders
-from models.services.portfolios import GridCell, Progress
+from models.services.exchange import agreements, offers, rate_cards, tenders
+from models.services.parties import lender_settings
+from models.services.portfolio import portfolios
+from models.services.portfolio.portfolios import GridCell, Progress
 from models.strata import BALANCE_BAND_ABOVE, BALANCE_BANDS
 from models.work import Work
 from portal import sheets

@@ -13,8 +13,8 @@ from models.errors import Refusal
 from models.placement import RECALL_REASONS, RETURN_CODES
 from models.recall_file import RECALL_COLUMNS, RETURN_COLUMNS
 from models.recall_request import OBJECTIONS, REQUESTED
-from models.services import placements, recalls, stops
-from models.services.recalls import RecallFilter
+from models.services.exchange import placements, recalls, stops
+from models.services.exchange.recalls import RecallFilter
 from models.work import AGENCY, Work
 from portal import sheets
 from portal.access import open_work, permit, tenant_work

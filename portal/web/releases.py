@@ -5,8 +5,9 @@ from flask import Blueprint, render_template, request
 from flask_babel import gettext as _
 from markupsafe import Markup
 
-from models.services import cases, release_activity, releases
-from models.services.release_activity import Activity
+from models.services.collection import release_activity, releases
+from models.services.collection.release_activity import Activity
+from models.services.portfolio import cases
 from portal import charts
 from portal.access import permit, tenant_work
 from portal.formats import count

@@ -9,8 +9,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from models.errors import Refusal
 from models.retention import REQUESTED
-from models.services import placements, retentions
-from models.services.retentions import RetentionFilter
+from models.services.exchange import placements, retentions
+from models.services.exchange.retentions import RetentionFilter
 from models.work import AGENCY, Work
 from portal import sheets
 from portal.access import open_work, permit, tenant_work

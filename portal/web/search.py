@@ -4,7 +4,7 @@ from flask import Blueprint, request
 
 from models.errors import Refusal, TooMany
 from models.search import KINDS
-from models.services import searches
+from models.services.portfolio import searches
 from portal.access import open_work, permit
 from portal.schemas.forms import require
 from portal.schemas.search import SearchForm

@@ -10,8 +10,9 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 
 from models.commission.engine import CASE_FEE
-from models.services import cases, statements
-from models.services.statements import Breakdown
+from models.services.portfolio import cases
+from models.services.settlement import statements
+from models.services.settlement.statements import Breakdown
 from portal.access import permit, tenant_work
 from portal.charts import Step, waterfall
 from portal.downloads import text_download

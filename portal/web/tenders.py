@@ -12,18 +12,10 @@ from models.buckets import BUCKETS
 from models.errors import Refusal
 from models.offer import PLACED as TAKEN_UP
 from models.provinces import PROVINCES
-from models.services import (
-    agreements,
-    approvals,
-    eligibility,
-    lender_settings,
-    placements,
-    portfolios,
-    second_person,
-    tender_previews,
-    tenders,
-    undoing,
-)
+from models.services import approvals, second_person
+from models.services.exchange import agreements, eligibility, placements, tender_previews, tenders, undoing
+from models.services.parties import lender_settings
+from models.services.portfolio import portfolios
 from models.tender import AWAITING_APPROVAL, KINDS, OPEN, PLACED, UNDO_REASONS, Tender
 from models.tender_plan import PLANNED_KINDS, Plan
 from models.work import Work

@@ -26,7 +26,9 @@ from models.database import Database, utc_now
 from models.ids import new_ids
 from models.money import MONEY
 from models.portfolio import PLATFORM, UPLOADED, Portfolio
-from models.services import allocations, bulk, lender_settings
+from models.services import bulk
+from models.services.exchange import allocations
+from models.services.parties import lender_settings
 from models.tender import PLACED
 from models.work import Actor
 from tests.benchmarks.ground import own_database

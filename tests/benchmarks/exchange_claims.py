@@ -16,7 +16,8 @@ import psycopg
 
 from models.database import utc_now
 from models.offer import Offer
-from models.services import members, tenders
+from models.services.exchange import tenders
+from models.services.parties import members
 from models.tender import FIRST_CLAIM
 from models.tender_plan import AGREEMENTS_MAX, Plan
 from models.work import DOOR, Actor

@@ -11,7 +11,8 @@ import psycopg
 
 from models.allocation_plan import RULES, Plan, Rule, equal_shares
 from models.database import Database, utc_now
-from models.services import lender_settings, members, tenders
+from models.services.exchange import tenders
+from models.services.parties import lender_settings, members
 from models.tender import FIRST_CLAIM
 from models.tender_plan import Plan as TenderPlan
 from models.work import DOOR, Actor

@@ -23,7 +23,7 @@ from models import case_file
 from models.custody import make_vault
 from models.database import Database, utc_now
 from models.sample import make_portfolio
-from models.services import portfolios
+from models.services.portfolio import portfolios
 from tests.benchmarks.ground import own_database
 from tests.world import World
 

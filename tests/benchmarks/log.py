@@ -19,7 +19,8 @@ from crypto.notes import Checkpoint, sign_note, verifier_key
 from jobs.integration import Integrator
 from models.database import Database
 from models.objects import open_store
-from models.services import audit, logs, members
+from models.services.oversight import audit, logs
+from models.services.parties import members
 from models.work import DOOR, Actor
 from tests.benchmarks.ground import own_database
 from tests.benchmarks.server import empty_app, serving, timed

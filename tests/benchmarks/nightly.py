@@ -20,7 +20,9 @@ from models.commission_line import CommissionLine
 from models.contact import Contact
 from models.database import utc_now
 from models.ids import new_ids
-from models.services import bulk, commissions, conduct, reconciliations
+from models.services import bulk
+from models.services.oversight import conduct
+from models.services.settlement import commissions, reconciliations
 from tests.benchmarks.ground import own_database
 from tests.facts import Placed, jobs, payment, placed, receive_payments
 from tests.world import Debt, World

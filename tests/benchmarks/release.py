@@ -11,7 +11,8 @@ from typing import Any
 from urllib3 import HTTPConnectionPool
 
 from models.database import Database
-from models.services import members, placements
+from models.services.exchange import placements
+from models.services.parties import members
 from models.work import DOOR, Actor
 from tests.benchmarks.ground import own_database
 from tests.benchmarks.server import empty_app, process, serving, timed

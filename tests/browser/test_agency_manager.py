@@ -6,7 +6,7 @@ from decimal import Decimal
 from playwright.sync_api import expect
 
 from models.database import Database
-from models.services import placements
+from models.services.exchange import placements
 from tests.browser.visitor import Visitor
 from tests.world import Debt, Someone, World
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from models.database import Database
-from models.services import assignments
+from models.services.collection import assignments
 from tests.browser.visitor import Visitor
 from tests.conftest import Clock
 from tests.facts import Placed, balance, placed, receive_balances

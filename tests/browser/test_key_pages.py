@@ -8,7 +8,8 @@ from playwright.sync_api import expect
 from jobs import keys as job
 from models.database import Database
 from models.objects import FolderStore
-from models.services import cases, key_progress
+from models.services.portfolio import cases
+from models.services.sealing import key_progress
 from tests.browser.visitor import Visitor
 from tests.world import Someone, World
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from playwright.sync_api import Route, expect
 
 from models.database import Database
-from models.services import offers, placements
+from models.services.exchange import offers, placements
 from tests.browser.visitor import Visitor
 from tests.world import Debt, Someone, World, case_file
 

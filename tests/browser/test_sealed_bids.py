@@ -8,7 +8,8 @@ from playwright.sync_api import Request, expect
 
 from models import award
 from models.database import Database
-from models.services import portfolios, tenders
+from models.services.exchange import tenders
+from models.services.portfolio import portfolios
 from tests.bidding import offer_of
 from tests.browser.visitor import Visitor
 from tests.conftest import Clock

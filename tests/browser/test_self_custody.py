@@ -16,7 +16,8 @@ from crypto.keyfile import make_keys, open_keyfile, read_public_file, seal_keyfi
 from crypto.orders import grouped
 from models.case import Case
 from models.placement import Placement
-from models.services import key_directory, key_orders, offers, placements, tenders
+from models.services.exchange import offers, placements, tenders
+from models.services.sealing import key_directory, key_orders
 from tests.browser.visitor import Visitor
 from tests.conftest import Clock
 from tests.own_keys import OwnKeys, confirm, own_agency, own_keys, own_lender

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from models.allocation_plan import RULES, Plan, Rule
 from models.database import Database
-from models.services import allocations
+from models.services.exchange import allocations
 from tests.browser.visitor import Visitor
 from tests.world import Someone, World
 

@@ -10,7 +10,8 @@ from sqlalchemy import select
 from models.bid import Bid
 from models.errors import Conflict
 from models.placement import Placement
-from models.services import awards, bids, lender_settings, tenders
+from models.services.exchange import awards, bids, tenders
+from models.services.parties import lender_settings
 from models.tender import Tender
 from models.work import Work
 from tests import bidding

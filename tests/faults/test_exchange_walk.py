@@ -21,11 +21,9 @@ from models.recall_request import ASKED, EXECUTED, OBJECTED, RecallCase, RecallR
 from models.recall_request import REQUESTED as RECALL_REQUESTED
 from models.retention import APPROVED, Retention
 from models.retention import REQUESTED as RETENTION_REQUESTED
-from models.services import (
+from models.services.exchange import (
     acknowledgements,
     expiries,
-    freezes,
-    lender_settings,
     offers,
     placements,
     recalls,
@@ -34,6 +32,7 @@ from models.services import (
     stops,
     tenders,
 )
+from models.services.parties import freezes, lender_settings
 from models.work import JOBS, Actor, Work
 from models.work_item import WorkItem
 from tests.conftest import Clock

@@ -9,7 +9,8 @@ import pytest
 
 from models.errors import Conflict
 from models.placement import LIVE
-from models.services import offers, placements, recalls, standings, tenders
+from models.services.exchange import offers, placements, recalls, tenders
+from models.services.parties import standings
 from models.tender import FIRST_CLAIM
 from models.tender_plan import Plan
 from tests.world import Debt, Someone, World

@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from models.database import Database
-from models.services import members
+from models.services.parties import members
 from models.settings import Settings
 from models.work import DOOR, Actor
 from portal.app import create_app

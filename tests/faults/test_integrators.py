@@ -24,7 +24,8 @@ from crypto.vault import Vault
 from jobs.integration import Integrator
 from models.errors import Conflict, Unavailable
 from models.objects import FolderStore, ObjectStore
-from models.services import log_checks, log_store, logs, releases
+from models.services.collection import releases
+from models.services.oversight import log_checks, log_store, logs
 from models.work import Work
 from tests.conftest import ROOT
 from tests.logbook import HOST, Log

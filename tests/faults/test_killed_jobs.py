@@ -24,7 +24,8 @@ from models.clock import utc_now
 from models.commission_line import CommissionLine
 from models.custody import make_vault
 from models.database import Database
-from models.services import allocations, job_runs, undoing
+from models.services import job_runs
+from models.services.exchange import allocations, undoing
 from models.tender import COMMITTING, PLACED, PREVIEWED
 from tests.conftest import Clock, login_url, plain
 from tests.facts import TODAY, Placed, call, claim, jobs, payment, placed, receive_payments

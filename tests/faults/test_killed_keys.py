@@ -23,8 +23,10 @@ from models.custody import make_vault
 from models.database import Database
 from models.objects import FolderStore
 from models.portfolio import ClassKey
-from models.services import contacts, documents, index_keys, key_progress, keys, portfolio_keys, releases, searches
-from models.services.key_progress import Progress
+from models.services.collection import contacts, releases
+from models.services.portfolio import documents, searches
+from models.services.sealing import index_keys, key_progress, keys, portfolio_keys
+from models.services.sealing.key_progress import Progress
 from models.work import Work
 from tests.conftest import Clock, login_url, plain
 from tests.world import Someone, World

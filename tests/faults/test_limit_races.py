@@ -14,7 +14,9 @@ from crypto import totp
 from models.errors import Forbidden, Refusal, TooMany
 from models.release import ReleaseRecord
 from models.search import Search
-from models.services import lender_settings, members, release_limits, releases, searches
+from models.services.collection import release_limits, releases
+from models.services.parties import lender_settings, members
+from models.services.portfolio import searches
 from models.work import DOOR, Actor
 from tests.conftest import Clock
 from tests.world import PASSWORD, Someone, World

@@ -19,7 +19,8 @@ from models.audit import OutboxEntry
 from models.errors import Conflict
 from models.offer import Offer
 from models.placement import PlacedCase, Placement
-from models.services import exclusions, offers, tender_cases, tenders
+from models.services.exchange import offers, tender_cases, tenders
+from models.services.portfolio import exclusions
 from models.tender import Tender
 from models.tender_plan import Plan
 from models.work import JOBS, Actor, Work

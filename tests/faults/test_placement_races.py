@@ -14,7 +14,8 @@ from models.case import Case
 from models.errors import Conflict, NotFound, Refusal
 from models.placement import EXPIRED, LIVE, RECALLED, PlacedCase, Placement
 from models.retention import APPROVED, Retention
-from models.services import expiries, lender_settings, offers, placements, recalls, retentions, returns, tenders
+from models.services.exchange import expiries, offers, placements, recalls, retentions, returns, tenders
+from models.services.parties import lender_settings
 from models.work import JOBS, Actor, Work
 from tests.conftest import Clock
 from tests.world import Debt, Someone, World

@@ -15,7 +15,10 @@ from models.audit import OutboxEntry
 from models.erasure import CASE
 from models.errors import Conflict
 from models.placement import Placement
-from models.services import cases, erasures, freezes, recalls, releases
+from models.services.collection import releases
+from models.services.exchange import recalls
+from models.services.parties import freezes
+from models.services.portfolio import cases, erasures
 from models.work import JOBS, Actor, Work
 from tests.conftest import Clock
 from tests.world import Someone, World

@@ -18,8 +18,10 @@ from models.database import Database
 from models.erasure import CASE, PORTFOLIO
 from models.errors import Conflict, NotFound, Refusal
 from models.objects import ObjectStore, open_store
-from models.services import cases, erasure_records, erasures, offers, placements, releases, tenders
-from models.services.erasure_records import StoredName
+from models.services.collection import releases
+from models.services.exchange import offers, placements, tenders
+from models.services.portfolio import cases, erasure_records, erasures
+from models.services.portfolio.erasure_records import StoredName
 from tests.conftest import Clock, login_url, plain
 from tests.facts import jobs
 from tests.world import Someone, World

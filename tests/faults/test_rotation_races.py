@@ -12,7 +12,8 @@ import pytest
 from jobs import keys as job
 from models.errors import Unavailable
 from models.objects import FolderStore
-from models.services import contacts, index_keys, keys, portfolio_keys, releases
+from models.services.collection import contacts, releases
+from models.services.sealing import index_keys, keys, portfolio_keys
 from models.work import Work
 from tests.world import Someone, World
 

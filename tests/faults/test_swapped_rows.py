@@ -20,8 +20,9 @@ from models.lease import Lease, LeasedCase
 from models.organisation import KEM, LOCAL, SELF, SIGNING, KeyApproval, OrganisationKey
 from models.placement import Placement
 from models.portfolio import LENDER, Portfolio
-from models.services import contacts, key_directory, key_vouchers, releases
-from models.services.contacts import ContactReport
+from models.services.collection import contacts, releases
+from models.services.collection.contacts import ContactReport
+from models.services.sealing import key_directory, key_vouchers
 from tests.own_keys import own_agency
 from tests.world import Someone, World
 

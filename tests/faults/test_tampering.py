@@ -20,7 +20,7 @@ from crypto.verify import REFUSED, UNLINKED, VERIFIED
 from crypto.witness import write_witness
 from models.errors import Conflict
 from models.objects import FolderStore
-from models.services import log_checks, log_store, logs
+from models.services.oversight import log_checks, log_store, logs
 from tests.evidence import (
     ENTRIES,
     KEY,

@@ -15,7 +15,8 @@ from models.allocation_plan import RULES, Plan, Rule, equal_shares
 from models.case import Case
 from models.exclusion import Exclusion
 from models.placement import LIVE
-from models.services import allocations, exclusions, placements, undoing
+from models.services.exchange import allocations, placements, undoing
+from models.services.portfolio import exclusions
 from models.tender import UNDONE
 from models.work import Work
 from tests.world import Someone, World

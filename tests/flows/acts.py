@@ -8,23 +8,12 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from models.services import (
-    activity_files,
-    assignments,
-    commissions,
-    conduct,
-    contacts,
-    expiries,
-    job_runs,
-    ledgers,
-    offers,
-    placements,
-    portfolios,
-    recalls,
-    reconciliations,
-    releases,
-    tenders,
-)
+from models.services import job_runs
+from models.services.collection import activity_files, assignments, contacts, releases
+from models.services.exchange import expiries, offers, placements, recalls, tenders
+from models.services.oversight import conduct
+from models.services.portfolio import portfolios
+from models.services.settlement import commissions, ledgers, reconciliations
 from models.work import JOBS, Actor, Work
 from tests.facts import BALANCE_HEADER, PAYMENT_HEADER, balance, ledger_file, payment
 from tests.flows.canaries import DAY, Exchange, contact_file, number_of

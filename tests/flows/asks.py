@@ -10,7 +10,7 @@ from flask.sessions import SecureCookieSessionInterface
 from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 
-from models.services import members
+from models.services.parties import members
 from models.work import DOOR, Actor
 from portal.access import COOKIE
 from portal.schemas.agreement_forms import CELL_COLUMNS

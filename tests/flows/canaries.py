@@ -29,30 +29,12 @@ from models.offer import Offer
 from models.organisation import Organisation
 from models.placement import Placement
 from models.portfolio import Portfolio
-from models.services import (
-    activity_files,
-    assignments,
-    cases,
-    claims,
-    contacts,
-    erasures,
-    exclusions,
-    holds,
-    mandates,
-    members,
-    offers,
-    organisations,
-    placements,
-    portfolios,
-    promises,
-    recalls,
-    releases,
-    standard_terms,
-    tenders,
-    webhook_deliveries,
-    webhooks,
-)
-from models.services.cases import CaseFilter
+from models.services import webhook_deliveries, webhooks
+from models.services.collection import activity_files, assignments, claims, contacts, promises, releases
+from models.services.exchange import offers, placements, recalls, standard_terms, tenders
+from models.services.parties import mandates, members, organisations
+from models.services.portfolio import cases, erasures, exclusions, holds, portfolios
+from models.services.portfolio.cases import CaseFilter
 from models.standard_terms import EVERY_TIER
 from models.work import OPERATOR, Actor
 from tests.conftest import Clock

@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL
 from crypto.vault import Vault
 from models.database import Database
 from models.objects import open_store
-from models.services import members
+from models.services.parties import members
 from models.settings import Settings
 from portal.app import create_app
 from tests.conftest import Clock, clone, login_url, plain

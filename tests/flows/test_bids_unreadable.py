@@ -18,7 +18,8 @@ from jobs.integration import Integrator
 from models.award import Terms, commitment_of
 from models.database import Database
 from models.objects import open_store
-from models.services import bids, members
+from models.services.exchange import bids
+from models.services.parties import members
 from models.work import DOOR, Actor
 from portal.app import create_app
 from tests.bidding import offer_of

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.commission.verify import StatementRefused, verify_statement
-from models.services import commissions, ledgers, statements
+from models.services.settlement import commissions, ledgers, statements
 from tests.facts import TODAY, Placed, jobs, payment, placed, receive_payments
 from tests.world import World
 

@@ -7,7 +7,7 @@ from crypto.vault import Vault
 from jobs import awards
 from models.bid import Bid
 from models.database import Database
-from models.services import tenders
+from models.services.exchange import tenders
 from tests import bidding
 from tests.bidding import auction, terms
 from tests.conftest import Clock, login_url

@@ -9,7 +9,8 @@ from jobs import nightly
 from jobs.__main__ import check_logs
 from jobs.integration import Integrator
 from models.objects import open_store
-from models.services import job_runs, logs
+from models.services import job_runs
+from models.services.oversight import logs
 from models.work import Actor
 from tests.facts import jobs
 from tests.logbook import Log

@@ -2,7 +2,7 @@
 
 from jobs import offers as job
 from models.database import Database
-from models.services import offers, tenders
+from models.services.exchange import offers, tenders
 from models.tender_plan import Plan
 from tests.conftest import Clock
 from tests.world import World

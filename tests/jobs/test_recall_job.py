@@ -7,7 +7,8 @@ from crypto.vault import Vault
 from jobs import recalls as job
 from models.acknowledgement_break import MISSING
 from models.database import Database
-from models.services import acknowledgements, breaches, recalls
+from models.services.exchange import acknowledgements, recalls
+from models.services.oversight import breaches
 from models.work import Work
 from tests.conftest import Clock, login_url
 from tests.facts import placed

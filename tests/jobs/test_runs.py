@@ -19,7 +19,8 @@ from models.database import Database
 from models.errors import Invalid, NotFound
 from models.job_run import JobRun
 from models.queue import enqueue
-from models.services import job_runs, reconciliations
+from models.services import job_runs
+from models.services.settlement import reconciliations
 from models.work import Work
 from tests.conftest import Clock, clone, drop, login_url
 from tests.facts import TODAY, claim, jobs, payment, placed, receive_payments

@@ -18,7 +18,7 @@ from models.allocation_plan import RULES, Plan, Rule, equal_shares
 from models.database import Database
 from models.ids import new_id
 from models.queue import ALLOCATION, WEBHOOKS
-from models.services import allocations, tenders
+from models.services.exchange import allocations, tenders
 from models.tender import REFUSED
 from tests.world import World
 

@@ -10,7 +10,7 @@ from models.acknowledgement_break import MISMATCH, MISSING
 from models.errors import Conflict, NotFound
 from models.notice import Notice
 from models.placement import ACTIVE, Placement
-from models.services import acknowledgements, placements, recalls
+from models.services.exchange import acknowledgements, placements, recalls
 from tests.facts import jobs
 from tests.world import Someone, World
 

@@ -7,8 +7,9 @@ import pytest
 
 from models.agency_document import INSURANCE, LICENCE, TRAINING, AgencyDocument
 from models.errors import NotFound
-from models.services import agencies, contacts, lender_settings, releases, standings
-from models.services.agencies import AgencyFilter
+from models.services.collection import contacts, releases
+from models.services.parties import agencies, lender_settings, standings
+from models.services.parties.agencies import AgencyFilter
 from tests.conftest import Clock
 from tests.facts import TODAY, placed
 from tests.world import Debt, Someone, World

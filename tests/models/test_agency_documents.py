@@ -12,7 +12,7 @@ from models.agency_document import DUE_DILIGENCE, INSURANCE, LICENCE, AgencyDocu
 from models.audit import OutboxEntry
 from models.errors import Conflict, Invalid, NotFound
 from models.notice import Notice
-from models.services import agency_documents, lender_settings
+from models.services.parties import agency_documents, lender_settings
 from tests.conftest import Clock
 from tests.facts import TODAY, jobs
 from tests.world import Someone, World

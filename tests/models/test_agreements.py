@@ -17,8 +17,8 @@ from models.errors import Conflict, Forbidden, Invalid, NotFound
 from models.ids import new_id
 from models.notice import Notice
 from models.rates import Cell
-from models.services import agreements, placements, rate_cards
-from models.services.agreements import Terms
+from models.services.exchange import agreements, placements, rate_cards
+from models.services.exchange.agreements import Terms
 from tests.conftest import Clock
 from tests.facts import jobs
 from tests.world import Someone, World

@@ -24,32 +24,28 @@ from models.lender_setting import AUTOMATIC, OFF
 from models.notice import Notice
 from models.placement import LIVE, UNDONE, PlacedCase, Placement
 from models.rates import Cell
-from models.services import (
+from models.services import approvals, notices
+from models.services.collection import claims, contacts, promises, releases
+from models.services.exchange import (
     agreements,
     allocation_cases,
     allocation_draws,
     allocations,
-    approvals,
-    attributions,
-    claims,
-    contacts,
     eligibility,
     expiries,
     histories,
-    lender_settings,
-    notices,
     offers,
     placements,
     placing,
-    promises,
     rate_cards,
     recalls,
-    releases,
     rotations,
     standard_terms,
     tenders,
     undoing,
 )
+from models.services.parties import lender_settings
+from models.services.settlement import attributions
 from models.standard_terms import EVERY_TIER
 from models.tender import AWAITING_APPROVAL, COMMITTING, DRAWING, PLACED, PREVIEWED, WITHDRAWN, Tender
 from models.tender import UNDONE as TENDER_UNDONE

@@ -11,7 +11,10 @@ from sqlalchemy.exc import OperationalError
 from models.errors import Conflict, Invalid, NotFound
 from models.household import deal
 from models.placement import Placement
-from models.services import assignments, cases, freezes, placements, recalls
+from models.services.collection import assignments
+from models.services.exchange import placements, recalls
+from models.services.parties import freezes
+from models.services.portfolio import cases
 from models.work import AGENCY, Work
 from tests.world import Debt, Someone, World
 

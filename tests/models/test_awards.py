@@ -18,7 +18,8 @@ from models.exclusion import Exclusion
 from models.ids import new_id
 from models.notice import Notice
 from models.placement import PlacedCase, Placement
-from models.services import agreements, awards, bids, offers, standings, tenders
+from models.services.exchange import agreements, awards, bids, offers, tenders
+from models.services.parties import standings
 from models.tender import TenderedCase
 from models.work import JOBS, Actor
 from tests import bidding

@@ -16,7 +16,9 @@ from models.audit import OutboxEntry
 from models.bid import COMMITTED, REVEALED, WITHDRAWN, Bid
 from models.errors import Conflict, Forbidden, Invalid, NotFound
 from models.notice import Notice
-from models.services import agreements, bids, lender_settings, logs, offers, tenders
+from models.services.exchange import agreements, bids, offers, tenders
+from models.services.oversight import logs
+from models.services.parties import lender_settings
 from models.work import JOBS, Actor, Work
 from tests import bidding
 from tests.bidding import Auction, Bidder, auction, terms

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from models.audit import OutboxEntry
 from models.errors import NotFound
-from models.services import breaches, conduct
+from models.services.oversight import breaches, conduct
 from tests.conftest import Clock
 from tests.facts import TODAY, Placed, call, jobs, placed, recall
 from tests.world import Debt, World

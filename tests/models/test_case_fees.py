@@ -16,7 +16,8 @@ from models.commission.engine import CASE_FEE, replay
 from models.commission.verify import verify_statement
 from models.commission_line import CommissionLine
 from models.placement import Placement
-from models.services import awards, commissions, offers, placements, recalls, statements, tenders, undoing
+from models.services.exchange import awards, offers, placements, recalls, tenders, undoing
+from models.services.settlement import commissions, statements
 from tests import bidding
 from tests.bidding import auction, terms
 from tests.conftest import Clock

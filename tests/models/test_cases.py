@@ -16,8 +16,10 @@ from models.ids import new_id
 from models.placement import ACTIVE, AWAITING_ACK, RETURNED, PlacedCase, Placement
 from models.promise import Promise
 from models.release import ReleaseRecord
-from models.services import assignments, cases, offers, placements, recalls, tenders
-from models.services.cases import CaseFilter, WorklistFilter
+from models.services.collection import assignments
+from models.services.exchange import offers, placements, recalls, tenders
+from models.services.portfolio import cases
+from models.services.portfolio.cases import CaseFilter, WorklistFilter
 from models.work import AGENCY, AUDITOR, LENDER, Work
 from tests.world import Debt, Someone, World
 

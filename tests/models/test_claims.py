@@ -14,8 +14,9 @@ from models.case import Case
 from models.claim import Claim
 from models.errors import CaseClosedToWork, Conflict, Forbidden, Invalid, NotFound
 from models.placement import Placement
-from models.services import claims, recalls
-from models.services.claims import ClaimReport
+from models.services.collection import claims
+from models.services.collection.claims import ClaimReport
+from models.services.exchange import recalls
 from models.work import JOBS, Actor
 from tests.world import Someone, World
 

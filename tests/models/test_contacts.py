@@ -14,9 +14,11 @@ from models.contact import Contact
 from models.errors import CaseClosedToWork, Conflict, Forbidden, Invalid, NotFound
 from models.placement import Placement
 from models.promise import Promise
-from models.services import assignments, contacts, ledgers, promises, recalls
-from models.services.contacts import ContactReport
-from models.services.promises import PromiseReport
+from models.services.collection import assignments, contacts, promises
+from models.services.collection.contacts import ContactReport
+from models.services.collection.promises import PromiseReport
+from models.services.exchange import recalls
+from models.services.settlement import ledgers
 from tests.conftest import Clock
 from tests.world import Debt, Someone, World
 

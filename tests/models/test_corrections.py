@@ -13,7 +13,10 @@ from models.case import Case, CaseSealing
 from models.erasure import CASE
 from models.errors import Conflict, Forbidden, Invalid, NotFound
 from models.release import ReleaseRecord
-from models.services import cases, corrections, erasures, portfolio_keys, releases, searches, turns
+from models.services.collection import releases
+from models.services.exchange import turns
+from models.services.portfolio import cases, corrections, erasures, searches
+from models.services.sealing import portfolio_keys
 from models.work import JOBS, Actor, Work
 from tests.own_keys import own_lender
 from tests.world import Debt, Someone, World, _resident_id

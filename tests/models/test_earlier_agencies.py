@@ -10,8 +10,10 @@ from models.business_day import start_of
 from models.case import Case
 from models.lender_setting import HISTORY, NOTHING, OUTCOMES
 from models.placement import Placement
-from models.services import cases, lender_settings, offers, placements, recalls, tenders
-from models.services.timelines import TimelineItem
+from models.services.collection.timelines import TimelineItem
+from models.services.exchange import offers, placements, recalls, tenders
+from models.services.parties import lender_settings
+from models.services.portfolio import cases
 from tests.facts import Placed, call, claim, placed, recall, release
 from tests.world import Someone, World
 

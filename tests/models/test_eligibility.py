@@ -15,8 +15,9 @@ from models.case import Case
 from models.errors import Conflict
 from models.ids import new_id
 from models.placement import PlacedCase
-from models.services import agency_documents, agreements, eligibility, lender_settings, offers, standings, tenders
-from models.services.eligibility import Candidate
+from models.services.exchange import agreements, eligibility, offers, tenders
+from models.services.exchange.eligibility import Candidate
+from models.services.parties import agency_documents, lender_settings, standings
 from tests.conftest import Clock
 from tests.facts import TODAY, jobs, placed
 from tests.world import Debt, Someone, World

@@ -11,7 +11,10 @@ from models.errors import CaseClosedToWork, Conflict, NotFound
 from models.ids import new_id
 from models.lease import LeasedCase
 from models.placement import Placement
-from models.services import cases, expiries, freezes, placements, recalls, releases
+from models.services.collection import releases
+from models.services.exchange import expiries, placements, recalls
+from models.services.parties import freezes
+from models.services.portfolio import cases
 from models.work import Work
 from tests.facts import Placed, jobs, placed, recall
 from tests.world import Debt, Someone, World

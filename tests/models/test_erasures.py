@@ -29,20 +29,11 @@ from models.ids import new_id
 from models.objects import ObjectStore, open_store
 from models.organisation import SELF, Organisation
 from models.portfolio import ClassKey
-from models.services import (
-    cases,
-    documents,
-    erasure_grounds,
-    erasure_records,
-    erasures,
-    holds,
-    lender_settings,
-    portfolios,
-    recalls,
-    releases,
-    tenders,
-)
-from models.services.erasure_records import SignedRecord, StoredName
+from models.services.collection import releases
+from models.services.exchange import recalls, tenders
+from models.services.parties import lender_settings
+from models.services.portfolio import cases, documents, erasure_grounds, erasure_records, erasures, holds, portfolios
+from models.services.portfolio.erasure_records import SignedRecord, StoredName
 from models.work import Work
 from tests.conftest import plain
 from tests.facts import call, jobs, payment, placed, recall, receive_payments

@@ -14,7 +14,9 @@ from models.errors import Conflict, Invalid, NotFound
 from models.exclusion import RECORDED_REASONS, Exclusion
 from models.offer import Offer
 from models.placement import PlacedCase
-from models.services import exclusions, holds, lender_settings, offers, scrub, tender_cases, tenders
+from models.services.exchange import offers, tender_cases, tenders
+from models.services.parties import lender_settings
+from models.services.portfolio import exclusions, holds, scrub
 from models.tender import ASSIGNED, TenderedCase
 from models.tender_plan import Plan
 from tests.world import Debt, Someone, World

@@ -13,20 +13,11 @@ from models.audit import OutboxEntry
 from models.errors import Conflict, Invalid, NotFound
 from models.placement import EXPIRED, RECALLED, Placement
 from models.placement_freeze import PlacementFreeze
-from models.services import (
-    activity_files,
-    assignments,
-    cases,
-    claims,
-    contacts,
-    expiries,
-    freezes,
-    needs,
-    placements,
-    promises,
-    recalls,
-    releases,
-)
+from models.services.collection import activity_files, assignments, claims, contacts, promises, releases
+from models.services.exchange import expiries, placements, recalls
+from models.services.oversight import needs
+from models.services.parties import freezes
+from models.services.portfolio import cases
 from models.work import Work
 from tests.facts import Placed, jobs, placed, recall
 from tests.world import Debt, World

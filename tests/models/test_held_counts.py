@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import func, select
 
 from models.placement import PlacedCase, Placement
-from models.services import agency_records, expiries, recalls, returns
+from models.services.exchange import expiries, recalls, returns
+from models.services.parties import agency_records
 from models.work import Work
 from tests.facts import Placed, jobs, placed
 from tests.world import World

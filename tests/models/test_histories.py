@@ -6,7 +6,9 @@ from uuid import uuid4
 import pytest
 
 from models.errors import NotFound
-from models.services import cases, histories, lender_settings, offers, recalls, retentions, tenders
+from models.services.exchange import histories, offers, recalls, retentions, tenders
+from models.services.parties import lender_settings
+from models.services.portfolio import cases
 from tests.facts import Placed, balance, placed, receive_balances
 from tests.world import Someone, World
 

@@ -12,7 +12,7 @@ from models.audit import OutboxEntry
 from models.case import Case
 from models.erasure import BORROWER, CASE, PORTFOLIO, LegalHold
 from models.errors import Conflict, Invalid, NotFound
-from models.services import erasures, holds
+from models.services.portfolio import erasures, holds
 from models.work import Work
 from tests.facts import jobs
 from tests.world import Someone, World

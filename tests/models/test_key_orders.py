@@ -26,24 +26,13 @@ from models.key_order import KeyOrder
 from models.lease import Lease, LeasedCase
 from models.placement import ACTIVE, AWAITING_KEYS, Placement
 from models.portfolio import ClassKey
-from models.services import (
-    audit,
-    cases,
-    contacts,
-    custodies,
-    expiries,
-    key_directory,
-    key_orders,
-    lender_settings,
-    offers,
-    placements,
-    recalls,
-    release_limits,
-    releases,
-    retentions,
-    tenders,
-)
-from models.services.contacts import ContactReport
+from models.services.collection import contacts, release_limits, releases
+from models.services.collection.contacts import ContactReport
+from models.services.exchange import expiries, offers, placements, recalls, retentions, tenders
+from models.services.oversight import audit
+from models.services.parties import lender_settings
+from models.services.portfolio import cases
+from models.services.sealing import custodies, key_directory, key_orders
 from models.work import JOBS, Actor
 from tests.conftest import Clock
 from tests.own_keys import OwnKeys, confirm, own_agency, own_lender

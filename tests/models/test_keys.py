@@ -21,22 +21,18 @@ from models.errors import Conflict, NotFound
 from models.objects import FolderStore, ObjectStore
 from models.organisation import KEM
 from models.portfolio import ClassKey, LenderKey
-from models.services import (
-    cases,
+from models.services.collection import contacts, releases
+from models.services.exchange import offers, tenders
+from models.services.parties import organisations
+from models.services.portfolio import cases, documents, searches
+from models.services.sealing import (
     class_grants,
-    contacts,
     document_keys,
-    documents,
     index_keys,
     key_directory,
     key_orders,
     keys,
-    offers,
-    organisations,
     portfolio_keys,
-    releases,
-    searches,
-    tenders,
 )
 from models.work import JOBS, Actor
 from tests.own_keys import OwnKeys, confirm, own_lender

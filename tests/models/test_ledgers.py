@@ -10,7 +10,8 @@ from crypto import cobblestone
 from models.case import Case
 from models.errors import AlreadyUploaded, Conflict, Invalid, NotFound
 from models.ledger import CaseBalance, LedgerPayment
-from models.services import ledgers, organisations
+from models.services.parties import organisations
+from models.services.settlement import ledgers
 from tests.facts import (
     BALANCE_HEADER,
     PAYMENT_HEADER,

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from models.audit import OutboxEntry
 from models.errors import Invalid
 from models.lender_setting import HISTORY, NOTHING, LenderSetting
-from models.services import lender_settings
+from models.services.parties import lender_settings
 from tests.facts import jobs
 from tests.world import Someone, World
 

@@ -25,7 +25,8 @@ from crypto.merkle import EMPTY_ROOT, Frontier, root
 from models.audit import Checkpoint, LogHead, LogLeaf
 from models.errors import Conflict, NotFound, Unavailable
 from models.objects import FolderStore, ObjectStore
-from models.services import log_store, logs, releases
+from models.services.collection import releases
+from models.services.oversight import log_store, logs
 from tests.conftest import Clock
 from tests.logbook import HOST, Log
 from tests.world import Someone, World

@@ -11,7 +11,9 @@ from sqlalchemy import select
 from models.commission.engine import replay
 from models.commission_line import CommissionLine
 from models.rates import Cell
-from models.services import commissions, job_runs, rate_cards
+from models.services import job_runs
+from models.services.exchange import rate_cards
+from models.services.settlement import commissions
 from tests.conftest import Clock
 from tests.facts import TODAY, Placed, jobs, payment, placed, recall, receive_payments
 from tests.world import Debt, Someone, World

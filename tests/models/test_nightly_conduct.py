@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from models.breach import Breach
-from models.services import breaches, conduct
+from models.services.oversight import breaches, conduct
 from tests.conftest import Clock
 from tests.facts import TODAY, Placed, call, jobs, placed, recall, release
 from tests.world import Debt, Someone, World

@@ -7,7 +7,7 @@ from threading import Barrier, Thread
 import pytest
 
 from models.break_item import Break, Match
-from models.services import reconciliations
+from models.services.settlement import reconciliations
 from tests.facts import TODAY, Placed, claim, jobs, payment, placed, receive_payments
 from tests.world import Someone, World
 

@@ -17,7 +17,7 @@ from models.errors import Conflict, Invalid, NotFound
 from models.household import within_limit
 from models.offer import Offer
 from models.placement import PlacedCase
-from models.services import offers, placements, tenders
+from models.services.exchange import offers, placements, tenders
 from models.tape import COUNT_NOISE
 from models.tender import TenderedCase
 from models.work import JOBS, Actor

@@ -7,25 +7,14 @@ import pytest
 
 from models.rates import Cell
 from models.recall_request import OBJECTIONS
-from models.services import (
-    acknowledgements,
-    agreements,
-    assignments,
-    commissions,
-    conduct,
-    job_runs,
-    lender_settings,
-    needs,
-    overviews,
-    placements,
-    portfolios,
-    rate_cards,
-    recalls,
-    reconciliations,
-    stops,
-    tenders,
-)
-from models.services.tenders import Plan
+from models.services import job_runs
+from models.services.collection import assignments
+from models.services.exchange import acknowledgements, agreements, placements, rate_cards, recalls, stops, tenders
+from models.services.exchange.tenders import Plan
+from models.services.oversight import conduct, needs, overviews
+from models.services.parties import lender_settings
+from models.services.portfolio import portfolios
+from models.services.settlement import commissions, reconciliations
 from models.work import OPERATOR, Actor, Work
 from tests.conftest import Clock
 from tests.facts import TODAY, Placed, balance, call, claim, jobs, payment, placed, receive_balances, receive_payments

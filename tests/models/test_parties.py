@@ -3,7 +3,8 @@
 import pytest
 
 from models.errors import Conflict, NotFound, Unauthenticated
-from models.services import agreements, members, organisations
+from models.services.exchange import agreements
+from models.services.parties import members, organisations
 from models.work import DOOR, Actor
 from tests.world import PASSWORD, World
 

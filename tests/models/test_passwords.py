@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from models.audit import OutboxEntry
 from models.errors import Invalid, NotFound, Unauthenticated
-from models.services import members
+from models.services.parties import members
 from models.work import DOOR, JOBS, Actor
 from tests.world import PASSWORD, Someone, World
 

@@ -24,7 +24,9 @@ from models.case import Case
 from models.errors import Conflict, Invalid, NotFound
 from models.offer import ACCEPTED, DECLINED, OFFERED, WITHDRAWN
 from models.placement import ACTIVE, AWAITING_ACK, EXPIRED, RECALLED, Assignment, PlacedCase, Placement
-from models.services import assignments, cases, expiries, offers, placements, recalls, tenders
+from models.services.collection import assignments
+from models.services.exchange import expiries, offers, placements, recalls, tenders
+from models.services.portfolio import cases
 from models.work import JOBS, Actor
 from tests.world import Debt, Someone, World
 

@@ -17,7 +17,9 @@ from models.custody import make_vault
 from models.database import Database
 from models.objects import FolderStore
 from models.portfolio import ClassKey, LenderKey
-from models.services import key_paths, logs, organisations, platform_keys
+from models.services.oversight import logs
+from models.services.parties import organisations
+from models.services.sealing import key_paths, platform_keys
 from models.work import JOBS, Actor
 from tests.conftest import Clock, login_url
 from tests.world import Someone, World

@@ -29,7 +29,7 @@ from models.case import Case, CaseSalt, CaseSealing, PhoneToken
 from models.errors import AlreadyUploaded, Invalid, NotFound, Unavailable
 from models.portfolio import ClassKey, Portfolio, PortfolioError
 from models.sample import make_portfolio
-from models.services import portfolios
+from models.services.portfolio import portfolios
 from models.tables import metadata
 from models.work import Work
 from tests.world import Someone, World

@@ -12,7 +12,7 @@ from crypto.errors import SealBroken
 from models.audit import OutboxEntry
 from models.errors import Conflict, Forbidden, Unauthenticated
 from models.member import Member, SignIn
-from models.services import members
+from models.services.parties import members
 from models.work import DOOR, JOBS, Actor
 from tests.conftest import Clock
 from tests.world import PASSWORD, Someone, World

@@ -21,8 +21,8 @@ from models.ids import new_id
 from models.placement import PlacedCase
 from models.rate_card import RateCard, RateCell
 from models.rates import Cell, Subject, faults, find_cell
-from models.services import agreements, placing, rate_cards
-from models.services.rate_cards import Card, Terms
+from models.services.exchange import agreements, placing, rate_cards
+from models.services.exchange.rate_cards import Card, Terms
 from tests.conftest import Clock
 from tests.models.test_rates import cards as random_cards
 from tests.world import Debt, Someone, World

@@ -18,26 +18,13 @@ from models.errors import Conflict, Invalid, NotFound
 from models.notice import Notice
 from models.placement import ACTIVE, RECALLED
 from models.recall_request import EXECUTED, GONE, KEPT, REQUESTED, WITHDRAWN, RecallRequest
-from models.services import (
-    activity_files,
-    breaches,
-    cases,
-    conduct,
-    ends,
-    exclusions,
-    expiries,
-    freezes,
-    lender_settings,
-    offers,
-    placements,
-    recall_files,
-    recalls,
-    returns,
-    stops,
-    tenders,
-)
-from models.services.activity_files import FileOutcome
-from models.services.recalls import RecallFilter
+from models.services.collection import activity_files
+from models.services.collection.activity_files import FileOutcome
+from models.services.exchange import ends, expiries, offers, placements, recall_files, recalls, returns, stops, tenders
+from models.services.exchange.recalls import RecallFilter
+from models.services.oversight import breaches, conduct
+from models.services.parties import freezes, lender_settings
+from models.services.portfolio import cases, exclusions
 from models.work import Work
 from tests.facts import Placed, jobs, placed
 from tests.world import Debt, World

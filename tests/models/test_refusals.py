@@ -9,7 +9,9 @@ from sqlalchemy import select
 from models.audit import OutboxEntry
 from models.errors import Forbidden, NotFound, Refusal, TooMany
 from models.placement import Placement
-from models.services import recalls, refusals, release_activity
+from models.services import refusals
+from models.services.collection import release_activity
+from models.services.exchange import recalls
 from models.work import JOBS, Actor
 from tests.conftest import Clock
 from tests.world import Someone, World

@@ -7,8 +7,8 @@ import pytest
 from models.case import Case
 from models.ids import new_id
 from models.release import ReleaseRecord
-from models.services import release_activity
-from models.services.release_activity import Activity
+from models.services.collection import release_activity
+from models.services.collection.release_activity import Activity
 from tests.conftest import Clock
 from tests.world import Someone, World
 

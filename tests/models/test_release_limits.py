@@ -15,8 +15,9 @@ from models.audit import OutboxEntry
 from models.errors import Conflict, Forbidden, TooMany
 from models.ids import new_id
 from models.placement import Placement
-from models.services import lender_settings, release_limits, releases
-from models.services.release_limits import Opened
+from models.services.collection import release_limits, releases
+from models.services.collection.release_limits import Opened
+from models.services.parties import lender_settings
 from models.work import JOBS, Actor
 from tests.conftest import Clock
 from tests.world import Someone, World

@@ -19,9 +19,11 @@ from models.case import STATUSES, Case, CaseSalt, CaseSealing
 from models.contact import Contact
 from models.errors import CaseClosedToWork, Conflict, Forbidden, Invalid, NotFound, Unavailable
 from models.placement import Placement
-from models.services import assignments, contacts, key_paths, offers, placements, recalls, releases, tenders
-from models.services.contacts import ContactReport
-from models.services.releases import Release
+from models.services.collection import assignments, contacts, releases
+from models.services.collection.contacts import ContactReport
+from models.services.collection.releases import Release
+from models.services.exchange import offers, placements, recalls, tenders
+from models.services.sealing import key_paths
 from models.work import JOBS, Actor, Work
 from tests.conftest import Clock
 from tests.world import Debt, Someone, World

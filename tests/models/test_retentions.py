@@ -12,21 +12,12 @@ from models.audit import OutboxEntry
 from models.errors import CaseClosedToWork, Conflict, Invalid, NotFound
 from models.placement import ACTIVE, EXPIRED, PlacedCase
 from models.retention import APPROVED, LAPSED, REFUSED, Retention
-from models.services import (
-    activity_files,
-    assignments,
-    cases,
-    contacts,
-    expiries,
-    freezes,
-    lender_settings,
-    needs,
-    placements,
-    promises,
-    releases,
-    retentions,
-)
-from models.services.retentions import RetentionFilter
+from models.services.collection import activity_files, assignments, contacts, promises, releases
+from models.services.exchange import expiries, placements, retentions
+from models.services.exchange.retentions import RetentionFilter
+from models.services.oversight import needs
+from models.services.parties import freezes, lender_settings
+from models.services.portfolio import cases
 from models.work import JOBS, enter
 from tests.facts import Placed, claim, jobs, payment, placed, receive_payments
 from tests.world import World

@@ -12,9 +12,11 @@ from models.case import Case
 from models.errors import CaseClosedToWork, Conflict, Forbidden, Invalid, NotFound
 from models.exclusion import Exclusion
 from models.placement import ACTIVE, RETURN_CODES, RETURNED, PlacedCase
-from models.services import contacts, freezes, paying, placements, recalls, releases, returns, tenders
-from models.services.activity_files import FileOutcome
-from models.services.returns import BORROWER, CASE, NOTHING, TREATMENTS
+from models.services.collection import contacts, releases
+from models.services.collection.activity_files import FileOutcome
+from models.services.exchange import paying, placements, recalls, returns, tenders
+from models.services.exchange.returns import BORROWER, CASE, NOTHING, TREATMENTS
+from models.services.parties import freezes
 from models.work import Work
 from tests.facts import Placed, jobs, placed
 from tests.world import Debt, World

@@ -15,7 +15,7 @@ from crypto.secret import Secret
 from crypto.strict import to_base64
 from models.errors import AlreadyUploaded, Invalid
 from models.portfolio import Portfolio
-from models.services import portfolios
+from models.services.portfolio import portfolios
 from tests.own_keys import OwnKeys, own_lender
 from tests.world import Debt, World
 

@@ -19,7 +19,10 @@ from models.organisation import Organisation
 from models.placement import Placement
 from models.portfolio import LenderKey
 from models.search import Search
-from models.services import assignments, organisations, recalls, searches
+from models.services.collection import assignments
+from models.services.exchange import recalls
+from models.services.parties import organisations
+from models.services.portfolio import searches
 from models.work import JOBS, Actor, enter
 from tests.conftest import Clock
 from tests.world import Debt, Someone, World, _resident_id

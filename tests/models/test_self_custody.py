@@ -10,18 +10,11 @@ from crypto.grants import fingerprint
 from crypto.keyfile import make_keys
 from models.errors import Conflict, Invalid
 from models.placement import AWAITING_ACK, AWAITING_KEYS, Placement
-from models.services import (
-    cases,
-    custodies,
-    key_directory,
-    key_orders,
-    offers,
-    placements,
-    portfolios,
-    releases,
-    tenders,
-)
-from models.services.releases import Release
+from models.services.collection import releases
+from models.services.collection.releases import Release
+from models.services.exchange import offers, placements, tenders
+from models.services.portfolio import cases, portfolios
+from models.services.sealing import custodies, key_directory, key_orders
 from tests.own_keys import OwnKeys, confirm, own_agency, own_lender
 from tests.world import Debt, Someone, World
 

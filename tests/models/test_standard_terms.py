@@ -9,8 +9,8 @@ import pytest
 from models.agreement import Agreement
 from models.errors import Conflict, Forbidden, Invalid, NotFound
 from models.ids import new_id
-from models.services import agreements, placements, rate_cards, standard_terms
-from models.services.standard_terms import Effective, Said
+from models.services.exchange import agreements, placements, rate_cards, standard_terms
+from models.services.exchange.standard_terms import Effective, Said
 from models.standard_terms import EVERY_TIER, StandardTerms
 from tests.conftest import Clock
 from tests.world import Someone, World

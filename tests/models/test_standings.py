@@ -15,7 +15,10 @@ from models.agency_standing import REMOVED, TRANSITIONS, AgencyStanding, Standin
 from models.audit import OutboxEntry
 from models.errors import Conflict, Invalid, NotFound
 from models.notice import Notice
-from models.services import eligibility, freezes, notices, placements, releases, standings
+from models.services import notices
+from models.services.collection import releases
+from models.services.exchange import eligibility, placements
+from models.services.parties import freezes, standings
 from models.work import Work
 from tests.facts import Placed, jobs, placed
 from tests.world import Debt, World

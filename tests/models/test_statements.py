@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from models.errors import NotFound
-from models.services import commissions, statements
+from models.services.settlement import commissions, statements
 from tests.facts import TODAY, Placed, jobs, payment, placed, receive_payments
 from tests.world import Debt, World
 

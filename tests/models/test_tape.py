@@ -15,7 +15,7 @@ from sqlalchemy import func, select, text, update
 from models import tape
 from models.case import PAID_OFF, Case
 from models.offer import Offer
-from models.services import offers, tenders
+from models.services.exchange import offers, tenders
 from models.tape import BALANCE_NOISE, COUNT_NOISE, FACTOR_MIN, Tape
 from models.tender import TapeKey
 from models.tender_plan import Plan

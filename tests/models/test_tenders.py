@@ -10,7 +10,8 @@ from models.errors import Conflict, Forbidden, Invalid, NotFound
 from models.notice import Notice
 from models.offer import Offer
 from models.portfolio import Portfolio
-from models.services import agreements, lender_settings, offers, tender_previews, tenders
+from models.services.exchange import agreements, offers, tender_previews, tenders
+from models.services.parties import lender_settings
 from models.tender import Tender
 from models.tender_plan import Plan
 from models.work import JOBS, Actor

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from flask.testing import FlaskClient
 
-from models.services import agency_documents, standings
+from models.services.parties import agency_documents, standings
 from tests.facts import TODAY, Placed, placed
 from tests.world import Someone, World
 

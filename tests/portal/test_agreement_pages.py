@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from models.agreement import Agreement
 from models.rates import Cell
-from models.services import agreements, rate_cards, standard_terms
+from models.services.exchange import agreements, rate_cards, standard_terms
 from tests.world import Someone, World
 
 Client = Callable[[Someone], FlaskClient]

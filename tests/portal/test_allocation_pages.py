@@ -11,7 +11,8 @@ from sqlalchemy import update
 from jobs import allocation
 from models.agreement import Agreement
 from models.case import Case
-from models.services import allocation_draws, allocations, lender_settings, tenders
+from models.services.exchange import allocation_draws, allocations, tenders
+from models.services.parties import lender_settings
 from models.tender import AWAITING_APPROVAL, PLACED, UNDONE, WITHDRAWN
 from portal.messages import message
 from tests.world import Someone, World

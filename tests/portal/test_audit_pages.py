@@ -12,7 +12,8 @@ from werkzeug.test import TestResponse
 from crypto.__main__ import main as tool
 from crypto.logfile import verify_log
 from models.objects import FolderStore
-from models.services import logs, releases
+from models.services.collection import releases
+from models.services.oversight import logs
 from tests.conftest import Clock
 from tests.logbook import Log
 from tests.world import Someone, World

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from flask.testing import FlaskClient
 
-from models.services import breaches, conduct
+from models.services.oversight import breaches, conduct
 from tests.facts import Placed, call, jobs, placed, recall, release
 from tests.world import Debt, Someone, World
 

@@ -9,7 +9,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from models.database import Database
-from models.services import assignments, cases, ledgers
+from models.services.collection import assignments
+from models.services.portfolio import cases
+from models.services.settlement import ledgers
 from tests.conftest import Clock
 from tests.world import Debt, Someone, World
 

@@ -12,7 +12,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from models.objects import FolderStore
-from models.services import commissions, conduct, logs, reconciliations
+from models.services.oversight import conduct, logs
+from models.services.settlement import commissions, reconciliations
 from tests.facts import TODAY, Placed, call, claim, jobs, payment, placed, receive_payments
 from tests.logbook import Log
 from tests.world import Someone, World

@@ -14,7 +14,7 @@ from models.contact import Contact
 from models.database import Database
 from models.portfolio import ClassKey, Portfolio
 from models.release import ReleaseRecord
-from models.services import assignments
+from models.services.collection import assignments
 from models.work import JOBS, Actor
 from tests.world import Debt, Someone, World, case_file
 

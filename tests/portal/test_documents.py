@@ -22,8 +22,9 @@ from models.database import Database
 from models.errors import Conflict, Invalid, NotFound
 from models.media import media_type_of
 from models.objects import FolderStore, ObjectStore, S3Store
-from models.services import cases, documents, erasures, freezes
-from models.services.documents import Content, Upload
+from models.services.parties import freezes
+from models.services.portfolio import cases, documents, erasures
+from models.services.portfolio.documents import Content, Upload
 from tests.conftest import Clock
 from tests.facts import Placed, jobs, placed, recall
 from tests.world import Someone, World

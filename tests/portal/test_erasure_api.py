@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from flask.testing import FlaskClient
 
-from models.services import releases
+from models.services.collection import releases
 from tests.facts import Placed, placed, recall
 from tests.world import Debt, Someone, World
 

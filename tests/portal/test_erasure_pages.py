@@ -10,7 +10,8 @@ from flask.testing import FlaskClient
 
 from models.case import Case
 from models.portfolio import Portfolio
-from models.services import cases, erasures, holds, lender_settings
+from models.services.parties import lender_settings
+from models.services.portfolio import cases, erasures, holds
 from tests.facts import placed
 from tests.world import Someone, World
 

@@ -17,7 +17,9 @@ from models.audit import OutboxEntry
 from models.database import Database
 from models.errors import Conflict
 from models.export import PERSONAL, Export
-from models.services import exports, lender_settings, placements
+from models.services.exchange import placements
+from models.services.oversight import exports
+from models.services.parties import lender_settings
 from portal.web.exports import SHEETS
 from tests.conftest import Clock
 from tests.facts import Placed, jobs, placed, recall

@@ -12,7 +12,8 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
-from models.services import members, tenders
+from models.services.exchange import tenders
+from models.services.parties import members
 from portal.web.door import local_path
 from tests.world import PASSWORD, Someone, World
 

@@ -10,7 +10,8 @@ from flask.testing import FlaskClient
 
 from crypto.grants import fingerprint
 from crypto.keyfile import make_keys
-from models.services import key_orders, offers, placements, tenders
+from models.services.exchange import offers, placements, tenders
+from models.services.sealing import key_orders
 from tests.own_keys import OwnKeys, confirm, own_agency, own_lender
 from tests.world import PASSWORD, Someone, World
 

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from jobs import keys as job
 from models.objects import FolderStore
-from models.services import cases
+from models.services.portfolio import cases
 from tests.own_keys import own_lender
 from tests.world import Someone, World
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from models.services import recalls, reconciliations
+from models.services.exchange import recalls
+from models.services.settlement import reconciliations
 from tests import facts
 from tests.world import Someone, World
 

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from models.objects import FolderStore
-from models.services import logs
+from models.services.oversight import logs
 from tests.conftest import Clock
 from tests.logbook import Log
 from tests.world import Someone, World

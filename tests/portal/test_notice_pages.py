@@ -127,7 +127,7 @@ def test_every_kind_has_its_sentence() -> None:
 
 
 def test_every_kind_is_told_somewhere() -> None:
-    sources = "".join(path.read_text() for path in (ROOT / "models" / "services").glob("*.py"))
+    sources = "".join(path.read_text() for path in (ROOT / "models" / "services").rglob("*.py"))
     assert [kind for kind in KINDS if f'"{kind}"' not in sources and kind.split(".")[1] != "expiring"] == []
 
 

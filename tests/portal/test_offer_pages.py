@@ -6,7 +6,8 @@ from uuid import UUID
 import pytest
 from flask.testing import FlaskClient
 
-from models.services import offers, placements, standings
+from models.services.exchange import offers, placements
+from models.services.parties import standings
 from tests.conftest import Clock
 from tests.world import Someone, World
 

@@ -13,8 +13,8 @@ from models.columns import Column
 from models.exclusion_file import EXCLUSION_COLUMNS
 from models.ledger_file import BALANCE_COLUMNS, PAYMENT_COLUMNS
 from models.recall_file import RECALL_COLUMNS, RETURN_COLUMNS
-from models.services import portfolios
-from models.services.members import SCOPES
+from models.services.parties.members import SCOPES
+from models.services.portfolio import portfolios
 from portal.access import PERMISSIONS
 from tests.world import Someone, World
 

@@ -7,7 +7,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from models.services import job_runs, members
+from models.services import job_runs
+from models.services.parties import members
 from tests.facts import TODAY, jobs
 from tests.world import Someone, World
 

@@ -7,7 +7,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from models.services import assignments, commissions
+from models.services.collection import assignments
+from models.services.settlement import commissions
 from tests.facts import TODAY, Placed, jobs, payment, placed, receive_payments
 from tests.world import Someone, World, within
 

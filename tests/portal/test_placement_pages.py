@@ -8,7 +8,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from models.placement import AWAITING_KEYS, Placement
-from models.services import acknowledgements, assignments, freezes, placements, recalls, releases
+from models.services.collection import assignments, releases
+from models.services.exchange import acknowledgements, placements, recalls
+from models.services.parties import freezes
 from tests.facts import jobs
 from tests.world import Debt, Someone, World
 

@@ -5,7 +5,9 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from models.services import members, portfolios, recalls, tenders
+from models.services.exchange import recalls, tenders
+from models.services.parties import members
+from models.services.portfolio import portfolios
 from tests.world import Debt, Someone, World, case_file
 
 Client = Callable[[Someone], FlaskClient]

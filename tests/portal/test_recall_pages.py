@@ -11,7 +11,8 @@ from models.acknowledgement_break import AcknowledgementBreak
 from models.audit import OutboxEntry
 from models.placement import Placement
 from models.recall_request import RecallRequest
-from models.services import lender_settings, placements, recalls, retentions, stops
+from models.services.exchange import placements, recalls, retentions, stops
+from models.services.parties import lender_settings
 from models.work import JOBS, enter
 from tests.facts import Placed, jobs, placed
 from tests.world import World

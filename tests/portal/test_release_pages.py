@@ -11,7 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from models.audit import OutboxEntry
-from models.services import refusals, release_activity, release_limits
+from models.services import refusals
+from models.services.collection import release_activity, release_limits
 from models.work import JOBS, Actor
 from tests.world import Someone, World
 

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from models.organisation import Organisation
-from models.services import searches
+from models.services.portfolio import searches
 from tests.world import Debt, Someone, World
 
 Client = Callable[[Someone], FlaskClient]

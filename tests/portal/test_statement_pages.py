@@ -11,7 +11,8 @@ from sqlalchemy import update
 
 from models.commission.__main__ import main as commission_tool
 from models.placement import Placement
-from models.services import commissions, offers, placements, statements, undoing
+from models.services.exchange import offers, placements, undoing
+from models.services.settlement import commissions, statements
 from tests import facts
 from tests.world import Someone, World
 

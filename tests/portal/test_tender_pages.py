@@ -7,7 +7,9 @@ from uuid import UUID, uuid4
 import pytest
 from flask.testing import FlaskClient
 
-from models.services import contacts, lender_settings, offers, placements, tenders
+from models.services.collection import contacts
+from models.services.exchange import offers, placements, tenders
+from models.services.parties import lender_settings
 from models.tender import Tender
 from models.tender_plan import Plan
 from tests.world import Someone, World

@@ -8,7 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from models.database import Database
-from models.services import assignments, recalls
+from models.services.collection import assignments
+from models.services.exchange import recalls
 from tests.conftest import Clock
 from tests.world import Debt, Someone, World
 

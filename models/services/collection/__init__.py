@@ -1,0 +1,1 @@
+"""How a case is worked: assignment, releases, contacts, promises, claims."""

@@ -1,0 +1,1 @@
+"""How cases reach an agency and come back: agreements, tenders, placements, recalls."""

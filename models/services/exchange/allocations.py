@@ -1,0 +1,343 @@
+"""Allocations (分案): a portfolio's free cases divided over a panel by a plan, first as a preview, then placed at once.
+
+A preview holds nothing: it says what would be. The commit draws the split again, under the turn that every way of
+placing takes, and refuses unless each case goes to the same agency, at the same rate and on the same terms.
+
+Of a large portfolio both are a worker's (jobs/allocation.py): the tender is `drawing` or `committing` until
+`carry_out` has done it in one transaction, so a killed worker has done nothing and another begins anew. What it is
+refused by stands on the tender, which is then as it was before.
+"""
+
+import datetime as dt
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+import polars as pl
+from sqlalchemy import select, text, update
+
+from models import queue
+from models.agreement import Agreement
+from models.allocation_plan import SEED_BYTES, Plan, from_json, to_json
+from models.errors import Conflict, NotFound
+from models.ids import new_id
+from models.notice import AGENCY as TO_AGENCY
+from models.offer import ACCEPTED, Offer
+from models.placement import Placement
+from models.services import notices, pages, second_person, tenancy
+from models.services.exchange import allocation_draws, placing, tenders, turns
+from models.services.exchange.allocation_cases import CameBack
+from models.services.exchange.allocation_draws import CHECKED, WRITTEN, Drawn
+from models.services.job_runs import Report, quietly
+from models.services.oversight import audit
+from models.services.portfolio import portfolios, scrub
+from models.states import step
+from models.tender import ALLOCATION, AWAITING_APPROVAL, COMMITTING, DRAWING, PREVIEWED, TRANSITIONS, Tender
+from models.work import LENDER, Work
+
+CASES_AT_ONCE = 20_000  # a portfolio of more is a worker's
+PATIENCE: Final = "60s"  # of a worker, whom nobody waits for, where somebody else holds a turn or a case
+FAILED: Final = "failed"  # the refusal of what went wrong otherwise
+
+
+def preview(work: Work, portfolio_id: UUID, plan: Plan) -> Tender:
+    """What the plan would come to, kept to be committed: figures and limit checks by agency, and what is left out.
+
+    An empty seed is made. Invalid names rule, field and code; Conflict `no_cases_to_offer` where nothing is free.
+    """
+    assert work.actor.side == LENDER
+    plan = plan if plan.seed else plan._replace(seed=secrets.token_bytes(SEED_BYTES))
+    if not _is_large(work, portfolio_id):
+        return propose(work, portfolio_id, allocation_draws.draw(work, portfolio_id, plan))
+    panel = allocation_draws.require_sound(work, portfolio_id, plan)
+    tender = _add(work, portfolio_id, plan, panel[0].currency, None)
+    _hand_over(work, tender)
+    audit.record(work, audit.Action.TENDER_CREATE, {"tender": tender.id, "kind": ALLOCATION, "state": DRAWING})
+    return tender
+
+
+def propose(work: Work, portfolio_id: UUID, drawn: Drawn, came_back: CameBack | None = None) -> Tender:
+    """Keep a split as a preview."""
+    tender = _add(work, portfolio_id, drawn.plan, drawn.panel[0].currency, came_back)
+    return _show(work, tender, drawn)
+
+
+def _add(work: Work, portfolio_id: UUID, plan: Plan, currency: str, came_back: CameBack | None) -> Tender:
+    tender = Tender(
+        lender_id=work.tenant_id,
+        id=new_id(),
+        portfolio_id=portfolio_id,
+        kind=ALLOCATION,
+        state=DRAWING,
+        currency=currency,
+        case_count=0,
+        borrower_count=0,
+        balance=Decimal("0.00"),
+        scrubbed={},
+        rules=to_json(plan) | _came_back_json(came_back),
+        created_by=work.actor.member_id,
+        created_at=work.at,
+    )
+    work.session.add(tender)
+    return tender
+
+
+def _show(work: Work, tender: Tender, drawn: Drawn) -> Tender:
+    """The tender with its preview."""
+    placed = drawn.parts.drop_nulls("seat")
+    tender.state = step(TRANSITIONS, tender.state, "preview")
+    tender.case_count, tender.borrower_count = placed.height, placed["borrower_id"].n_unique()
+    tender.balance = Decimal(placed["balance"].sum() or "0.00")
+    tender.scrubbed = scrub.count(work, tender.portfolio_id)
+    tender.preview, tender.preview_digest = drawn.preview, drawn.digest
+    work.session.flush()
+    subject = {"tender": tender.id, "kind": ALLOCATION, "cases": tender.case_count, "digest": drawn.digest.hex()}
+    audit.record(work, audit.Action.TENDER_CREATE, subject)
+    return tender
+
+
+def commit(work: Work, tender_id: UUID) -> Tender:
+    """Place every case as previewed, with all agencies at once, or none of them; a large one is `committing` first.
+
+    Above the lender's limit whoever made the preview only asks, and a second person commits: `awaiting_approval`.
+    Conflict `preview_outdated` where anything would come out otherwise now; else by an agency's first reason.
+    """
+    return _commit(work, tender_id, "commit")
+
+
+def approve(work: Work, tender_id: UUID) -> Tender:
+    """The second person's commit: Conflict `wrong_state` for what awaits nobody."""
+    return _commit(work, tender_id, "approve")
+
+
+def _commit(work: Work, tender_id: UUID, act: str) -> Tender:
+    assert work.actor.side == LENDER
+    tender = get(work, tender_id)
+    large = _is_large(work, tender.portfolio_id)
+    if not large:
+        turns.take(work, "offers")
+    tender = tenders.lock(work, work.tenant_id, tender.id)
+    step(TRANSITIONS, tender.state, act)
+    return _begin(work, tender) if large else settle(work, tender, _draw_again(work, tender))
+
+
+def settle(work: Work, tender: Tender, drawn: Drawn) -> Tender:
+    """Place a locked tender's split, which `draw_to_place` has drawn, or wait for a second person."""
+    if _may_be_placed(work, tender):
+        placements = _place(work, tender, drawn)
+        tenders.close(work, tender, "commit", drawn.at)
+        _tell(work, tender, placements)
+    return tender
+
+
+def carry_out(work: Work, tender_id: UUID, report: Report) -> Tender:
+    """What a worker does with a tender that was handed over; nothing where somebody else has done or dropped it.
+
+    The tender is locked at the end alone, so that its progress may be written beside; two workers take turns.
+    """
+    work.session.execute(text(f"set local lock_timeout = '{PATIENCE}'"))
+    _take_turn(work, tender_id)
+    tender = get(work, tender_id)
+    if tender.state not in (DRAWING, COMMITTING):
+        return tender
+    if tender.state == DRAWING:
+        drawn = allocation_draws.draw(work, tender.portfolio_id, from_json(tender.rules), report=report)
+        return _show(work, tenders.lock(work, work.tenant_id, tender.id), drawn)
+    turns.take(work, "offers")
+    if tender.approved_by is None and tenders.needs_approval(work, tender.case_count, tender.created_by):
+        return _ask(work, tenders.lock(work, work.tenant_id, tender.id))  # They have placed something else meanwhile.
+    drawn = _draw_again(work, tender, report)
+    placements = _place(work, tender, drawn, report)
+    tender = tenders.lock(work, work.tenant_id, tender.id)
+    tenders.close(work, tender, "place", drawn.at)
+    _tell(work, tender, placements)
+    return tender
+
+
+def report(work: Work, tender_id: UUID, percent: int) -> None:
+    """How far the worker is; nothing where somebody holds the tender, whom the work need not wait for."""
+    handed_over = Tender.state.in_((DRAWING, COMMITTING))
+    free = select(Tender.id).where(tenancy.own(work, Tender), Tender.id == tender_id, handed_over)
+    work.session.execute(
+        update(Tender)
+        .where(tenancy.own(work, Tender), Tender.id.in_(free.with_for_update(key_share=True, skip_locked=True)))
+        .values(progress=percent)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def stop(work: Work, tender_id: UUID, code: str, facts: Mapping[str, Any]) -> None:
+    """The worker was refused: this is kept, and what was to be placed is a preview again. Nothing of it was done.
+
+    Unavailable `busy` while another worker is at it: what that one finishes stands.
+    """
+    _take_turn(work, tender_id)
+    tender = tenders.lock(work, work.tenant_id, get(work, tender_id).id)
+    if tender.state not in (DRAWING, COMMITTING):
+        return
+    tender.refusal = {"code": code, **facts}
+    tender.approved_by = tender.approved_at = None
+    if tender.state == DRAWING:
+        tender.decided_at = work.at
+    tender.state = step(TRANSITIONS, tender.state, "fail" if tender.state == DRAWING else "stop")
+    audit.record(work, audit.Action.TENDER_REFUSE, {"tender": tender.id, "state": tender.state, "reason": code})
+
+
+def withdraw(work: Work, tender_id: UUID) -> Tender:
+    """Drop what has not been committed; Unavailable `busy` while somebody commits something large."""
+    tender = get(work, tender_id)
+    turns.take(work, "offers")
+    return tenders.withdraw(work, tender.id)
+
+
+def get(work: Work, tender_id: UUID) -> Tender:
+    """NotFound for a tender that is no allocation."""
+    tender = tenders.get(work, tender_id)
+    if tender.kind != ALLOCATION:
+        raise NotFound
+    return tender
+
+
+def list_own(work: Work, after: UUID | None = None, limit: int = 50, state: str | None = None) -> list[Tender]:
+    """Newest first."""
+    query = select(Tender).where(tenancy.own(work, Tender), Tender.kind == ALLOCATION)
+    if state is not None:
+        query = query.where(Tender.state == state)
+    return list(work.session.scalars(pages.newest(query, Tender.id, after, limit)))
+
+
+def _is_large(work: Work, portfolio_id: UUID) -> bool:
+    return portfolios.get(work, portfolio_id).case_count > CASES_AT_ONCE
+
+
+def _take_turn(work: Work, tender_id: UUID) -> None:
+    """Of the worker that is at a tender: comes before every other turn and lock."""
+    turns.take(work, f"allocation {tender_id}")
+
+
+def _begin(work: Work, tender: Tender) -> Tender:
+    """A worker commits a locked tender, unless a second person is asked first."""
+    step(TRANSITIONS, tender.state, "begin")
+    if _may_be_placed(work, tender):
+        tender.state = step(TRANSITIONS, tender.state, "begin")
+        _hand_over(work, tender)
+        audit.record(work, audit.Action.TENDER_COMMIT, {"tender": tender.id, "state": COMMITTING})
+    return tender
+
+
+def _hand_over(work: Work, tender: Tender) -> None:
+    tender.progress, tender.refusal = 0, None
+    work.session.flush()
+    queue.enqueue(work, queue.ALLOCATION, org_id=work.tenant_id, tender_id=tender.id)
+
+
+def _may_be_placed(work: Work, tender: Tender) -> bool:
+    """Whether a locked tender is within what one person may place, or this is the second; else it waits for one."""
+    if not tender.case_count:
+        raise Conflict("no_cases_to_place")
+    if tender.state != AWAITING_APPROVAL and not tenders.needs_approval(work, tender.case_count, tender.created_by):
+        return True
+    if tender.state == PREVIEWED and second_person.may_not(work, tender.created_by):
+        _ask(work, tender)
+        return False
+    second_person.require(work, tender.created_by)
+    tender.approved_by, tender.approved_at = work.actor.member_id, work.at
+    return True
+
+
+def _ask(work: Work, tender: Tender) -> Tender:
+    tender.state = step(TRANSITIONS, tender.state, "ask_approval")
+    audit.record(work, audit.Action.TENDER_COMMIT, {"tender": tender.id, "state": AWAITING_APPROVAL})
+    return tender
+
+
+def _draw_again(work: Work, tender: Tender, report: Report = quietly) -> Drawn:
+    """Under the turn at offers. Conflict `preview_outdated` unless it is what was previewed."""
+    plan, came_back = from_json(tender.rules), _came_back(tender.rules)
+    drawn = allocation_draws.draw_to_place(work, tender.portfolio_id, plan, came_back, report)
+    if drawn.digest != tender.preview_digest:
+        raise Conflict("preview_outdated")
+    return drawn
+
+
+def _place(work: Work, tender: Tender, drawn: Drawn, report: Report = quietly) -> list[Placement]:
+    """One accepted offer and one placement for each agency that gets anything."""
+    allocation_draws.require_eligible(drawn)
+    report(CHECKED)
+    placed = drawn.parts.drop_nulls("seat")
+    offers = {
+        seat: _accepted(tender, drawn.panel[seat], part, drawn.at)
+        for (seat,), part in sorted(placed.partition_by("seat", as_dict=True).items())
+    }
+    work.session.add_all(offers.values())
+    work.session.flush()
+    seats = {seat: _seat(drawn, offer, drawn.panel[seat]) for seat, offer in offers.items()}
+    as_read = placed.select("case_id", "balance", "bucket", "product", "seat")
+    made = placing.place_many(replace(work, at=drawn.at), as_read, seats, drawn.at)
+    report(WRITTEN)
+    return made
+
+
+def _seat(drawn: Drawn, offer: Offer, agreement: Agreement) -> placing.Seat:
+    """As drawn; without a card the gate has refused."""
+    card = drawn.cards[agreement.id]
+    assert card is not None
+    return placing.Seat(offer, agreement, card, drawn.effective[agreement.id])
+
+
+def _accepted(tender: Tender, agreement: Agreement, part: pl.DataFrame, now: dt.datetime) -> Offer:
+    """Nobody is asked, so nothing is shown: the agency sees its placement."""
+    return Offer(
+        lender_id=tender.lender_id,
+        id=new_id(),
+        agency_id=agreement.agency_id,
+        agreement_id=agreement.id,
+        tender_id=tender.id,
+        portfolio_id=tender.portfolio_id,
+        kind=ALLOCATION,
+        state=ACCEPTED,
+        currency=tender.currency,
+        case_count=part.height,
+        borrower_count=part["borrower_id"].n_unique(),
+        balance=part["balance"].sum(),
+        strata={"k": 0, "currencies": []},
+        terms={},
+        created_at=now,
+        expires_at=now,
+        decided_at=now,
+    )
+
+
+def _tell(work: Work, tender: Tender, placements: Sequence[Placement]) -> None:
+    placed = [{"placement": one.id, "agency": one.agency_id, "cases": one.case_count} for one in placements]
+    digest_hex = (tender.preview_digest or b"").hex()
+    audit.record(work, audit.Action.TENDER_COMMIT, {"tender": tender.id, "digest": digest_hex, "placements": placed})
+    for one in placements:
+        notices.tell(
+            work,
+            one.lender_id,
+            one.agency_id,
+            TO_AGENCY,
+            "placement.allocated",
+            "placement",
+            one.id,
+            cases=one.case_count,
+            amount=one.referred_amount,
+            currency=one.currency,
+        )
+
+
+def _came_back_json(came_back: CameBack | None) -> dict[str, Any]:
+    if came_back is None:
+        return {}
+    return {"came_back": [came_back.tier, came_back.since.isoformat(), came_back.until.isoformat()]}
+
+
+def _came_back(rules: Mapping[str, Any]) -> CameBack | None:
+    if "came_back" not in rules:
+        return None
+    tier, since, until = rules["came_back"]
+    return CameBack(tier, dt.datetime.fromisoformat(since), dt.datetime.fromisoformat(until))

@@ -1,0 +1,295 @@
+"""Placing cases: what every way of placing ends in. Terms are frozen, the agency is named on the cases.
+
+Called in the lender's tenant, by the lender itself or within `as_lender`.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import polars as pl
+from psycopg.errors import UniqueViolation
+from sqlalchemy import Select, TableClause, and_, case, func, insert, literal, or_, select, text, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import aliased
+
+from models.agreement import Agreement
+from models.business_day import day_of
+from models.case import Case
+from models.errors import Conflict
+from models.ids import new_id
+from models.offer import Offer
+from models.placement import AWAITING_ACK, AWAITING_KEYS, UNDONE, PlacedCase, Placement
+from models.portfolio import LENDER as SEALED_BY_LENDER
+from models.portfolio import Portfolio
+from models.rate_card import RateCell
+from models.services import bulk, tenancy
+from models.services.exchange import rate_cards, standard_terms
+from models.services.exchange.ends import Figures
+from models.services.exchange.rate_cards import Card
+from models.services.exchange.standard_terms import Effective
+from models.services.portfolio import scrub
+from models.services.sealing import leases
+from models.tender import TenderedCase
+from models.work import Work
+
+PLACED_COLUMNS = [
+    "lender_id",
+    "placement_id",
+    "case_id",
+    "agency_id",
+    "placement_seq",
+    "referred_amount",
+    "contingency_rate",
+    "started_at",
+]
+PAYMENT = "payment"  # the payment type whose rate is frozen on a case
+
+
+class Seat(NamedTuple):
+    """With whom cases are placed, and on which terms."""
+
+    offer: Offer
+    agreement: Agreement
+    card: Card
+    terms: Effective
+
+
+class BidTerms(NamedTuple):
+    """What a sealed bid won with, instead of the rate card's rates."""
+
+    rate: Decimal
+    case_fee: Decimal
+
+
+def get_agreement(work: Work, offer: Offer) -> Agreement:
+    return work.session.scalars(
+        select(Agreement).where(tenancy.of_lender(offer.lender_id, Agreement), Agreement.id == offer.agreement_id)
+    ).one()
+
+
+def require_card(work: Work, agreement: Agreement, at: dt.datetime) -> Card:
+    card = rate_cards.find_in_force(work, agreement.lender_id, agreement.id, day_of(at))
+    if card is None:
+        raise Conflict("no_rate_card_in_force")
+    return card
+
+
+def lock_free_cases(work: Work, offer: Offer) -> dict[UUID, Decimal]:
+    """The tender's cases that are still open and free, with their balances; they are locked in order of id."""
+    held = work.session.scalars(
+        select(Case.id)
+        .join(TenderedCase, and_(TenderedCase.lender_id == Case.lender_id, TenderedCase.case_id == Case.id))
+        .where(tenancy.of_lender(offer.lender_id, Case), TenderedCase.tender_id == offer.tender_id, TenderedCase.open)
+        .order_by(Case.id)
+        .with_for_update(of=Case)
+    ).all()
+    # A second look: whoever excluded one of them while we waited for its lock has been quicker.
+    rows = work.session.execute(
+        select(Case.id, Case.balance)
+        .join(TenderedCase, and_(TenderedCase.lender_id == Case.lender_id, TenderedCase.case_id == Case.id))
+        .where(
+            tenancy.of_lender(offer.lender_id, Case),
+            bulk.among(Case.id, held),
+            TenderedCase.tender_id == offer.tender_id,
+            TenderedCase.open,
+            Case.agency_id.is_(None),
+            scrub.clear(work, offer.lender_id),
+        )
+        .order_by(Case.id)
+    )
+    return {row.id: row.balance for row in rows}
+
+
+def place(
+    work: Work,
+    offer: Offer,
+    agreement: Agreement,
+    balances: dict[UUID, Decimal],
+    now: dt.datetime,
+    bid: BidTerms | None = None,
+) -> Placement:
+    """Place these cases, locked before, with the offer's agency, on the terms in force now."""
+    figures = Figures(len(balances), sum(balances.values(), Decimal("0.00")))
+    card = require_card(work, agreement, now)
+    seat = Seat(offer, agreement, card, standard_terms.effective(work, agreement, card.card))
+    placement = _begin(work, seat, figures, now, bid)
+    these = and_(tenancy.of_lender(placement.lender_id, Case), bulk.among(Case.id, list(balances)))
+    work.session.execute(
+        update(Case).where(these).values(agency_id=placement.agency_id).execution_options(synchronize_session=False)
+    )
+    rate = literal(bid.rate) if bid else _rate_of_card(placement.lender_id, card, _seq())
+    _place_cases(work, _placed(literal(placement.id), rate, now).where(these))
+    _finish(work, placement, card, bid)
+    return placement
+
+
+def place_many(work: Work, parts: pl.DataFrame, seats: Mapping[int, Seat], now: dt.datetime) -> list[Placement]:
+    """Place many cases with many agencies at once: `case_id`, `balance`, `bucket`, `product` and `seat` of each.
+
+    They are locked here, in order of id. Conflict `cases_changed` unless all are open, free and as they are given.
+    """
+    begun: dict[int, Placement] = {}
+    for (seat,), part in parts.sort("seat").partition_by("seat", as_dict=True, maintain_order=True).items():
+        balance = part["balance"].sum()
+        assert isinstance(balance, Decimal)
+        begun[seat] = _begin(work, seats[seat], Figures(part.height, balance), now, None)
+    staged = _stage(work, parts, begun)
+    these = and_(tenancy.own(work, Case), staged.c.case_id == Case.id)
+    work.session.execute(
+        update(Case).where(these).values(agency_id=staged.c.agency_id).execution_options(synchronize_session=False)
+    )
+    seq = _seq()
+    rates = ((staged.c.seat == seat, _rate_of_card(work.tenant_id, seats[seat].card, seq)) for seat in begun)
+    # In the order of the indexes, of which each row goes into five.
+    _place_cases(work, _placed(staged.c.placement_id, case(*rates), now).where(these).order_by(Case.id))
+    for seat, placement in begun.items():
+        _finish(work, placement, seats[seat].card, None)
+    return list(begun.values())
+
+
+def _stage(work: Work, parts: pl.DataFrame, placements: Mapping[int, Placement]) -> TableClause:
+    """The cases in a temporary table with where each goes, locked and looked at."""
+    read = {"case_id": "uuid", "balance": "numeric", "bucket": "text", "product": "text"}
+    types = read | {"seat": "int", "placement_id": "uuid", "agency_id": "uuid"}
+    staged = bulk.make(work, types)
+    ids = {
+        "placement_id": {seat: str(placement.id) for seat, placement in placements.items()},
+        "agency_id": {seat: str(placement.agency_id) for seat, placement in placements.items()},
+    }
+    named = (pl.col("seat").replace_strict(of, return_dtype=pl.String).alias(name) for name, of in ids.items())
+    bulk.fill(work, staged, parts.with_columns(named).select(list(types)))
+    work.session.execute(text(f"analyze {staged.name}"))
+    bulk.join_by_sets(work)
+    mine = select(Case.id).join(staged, staged.c.case_id == Case.id).where(tenancy.own(work, Case))
+    locked = mine.order_by(Case.id).with_for_update(of=Case).subquery()
+    work.session.execute(select(func.count()).select_from(locked))
+    # A second look: whoever changed or excluded one of them while we waited for its lock has been quicker.
+    same = (staged.c[name] == getattr(Case, name) for name in ("balance", "bucket", "product"))
+    free = mine.where(*same, Case.agency_id.is_(None), scrub.clear(work)).subquery()
+    if work.session.scalar(select(func.count()).select_from(free)) != parts.height:
+        raise Conflict("cases_changed")
+    return staged
+
+
+def _begin(work: Work, seat: Seat, figures: Figures, now: dt.datetime, bid: BidTerms | None) -> Placement:
+    """The placement with its terms, as yet without cases."""
+    # What the lender has sealed itself, only its own tool can lease to the agency.
+    state = AWAITING_KEYS if _sealed_by(work, seat.offer) == SEALED_BY_LENDER else AWAITING_ACK
+    placement = _placement(seat, bid, figures, now, state)
+    work.session.add(placement)
+    work.session.flush()
+    return placement
+
+
+def _finish(work: Work, placement: Placement, card: Card, bid: BidTerms | None) -> None:
+    if bid is None and len(card.cells) > 1:
+        _freeze_rates(work, placement)
+    if placement.state == AWAITING_KEYS:
+        leases.order(work, placement)
+
+
+def _sealed_by(work: Work, offer: Offer) -> str:
+    return work.session.scalars(
+        select(Portfolio.sealed_by).where(
+            tenancy.of_lender(offer.lender_id, Portfolio), Portfolio.id == offer.portfolio_id
+        )
+    ).one()
+
+
+def _placement(seat: Seat, bid: BidTerms | None, figures: Figures, now: dt.datetime, state: str) -> Placement:
+    offer, agreement, card, terms = seat
+    return Placement(
+        lender_id=offer.lender_id,
+        id=new_id(),
+        agency_id=offer.agency_id,
+        offer_id=offer.id,
+        agreement_id=agreement.id,
+        portfolio_id=offer.portfolio_id,
+        lender_name=agreement.lender_name,
+        agency_name=agreement.agency_name,
+        state=state,
+        agreement_number=agreement.number,
+        tier=agreement.tier,
+        rate_card_version=None if bid else card.card.version,
+        lowest_rate=bid.rate if bid else card.lowest_rate,
+        highest_rate=bid.rate if bid else card.highest_rate,
+        case_fee=bid.case_fee if bid else Decimal("0.00"),
+        settlement_floor=terms.settlement_floor.value,
+        tax_treatment=card.card.tax_treatment,
+        tax_rate=card.card.tax_rate,
+        contact_policy=terms.policy,
+        tail_days=card.card.tail_days,
+        agency_may_receive=card.card.agency_may_receive,
+        currency=offer.currency,
+        case_count=figures.case_count,
+        held_count=figures.case_count,
+        referred_amount=figures.balance,
+        started_at=now,
+        expires_at=now + dt.timedelta(days=agreement.term_days),
+    )
+
+
+def _seq() -> Any:
+    """Which placement of its life the next one is for the `Case`; one that was undone is none."""
+    earlier = aliased(PlacedCase)
+    before = select(func.count()).where(
+        earlier.lender_id == Case.lender_id,
+        earlier.case_id == Case.id,
+        earlier.end_reason.is_distinct_from(UNDONE),
+    )
+    return before.correlate(Case).scalar_subquery() + 1
+
+
+def _placed(placement_id: Any, rate: Any, now: dt.datetime) -> Select[*tuple[Any, ...]]:
+    """The columns of PLACED_COLUMNS for cases on which the agency is named."""
+    return select(
+        Case.lender_id, placement_id, Case.id, Case.agency_id, _seq(), Case.balance, rate, literal(now)
+    ).select_from(Case)
+
+
+def _place_cases(work: Work, cases: Select[*tuple[Any, ...]]) -> None:
+    try:
+        work.session.execute(insert(PlacedCase).from_select(PLACED_COLUMNS, cases))
+    except IntegrityError as refused:
+        if isinstance(refused.orig, UniqueViolation):
+            raise Conflict("case_placed_elsewhere") from None
+        raise
+
+
+def _rate_of_card(lender_id: UUID, card: Card, seq: Any) -> Any:
+    """As models.rates.find_cell, in SQL: the most specific cell that fits the case."""
+    if len(card.cells) == 1:
+        return literal(card.cells[0].rate)
+    return (
+        select(RateCell.rate)
+        .where(
+            tenancy.of_lender(lender_id, RateCell),
+            RateCell.card_id == card.card.id,
+            or_(RateCell.product.is_(None), RateCell.product == Case.product),
+            or_(RateCell.bucket.is_(None), RateCell.bucket == Case.bucket),
+            or_(RateCell.placement_seq.is_(None), RateCell.placement_seq == seq),
+            or_(RateCell.payment_type.is_(None), RateCell.payment_type == PAYMENT),
+            RateCell.amount_from <= Case.balance,
+            or_(RateCell.amount_below.is_(None), RateCell.amount_below > Case.balance),
+        )
+        .order_by(
+            RateCell.product.is_(None),
+            RateCell.bucket.is_(None),
+            RateCell.placement_seq.is_(None),
+            RateCell.payment_type.is_(None),
+        )
+        .limit(1)
+        .correlate(Case)
+        .scalar_subquery()
+    )
+
+
+def _freeze_rates(work: Work, placement: Placement) -> None:
+    """The lowest and highest rate that its cases did get."""
+    rates = select(func.min(PlacedCase.contingency_rate), func.max(PlacedCase.contingency_rate)).where(
+        tenancy.of_lender(placement.lender_id, PlacedCase), PlacedCase.placement_id == placement.id
+    )
+    placement.lowest_rate, placement.highest_rate = work.session.execute(rates).one()

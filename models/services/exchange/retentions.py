@@ -1,0 +1,298 @@
+"""Retention (留案): before a term ends the agency asks to keep cases, the lender approves some; silence is a no.
+
+What the lender approves of a placement is capped, and the cap holds whoever else approves at the same moment: every
+decision locks the placement first. What the rule for paying cases keeps (see `paying`) stands beside the cap.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, insert, literal, select, update
+
+from models.business_day import day_of
+from models.case import Case
+from models.claim import Claim
+from models.errors import Conflict, Invalid, NotFound, RowError
+from models.ids import new_ids
+from models.notice import AGENCY as TO_AGENCY
+from models.notice import LENDER as TO_LENDER
+from models.placement import ACTIVE, LIVE, Placement
+from models.promise import Promise
+from models.retention import APPROVED, GROUNDS, REQUESTED, TRANSITIONS, Retention
+from models.services import bulk, pages, tenancy
+from models.services.exchange import ends, paying, placements
+from models.services.oversight import audit
+from models.services.parties import lender_settings
+from models.states import step
+from models.work import LENDER, Work
+
+PROMISE, RECENT_PAYMENT = "promise", "recent_payment"
+RECENT_DAYS = 30  # where the lender's own `paying_days` is 0
+
+
+class Window(NamedTuple):
+    """When an agency may ask, and for how much; `left` is how many cases the lender may still approve."""
+
+    opens_at: dt.datetime
+    closes_at: dt.datetime
+    days_max: int
+    cases_max: int
+    left: int
+
+
+class RetentionLine(NamedTuple):
+    """`reference` and `balance` are None for an agency that no longer has the case. `expires_at`: of the placement."""
+
+    retention: Retention
+    reference: str | None
+    balance: Decimal | None
+    currency: str
+    lender_name: str
+    agency_name: str
+    expires_at: dt.datetime
+    promised_on: dt.date | None
+    claimed_on: dt.date | None
+
+
+class RetentionFilter(NamedTuple):
+    """What to list; None leaves it open."""
+
+    state: str | None = None
+    placement_id: UUID | None = None
+    agency_id: UUID | None = None
+
+
+ANY = RetentionFilter()
+
+
+def request(work: Work, placement_id: UUID, case_ids: list[UUID], ground: str, days: int) -> int:
+    """The agency asks to keep these cases for so many days beyond the term; answers how many it asked for.
+
+    NotFound unless it holds each of them under the placement. Conflict `retention_window` outside the window,
+    `retention_stands` where one was asked for or retained before, `ground_missing` where the agency has recorded no
+    open promise, or claimed no recent payment.
+    """
+    _refuse_impossible(case_ids, ground, days)
+    placement = placements.get(work, placement_id)
+    wanted = sorted(set(case_ids))
+    with work.as_lender(placement):
+        _hold_for_asking(work, placement, days)
+        ends.require_live(work, placement, wanted)
+        _require_unasked(work, placement, wanted)
+        _require_ground(work, placement, wanted, ground)
+        shared = {
+            "lender_id": placement.lender_id,
+            "agency_id": placement.agency_id,
+            "placement_id": placement.id,
+            "ground": ground,
+            "days": days,
+            "state": REQUESTED,
+            "requested_by": work.actor.member_id,
+            "requested_at": work.at,
+        }
+        ids = new_ids(len(wanted))
+        rows = [shared | {"id": id_, "case_id": case_id} for id_, case_id in zip(ids, wanted, strict=True)]
+        work.session.execute(insert(Retention), rows)
+        subject = {"placement": placement.id, "agency": placement.agency_id, "ground": ground, "days": days}
+        audit.record(work, audit.Action.RETENTION_REQUEST, {**subject, "count": len(wanted)})
+        placements.tell(work, placement, TO_LENDER, "retention.requested", key=ids[0], cases=len(wanted))
+    return len(wanted)
+
+
+def decide(work: Work, retention_ids: list[UUID], *, approve: bool) -> int:
+    """Approve or refuse what was asked for, all of it or nothing; answers how many.
+
+    NotFound for an unknown one; Conflict `wrong_state` where one is decided or lapsed, `retention_cap` where more
+    would be approved than the lender's share of a placement's cases, `placement_expired` after its term.
+    """
+    assert work.actor.side == LENDER
+    if not retention_ids:
+        raise Invalid(errors=[RowError(0, "retention_ids", "required_missing")])
+    wanted = set(retention_ids)
+    named = and_(tenancy.own(work, Retention), bulk.among(Retention.id, sorted(wanted)))
+    placement_ids = work.session.scalars(
+        select(Retention.placement_id).where(named).distinct().order_by(Retention.placement_id)
+    ).all()
+    for placement_id in placement_ids:
+        placements.lock(work, placements.get(work, placement_id))
+    found = work.session.scalars(
+        select(Retention)
+        .where(named)
+        .order_by(Retention.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    if len(found) != len(wanted):
+        raise NotFound
+    for placement_id in placement_ids:
+        of_placement = [row for row in found if row.placement_id == placement_id]
+        _decide(work, placements.get(work, placement_id), of_placement, approve=approve)
+    return len(found)
+
+
+def window(work: Work, placement_id: UUID) -> Window:
+    """As it is now, for either side."""
+    placement = placements.get(work, placement_id)
+    if work.actor.side == LENDER or work.actor.tenant_id == placement.lender_id:
+        return _window(work, placement)
+    with work.as_lender(placement):
+        return _window(work, placement)
+
+
+def list_own(
+    work: Work, filters: RetentionFilter = ANY, after: UUID | None = None, limit: int = 50
+) -> list[RetentionLine]:
+    """Newest first: what all agencies asked of the lender, or the agency itself of anyone."""
+    query = (
+        select(
+            Retention,
+            Case.reference,
+            Case.balance,
+            Placement.currency,
+            Placement.lender_name,
+            Placement.agency_name,
+            Placement.expires_at,
+            _newest(work, Promise, Promise.due_on),
+            _newest(work, Claim, Claim.paid_on),
+        )
+        .join(Placement, and_(Placement.lender_id == Retention.lender_id, Placement.id == Retention.placement_id))
+        .outerjoin(
+            Case, and_(tenancy.own(work, Case), Case.lender_id == Retention.lender_id, Case.id == Retention.case_id)
+        )
+        .where(tenancy.own(work, Retention), tenancy.own(work, Placement))
+    )
+    for column, value in (
+        (Retention.state, filters.state),
+        (Retention.placement_id, filters.placement_id),
+        (Retention.agency_id, filters.agency_id),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    return [RetentionLine(*row) for row in work.session.execute(pages.newest(query, Retention.id, after, limit))]
+
+
+def count_waiting(work: Work) -> int:
+    """How many wait for the lender's decision."""
+    waiting = select(func.count()).where(tenancy.own(work, Retention), Retention.state == REQUESTED)
+    return work.session.scalar(waiting) or 0
+
+
+def _refuse_impossible(case_ids: list[UUID], ground: str, days: int) -> None:
+    errors = [
+        *([RowError(0, "case_ids", "required_missing")] if not case_ids else []),
+        *([RowError(0, "ground", "unknown_value")] if ground not in GROUNDS else []),
+        *([RowError(0, "days", "out_of_range")] if days < 1 else []),
+    ]
+    if errors:
+        raise Invalid(errors=errors)
+
+
+def _hold_for_asking(work: Work, placement: Placement, days: int) -> None:
+    placements.lock(work, placement)
+    if placement.state != ACTIVE:
+        raise Conflict("placement_not_active", state=placement.state)
+    placements.refuse_frozen(placement)
+    open_ = _window(work, placement)
+    if days > open_.days_max:
+        raise Invalid(errors=[RowError(0, "days", "out_of_range")])
+    if not open_.opens_at <= work.now() < open_.closes_at:
+        raise Conflict("retention_window", opens_at=open_.opens_at.isoformat(), closes_at=open_.closes_at.isoformat())
+
+
+def _window(work: Work, placement: Placement) -> Window:
+    settings = lender_settings.of_lender(work, placement.lender_id)
+    cases_max = placement.case_count * settings.retention_percent_max // 100
+    approved = select(func.count()).where(
+        tenancy.of_lender(placement.lender_id, Retention),
+        Retention.placement_id == placement.id,
+        Retention.state == APPROVED,
+        Retention.requested_by.is_not(None),
+    )
+    left = max(0, cases_max - (work.session.scalar(approved) or 0))
+    opens_at = placement.expires_at - dt.timedelta(days=settings.retention_window_days)
+    return Window(opens_at, placement.expires_at, settings.retention_days_max, cases_max, left)
+
+
+def _require_unasked(work: Work, placement: Placement, case_ids: list[UUID]) -> None:
+    standing = select(func.count()).where(
+        tenancy.of_lender(placement.lender_id, Retention),
+        Retention.placement_id == placement.id,
+        bulk.among(Retention.case_id, case_ids),
+        Retention.state.in_((REQUESTED, APPROVED)),
+    )
+    if count := work.session.scalar(standing):
+        raise Conflict("retention_stands", count=count)
+
+
+def _require_ground(work: Work, placement: Placement, case_ids: list[UUID], ground: str) -> None:
+    """By what the agency itself has recorded: the lender's ledger it does not see."""
+    today = day_of(work.at)
+    if ground == PROMISE:
+        shown = select(Promise.case_id).where(*_recorded(placement, Promise, case_ids), Promise.due_on >= today)
+    elif ground == RECENT_PAYMENT:
+        days = lender_settings.of_lender(work, placement.lender_id).paying_days or RECENT_DAYS
+        since = today - dt.timedelta(days=days)
+        shown = select(Claim.case_id).where(*_recorded(placement, Claim, case_ids), Claim.paid_on > since)
+    else:
+        return
+    missing = len(case_ids) - len(set(work.session.scalars(shown)))
+    if missing:
+        raise Conflict("ground_missing", count=missing)
+
+
+def _recorded(
+    placement: Placement, table: type[Promise] | type[Claim], case_ids: list[UUID]
+) -> tuple[ColumnElement[bool], ...]:
+    return (
+        tenancy.of_lender(placement.lender_id, table),
+        table.placement_id == placement.id,
+        bulk.among(table.case_id, case_ids),
+    )
+
+
+def _decide(work: Work, placement: Placement, found: Sequence[Retention], *, approve: bool) -> None:
+    states = {step(TRANSITIONS, row.state, "approve" if approve else "refuse") for row in found}
+    if approve:
+        _require_room(work, placement, len(found))
+    work.session.execute(
+        update(Retention)
+        .where(tenancy.own(work, Retention), bulk.among(Retention.id, [row.id for row in found]))
+        .values(state=literal(states.pop()), decided_by=work.actor.member_id, decided_at=work.at)
+        .execution_options(synchronize_session=False)
+    )
+    if approve:
+        for days in sorted({row.days for row in found}):
+            paying.extend(work, placement, [row.case_id for row in found if row.days == days], days)
+    action = audit.Action.RETENTION_APPROVE if approve else audit.Action.RETENTION_REFUSE
+    subject = {"placement": placement.id, "agency": placement.agency_id, "count": len(found)}
+    audit.record(work, action, {**subject, "cases": sorted(row.case_id for row in found)})
+    kind = "retention.approved" if approve else "retention.refused"
+    placements.tell(work, placement, TO_AGENCY, kind, key=found[0].id, cases=len(found))
+
+
+def _require_room(work: Work, placement: Placement, count: int) -> None:
+    if placement.state not in LIVE:
+        raise Conflict("placement_not_active", state=placement.state)
+    if work.now() >= placement.expires_at:
+        raise Conflict("placement_expired")
+    room = _window(work, placement)
+    if count > room.left:
+        raise Conflict("retention_cap", asked=count, cases_max=room.cases_max, left=room.left)
+
+
+def _newest(work: Work, table: type[Promise] | type[Claim], column: Any) -> ColumnElement[dt.date]:
+    """The latest day that the agency named for the case under this placement."""
+    return (
+        select(func.max(column))
+        .where(
+            tenancy.own(work, table),
+            table.lender_id == Retention.lender_id,
+            table.placement_id == Retention.placement_id,
+            table.case_id == Retention.case_id,
+        )
+        .correlate(Retention)
+        .scalar_subquery()
+    )
