@@ -46,8 +46,8 @@ test soak: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.installed-dev translations ## Every test (browser tests need Chromium; BROWSER=required makes them mandatory)
 	@CONSIGN_BROWSER=$(BROWSER) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not soak"
 
-soak: .venv/.installed-dev translations ## The long tests whole: races, faults, long state machines
-	@CONSIGN_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) -m "soak or not soak"
+soak: .venv/.installed-dev translations ## What `make test` does fifty times, a thousand times: races, faults, long state machines
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak
 
 bench: .venv/.installed-dev translations ## Speed and memory beside a peer or a limit, as JSON lines
 	@$(BIN)/python -m tests.benchmarks

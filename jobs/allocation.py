@@ -1,13 +1,16 @@
 """Large allocations: drawing one and placing one, each in one transaction, with what it was refused by kept."""
 
 import logging
-import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+from psycopg.errors import DeadlockDetected, LockNotAvailable
+from sqlalchemy.exc import OperationalError
+
 from jobs import nightly
+from models import failures
 from models.database import Database
 from models.errors import Invalid, NotFound, Refusal
 from models.services.exchange import allocations
@@ -31,9 +34,11 @@ def run(database: Database, org_id: UUID, tender_id: UUID) -> None:
             allocations.carry_out(work, tender_id, report)
     except Refusal as refusal:
         _stop(database, org_id, tender_id, refusal.code, _facts(refusal))
+    except OperationalError as failure:
+        logger.error("allocation %s: %s", tender_id, failures.told(failure))
+        _stop(database, org_id, tender_id, allocations.BUSY if _held_up(failure) else allocations.FAILED, {})
     except Exception as failure:  # noqa: BLE001 (like a nightly run: whatever went wrong, its text stays here)
-        place = traceback.extract_tb(failure.__traceback__)[-1]
-        logger.error("allocation %s: %s at %s:%s", tender_id, type(failure).__name__, place.filename, place.lineno)
+        logger.error("allocation %s: %s", tender_id, failures.told(failure))
         give_up(database, org_id, tender_id)
 
 
@@ -46,6 +51,11 @@ def _stop(database: Database, org_id: UUID, tender_id: UUID, code: str, facts: M
     # Where the lender has no such allocation there is nobody to tell.
     with suppress(NotFound), database.work(nightly.actor_of(NAME, org_id)) as work:
         allocations.stop(work, tender_id, code, facts)
+
+
+def _held_up(failure: OperationalError) -> bool:
+    """Somebody else held a row for as long as the worker waits, or waited for one of its own."""
+    return isinstance(failure.orig, LockNotAvailable | DeadlockDetected)
 
 
 def _facts(refusal: Refusal) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from jobs import awards, documents, erasure, keys, nightly, offers, recalls, webhooks
+from jobs import awards, documents, erasure, keys, minute, nightly, offers, tallies, webhooks
 from jobs.integration import Integrator
 from jobs.timetable import TIMETABLE, Job, due_dates
 from models.business_day import ZONE
@@ -18,7 +18,8 @@ MINUTE_SECONDS = 60
 KEYS_SECONDS = 10
 SWEEP_SECONDS = 3600
 WEBHOOKS_SECONDS = 2
-EVERY_MINUTE: Final = (recalls.carry_on, awards.make_due, offers.end_due)  # what becomes due between the nights
+PURGE_HOUR = 4  # of the night, after its jobs
+EVERY_MINUTE: Final = (minute.carry_on, awards.make_due, offers.end_due)  # what becomes due between the nights
 
 
 def make(database: Database, integrator: Integrator) -> BackgroundScheduler:
@@ -38,10 +39,12 @@ def make(database: Database, integrator: Integrator) -> BackgroundScheduler:
         clock.add_job(act, every_minute, args=(database,))
     every_hour = IntervalTrigger(seconds=SWEEP_SECONDS, timezone=ZONE)
     clock.add_job(documents.sweep, every_hour, args=(database, integrator.objects))
+    clock.add_job(tallies.fold, every_hour, args=(database,))
     often = IntervalTrigger(seconds=KEYS_SECONDS, timezone=ZONE)
     clock.add_job(keys.carry_on, often, args=(database, integrator.objects))
     at_once = IntervalTrigger(seconds=WEBHOOKS_SECONDS, timezone=ZONE)
     clock.add_job(webhooks.pass_on, at_once, args=(database,))
+    clock.add_job(webhooks.purge, CronTrigger(hour=PURGE_HOUR, timezone=ZONE), args=(database,))
     return clock
 
 

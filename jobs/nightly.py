@@ -2,12 +2,14 @@
 
 import datetime as dt
 import logging
-import traceback
 from collections.abc import Callable, Iterable
 from uuid import UUID
 
 from jobs.timetable import Job
-from models import tables  # noqa: F401 (all of them: a reference is resolved only where its table is known)
+from models import (
+    failures,
+    tables,  # noqa: F401 (all of them: a reference is resolved only where its table is known)
+)
 from models.business_day import day_of
 from models.database import Database
 from models.services import job_runs
@@ -39,9 +41,7 @@ def run(database: Database, job: Job, lender_id: UUID, business_date: dt.date) -
             job_runs.finish(work, job.name, business_date, counts)
     except Exception as failure:  # noqa: BLE001 (the one place that runs whatever a job is)
         error_class = type(failure).__name__
-        # Where it happened, as file and line: what it said could hold a value.
-        place = traceback.extract_tb(failure.__traceback__)[-1]
-        logger.error("%s of %s: %s at %s:%s", job.name, lender_id, error_class, place.filename, place.lineno)
+        logger.error("%s of %s: %s", job.name, lender_id, failures.told(failure))
         with database.work(actor) as work:
             job_runs.fail(work, job.name, business_date, error_class)
         raise JobFailed(error_class) from None
@@ -63,7 +63,7 @@ def for_each(org_ids: Iterable[UUID], what: str, act: Callable[[UUID], int]) -> 
         try:
             total += act(org_id)
         except Exception as failure:  # noqa: BLE001 (it runs for everybody, like the worker)
-            logger.error("the %s of %s wait: %s", what, org_id, type(failure).__name__)
+            logger.error("the %s of %s wait: %s", what, org_id, failures.told(failure))
     return total
 
 

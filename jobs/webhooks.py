@@ -1,12 +1,12 @@
 """Telling the organisations' own programs: notices are made into deliveries, and attempts are tasks."""
 
 import logging
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
 from jobs import nightly
+from models import failures
 from models.database import Database
 from models.organisation import AGENCY
 from models.outbound import Courier
@@ -23,6 +23,13 @@ def pass_on(database: Database) -> int:
     with database.work(nightly.actor_of("clock", nightly.NOBODY, OPERATOR)) as work:
         kinds = dict(webhook_deliveries.list_organisations(work))
     return nightly.for_each(kinds, "webhooks", lambda org_id: _pass_on_one(database, _actor(org_id, kinds[org_id])))
+
+
+def purge(database: Database) -> int:
+    """Once a night, for whoever has or had webhooks: the deliveries that nobody asks for any more."""
+    with database.work(nightly.actor_of("clock", nightly.NOBODY, OPERATOR)) as work:
+        org_ids = [org_id for org_id, _ in webhook_deliveries.list_organisations(work, had=True)]
+    return nightly.for_each(org_ids, "old deliveries", lambda org_id: _purge_one(database, org_id))
 
 
 def deliver(database: Database, courier: Courier, org_id: UUID, deliveries: Sequence[tuple[UUID, int]]) -> None:
@@ -51,10 +58,8 @@ def _told_by_its_class(org_id: UUID) -> Iterator[None]:
     try:
         yield
     except Exception as failure:  # noqa: BLE001 (like the worker: whatever went wrong, its text stays here)
-        place_of = traceback.extract_tb(failure.__traceback__)[-1]
-        error_class = type(failure).__name__
-        logger.error("webhooks of %s: %s at %s:%s", org_id, error_class, place_of.filename, place_of.lineno)
-        raise nightly.JobFailed(error_class) from None
+        logger.error("webhooks of %s: %s", org_id, failures.told(failure))
+        raise nightly.JobFailed(type(failure).__name__) from None
 
 
 def _deliver_one(
@@ -85,6 +90,15 @@ def _pass_on_one(database: Database, actor: Actor) -> int:
         total, more = total + count, count == webhook_deliveries.NOTICES_MAX
     with database.work(actor) as work:
         webhook_deliveries.requeue_overdue(work)
+    return total
+
+
+def _purge_one(database: Database, org_id: UUID) -> int:
+    total, more = 0, True
+    while more:
+        with database.work(nightly.actor_of("webhooks", org_id)) as work:
+            count = webhook_deliveries.purge(work)
+        total, more = total + count, count == webhook_deliveries.PURGED_MAX
     return total
 
 

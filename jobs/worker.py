@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 
 from jobs import allocation, nightly, webhooks
 from jobs.timetable import JOBS, TIMETABLE, Job
+from models import failures
 from models.database import Database
 from models.outbound import Courier
 from models.queue import ALLOCATION, QUEUE, WEBHOOKS
@@ -121,7 +122,7 @@ async def _free(app: App, database: Database, task: Task) -> None:
     except ConnectorException:
         return  # Another worker's sweep was quicker.
     except Exception as failure:  # noqa: BLE001 (it frees whatever a job is)
-        logger.error("task %s of %s stays: %s", task.id, task.task_name, type(failure).__name__)
+        logger.error("task %s of %s stays: %s", task.id, task.task_name, failures.told(failure))
 
 
 def _give_up(database: Database, task: Task) -> None:

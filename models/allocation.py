@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
+from io import BytesIO
 from itertools import accumulate, pairwise
 from typing import Any, Final
 from uuid import UUID
@@ -58,7 +59,6 @@ LEFT_OUT: Final = (NO_RULE, FOLLOWS_ELSEWHERE, OUTSIDE_TERMS, EARLIER_AGENCY)
 STARTS: Final = 16
 WHOLE: Final = 10_000  # shares are counted in hundredths of a per cent
 ROWS_PER_PIECE: Final = 50_000
-RATED_BY: Final = ("balance", "bucket", "product", "placement_seq")  # what a case's rate depends on
 
 
 def words_of(name: str, panel: Sequence[Any]) -> list[str]:
@@ -83,15 +83,28 @@ def split(cases: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     )
 
 
-def digest(parts: pl.DataFrame, panel: Sequence[UUID], terms: Mapping[UUID, Any]) -> bytes:
-    """Of which case goes where, with all that its rate depends on, and on which terms of each agreement: SHA-256.
+def digest(cases: pl.DataFrame, seats: pl.Series, panel: Sequence[UUID], terms: Mapping[UUID, Any]) -> bytes:
+    """Of all that a split was drawn from, what it came to, and on which terms of each agreement: SHA-256.
 
-    `parts` as `split` makes them, in their order; `terms` as JSON takes them.
+    `cases` as `split` takes them, in order of case id, with the seat of each; `terms` as JSON takes them.
     """
     seen = sha256(json.dumps([(str(one), terms[one]) for one in panel], sort_keys=True).encode())
-    for piece in parts.drop_nulls("seat").iter_slices(ROWS_PER_PIECE):
-        seen.update(piece.select("case_id", "seat", *RATED_BY).write_csv(include_header=False).encode())
+    columns = [*CASES, *(word for name in SETS for word in words_of(name, panel))]
+    for piece in cases.select(columns).with_columns(seat=seats).iter_slices(ROWS_PER_PIECE):
+        seen.update(piece.write_csv(include_header=False).encode())
     return seen.digest()
+
+
+def pack(seats: pl.Series) -> bytes:
+    """The seats of a split, as a preview keeps them: half a byte for each, or so."""
+    packed = BytesIO()
+    seats.cast(pl.Int16).alias("seat").to_frame().write_ipc(packed, compression="zstd")
+    return packed.getvalue()
+
+
+def unpack(packed: bytes) -> pl.Series:
+    """What `pack` made."""
+    return pl.read_ipc(BytesIO(packed))["seat"].cast(SPLIT["seat"])
 
 
 def figures(parts: pl.DataFrame, plan: Plan) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from models.buckets import BUCKETS
-from models.errors import RowError
+from models.errors import RowError, outside
 from models.identifiers import PROVINCES
 
 RULES, RANDOM = "rules", "random"
@@ -144,10 +144,12 @@ def _of_rule(row: int, rule: Rule, currencies: Mapping[UUID, str], products: Col
         ("provinces", "invalid_region"): any(
             code[:2] not in PROVINCES or code[2:] != "0000" for code in where.provinces
         ),
-        ("amount_from", "out_of_range"): low is not None and low < 0,
         ("amount_below", "range_reversed"): high is not None and high <= (low or 0),
     }
-    return [RowError(row, field, code) for (field, code), wrong in found.items() if wrong]
+    return [
+        *(RowError(row, field, code) for (field, code), wrong in found.items() if wrong),
+        *outside("amount_from", low, 0, row=row),
+    ]
 
 
 def _mixed(plan: Plan, currencies: Mapping[UUID, str]) -> list[RowError]:

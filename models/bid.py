@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index, Numeric, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Key, refers
@@ -52,6 +53,9 @@ class Bid(Base):
     kind: Mapped[str | None]
     rate: Mapped[Decimal | None] = mapped_column(Numeric(9, 6))
     case_fee: Mapped[Decimal | None] = mapped_column(Numeric(18, 2))
+    # Of a bid on lots: what each package came to, as its bidder is told; kind, rate, fee and score are those of the one
+    # that won.
+    packages: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB)
     nonce: Mapped[bytes | None]
     score: Mapped[Decimal | None] = mapped_column(Numeric(30, 8))
     reason: Mapped[str | None]  # why it lost or is void
@@ -59,7 +63,7 @@ class Bid(Base):
 
 
 class Award(Base):
-    """The record from which a tender's award is computed again: rules, commitments, bids, factors, scores, winner."""
+    """The record from which a tender's award is computed again: rules, commitments, bids, factors, scores, winners."""
 
     __tablename__ = "award"
     __table_args__ = (refers("lender_id", "tender_id", to="tender"),)

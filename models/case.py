@@ -11,6 +11,7 @@ from models.base import Base, Key, Money, refers
 
 OPEN, PAID_OFF, CURED, HOLD, STOPPED = "open", "paid_off", "cured", "hold", "stopped"
 STATUSES = (OPEN, PAID_OFF, CURED, HOLD, STOPPED)
+NOT_OPEN = STATUSES[1:]
 CLOSED = (PAID_OFF, CURED)  # nothing is owed any more: such a case counts as in nobody's hands
 
 
@@ -22,12 +23,14 @@ class Case(Base):
 
     __tablename__ = "collection_case"
     __table_args__ = (
-        UniqueConstraint("lender_id", "reference"),
+        UniqueConstraint("reference", "lender_id"),  # in this order: an agency looks for a number at all its lenders
         refers("lender_id", "portfolio_id", to="portfolio"),
         refers("lender_id", "borrower_id", to="borrower"),
         Index(None, "lender_id", "portfolio_id"),
         Index(None, "lender_id", "borrower_id"),
-        Index("ix_collection_case_agency", "agency_id", "reference", postgresql_where="agency_id is not null"),
+        # The few that nobody may work: whether a case is among them is asked of thousands at once. No index names the
+        # agency, which comes and goes.
+        Index("ix_collection_case_not_open", "lender_id", "id", postgresql_where="status <> 'open'"),
     )
     lender_id: Mapped[Key]
     id: Mapped[Key]

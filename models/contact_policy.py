@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from models.errors import RowError
+from models.errors import OutOfRange, RowError
 
 # name -> (least, most); hours are whole hours of the borrower's local time, attempts are per borrower and day.
 RANGES: Final[Mapping[str, tuple[int, int]]] = {
@@ -21,7 +21,7 @@ def faults(policy: Mapping[str, Any]) -> list[RowError]:
     for name, (least, most) in RANGES.items():
         value = policy.get(name, least)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            errors.append(RowError(0, name, "out_of_range"))
+            errors.append(OutOfRange(0, name, least, most))
     errors += [RowError(0, name, "unknown_value") for name in FLAGS if not isinstance(policy.get(name, True), bool)]
     if not errors and policy.get("earliest_hour", 8) >= policy.get("latest_hour", 21):
         errors.append(RowError(0, "latest_hour", "range_reversed"))

@@ -14,7 +14,11 @@ Refusal                     the request was understood and is refused
 └── Unavailable             a part that must not be skipped does not answer (the log, the keys)
 """
 
-from typing import Any, NamedTuple
+import datetime as dt
+from decimal import Decimal
+from typing import Any, NamedTuple, Self, TypeAlias
+
+Bound: TypeAlias = int | Decimal | dt.date | None  # None: there is none
 
 
 class RowError(NamedTuple):
@@ -23,6 +27,31 @@ class RowError(NamedTuple):
     row: int
     field: str
     code: str
+
+    def at(self, row: int, field: str) -> "RowError":
+        """The same fault of another place."""
+        return RowError(row, field, self.code)
+
+
+class OutOfRange(RowError):
+    """A value beyond its bounds, and the bounds: both are allowed. It equals the plain fault of its place."""
+
+    least: Bound
+    most: Bound
+
+    def __new__(cls, row: int, field: str, least: Bound, most: Bound) -> Self:
+        fault = super().__new__(cls, row, field, "out_of_range")
+        fault.least, fault.most = least, most
+        return fault
+
+    def at(self, row: int, field: str) -> RowError:
+        return OutOfRange(row, field, self.least, self.most)
+
+
+def outside(field: str, value: Any, least: Bound, most: Bound = None, row: int = 0) -> list[RowError]:
+    """The fault of a value beyond its bounds; a value that is not given has none."""
+    within = value is None or ((least is None or least <= value) and (most is None or value <= most))
+    return [] if within else [OutOfRange(row, field, least, most)]
 
 
 class Refusal(Exception):

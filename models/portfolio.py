@@ -30,6 +30,7 @@ class Portfolio(Base):
     borrower_count: Mapped[int]
     refused_count: Mapped[int]  # rows refused; their faults are PortfolioError rows
     balances: Mapped[dict[str, Any]]  # currency -> total, as strings
+    products: Mapped[list[str]]  # those that its cases have
     created_by: Mapped[UUID]
     created_at: Mapped[dt.datetime]
 

@@ -13,11 +13,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Key, Money, Rate, refers
 
-PROPOSED, ACTIVE, REFUSED = "proposed", "active", "refused"
+PROPOSED, ACTIVE, REFUSED, WITHDRAWN = "proposed", "active", "refused", "withdrawn"
 
 TRANSITIONS = {
     (PROPOSED, "approve"): ACTIVE,
     (PROPOSED, "refuse"): REFUSED,
+    (ACTIVE, "withdraw"): WITHDRAWN,  # before its first day
 }
 
 INCLUSIVE, EXCLUSIVE = "inclusive", "exclusive"  # of value added tax
@@ -41,6 +42,7 @@ class RateCard(Base):
     state: Mapped[str]
     valid_from: Mapped[dt.date]
     valid_to: Mapped[dt.date | None]  # the last day; None: until a later card begins
+    followed_by: Mapped[UUID | None]  # the card that ended it by beginning: without that one it goes on
     tail_days: Mapped[int]
     agency_may_receive: Mapped[bool]
     # The least share of a balance the agency may settle for by itself, 1: none less; None: as the standard terms say.
@@ -51,6 +53,8 @@ class RateCard(Base):
     proposed_at: Mapped[dt.datetime]
     decided_by: Mapped[UUID | None]
     decided_at: Mapped[dt.datetime | None]
+    withdrawal_by: Mapped[UUID | None]  # who has asked to withdraw it
+    withdrawal_at: Mapped[dt.datetime | None]
 
 
 class RateCell(Base):

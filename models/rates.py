@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from models.buckets import BUCKETS
-from models.errors import RowError
+from models.errors import RowError, outside
 
 PAYMENT_TYPES: Final = ("payment", "settlement", "instalment")
 # The dimensions in the order in which naming one makes a cell more specific.
@@ -91,16 +91,18 @@ def _covers_every_amount(cells: Sequence[Cell]) -> bool:
 
 
 def _wrong(row: int, cell: Cell) -> list[RowError]:
-    below, seq = cell.amount_below, cell.placement_seq
+    below = cell.amount_below
     wrong = {
-        ("rate", "out_of_range"): not 0 <= cell.rate <= 1,
         ("bucket", "unknown_value"): cell.bucket not in (None, *BUCKETS),
-        ("placement_seq", "out_of_range"): seq is not None and not 1 <= seq <= PLACEMENT_SEQ_MAX,
         ("payment_type", "unknown_value"): cell.payment_type not in (None, *PAYMENT_TYPES),
-        ("amount_from", "out_of_range"): cell.amount_from < 0,
         ("amount_below", "range_reversed"): below is not None and below <= cell.amount_from,
     }
-    return [RowError(row, field, code) for (field, code), told in wrong.items() if told]
+    return [
+        *outside("rate", cell.rate, Decimal(0), Decimal(1), row),
+        *outside("placement_seq", cell.placement_seq, 1, PLACEMENT_SEQ_MAX, row),
+        *outside("amount_from", cell.amount_from, 0, row=row),
+        *(RowError(row, field, code) for (field, code), told in wrong.items() if told),
+    ]
 
 
 def _overlaps(cells: Sequence[Cell]) -> list[RowError]:

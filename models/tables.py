@@ -13,6 +13,7 @@ from models.break_item import Break, Match
 from models.case import Case, CaseSalt, CaseSealing, PhoneToken
 from models.case_correction import CaseCorrection
 from models.case_document import CaseDocument
+from models.case_tally import CaseTally
 from models.claim import Claim
 from models.commission_line import CommissionLine
 from models.contact import Contact
@@ -63,6 +64,7 @@ __all__ = [
     "CaseDocument",
     "CaseSalt",
     "CaseSealing",
+    "CaseTally",
     "Checkpoint",
     "Claim",
     "ClassKey",

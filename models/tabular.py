@@ -49,6 +49,15 @@ class Batch(NamedTuple):
     errors: pl.DataFrame
 
 
+class FileOutcome(NamedTuple):
+    """Rows by what became of them; `errors` names every fault of the refused ones, by row."""
+
+    accepted: int
+    repeated: int
+    refused: int
+    errors: list[RowError]
+
+
 class Upload:
     """The bytes of one upload, read once and hashed on the way."""
 

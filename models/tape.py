@@ -11,6 +11,9 @@ Nobody may be found in it, also not by comparing one tape with another:
   figure on the tape changes, so that which of them changed says nothing.
 - Two tenders of one portfolio that are too alike show the same figures: see models/services/exchange/tape.py.
 
+- Lots that a tender is parted into take the place of the dimension they are made of, so that nothing is told of what is
+  in a lot and not in a stratum, or the other way about. Each holds at least k borrowers: see models/lots.py.
+
 So the tapes of a set and of the set without x differ by noise of which x's share is a fraction: the count in x's bucket
 moves by one where noise moves it by up to 2 × COUNT_NOISE, its balance by less than BALANCE_NOISE of what noise may.
 """
@@ -22,6 +25,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
+from models.lots import TAPE_DIMENSIONS, Lots
 from models.strata import Strata, Stratum, borrowers_in, stratify
 
 COUNT_NOISE: Final = 5  # borrowers; cases: so many times the cases of the borrower who has the most
@@ -51,19 +55,27 @@ def read(strata: Strata) -> Tape:
     return Tape(whole["case_count"], whole["borrower_count"], Decimal(whole["balance"]), strata)
 
 
-def make(cases: pl.DataFrame, k: int, secret: bytes) -> Tape:
-    """The tape of cases of one currency: strata.CASE_SCHEMA and `case_id`, in any order."""
+def make(cases: pl.DataFrame, k: int, secret: bytes, lots: Lots | None = None) -> Tape:
+    """The tape of cases of one currency: strata.CASE_SCHEMA and `case_id`, in any order; with `lots`, `lot` too."""
     if borrowers_in(cases) < k:
         return withheld(k)
     noise = _Noise(cases, k, secret)
-    return read(stratify(_weighed(cases, secret), k, noise.tell))
+    weighed = _weighed(cases, secret)
+    strata = stratify(weighed, k, noise.tell)
+    if lots is not None:
+        strata["currencies"][0]["dimensions"][TAPE_DIMENSIONS[lots.divided_by]] = [
+            noise.tell("lot", values, weighed.filter(pl.col("lot") == number))
+            for number, values in zip(lots.numbers, lots.values, strict=True)
+        ]
+    return read(strata)
 
 
 class _Noise:
     """The noise of one tape, by the place of each figure on it."""
 
     def __init__(self, cases: pl.DataFrame, k: int, secret: bytes) -> None:
-        told = cases.select(sorted(cases.columns)).sort("case_id").write_csv()
+        # Without the lots: the same cases parted otherwise show what else they show as they did.
+        told = cases.select(sorted({*cases.columns} - {"lot"})).sort("case_id").write_csv()
         self._key = hmac.digest(secret, told.encode(), "sha256")
         self._k = k
 

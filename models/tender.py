@@ -7,7 +7,7 @@ import datetime as dt
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import ForeignKey, Index, SmallInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Key, Money, refers
@@ -79,6 +79,7 @@ class Tender(Base):
     tape_of: Mapped[UUID | None]  # the tender whose figures they are; another's, where the two are too alike
     preview: Mapped[dict[str, Any] | None]  # of an allocation: figures and limit checks per agency
     preview_digest: Mapped[bytes | None]  # of which case goes where: the commit equals it or refuses
+    preview_seats: Mapped[bytes | None] = mapped_column(deferred=True)  # of each case; see models/allocation.py
     progress: Mapped[int | None]  # of what a worker does with it, in per cent
     refusal: Mapped[dict[str, Any] | None]  # what the worker was refused by last: `code`, and the facts beside it
     commit_until: Mapped[dt.datetime | None]  # of sealed bids
@@ -115,3 +116,4 @@ class TenderedCase(Base):
     tender_id: Mapped[Key]
     case_id: Mapped[Key]
     open: Mapped[bool] = mapped_column(default=True)
+    lot: Mapped[int | None] = mapped_column(SmallInteger)  # of sealed bids on lots: in which, from 1

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from models.buckets import BUCKETS
-from models.errors import Invalid, RowError
+from models.errors import Invalid, RowError, outside
 from models.provinces import PROVINCES
 from models.tender import ASSIGNED, FIRST_CLAIM
 
@@ -29,7 +29,7 @@ class Plan(NamedTuple):
 
 def refuse_impossible(plan: Plan) -> None:
     """Invalid, by field, for a plan that no portfolio could fulfil."""
-    ids, limit = plan.agreement_ids, plan.case_limit
+    ids = plan.agreement_ids
     faults = [
         *([RowError(0, "kind", "unknown_value")] if plan.kind not in PLANNED_KINDS else []),
         *([RowError(0, "agreement_ids", "required_missing")] if not ids else []),
@@ -37,8 +37,8 @@ def refuse_impossible(plan: Plan) -> None:
         *([RowError(0, "agreement_ids", "too_many")] if len(ids) > AGREEMENTS_MAX else []),
         *_faults("buckets", plan.buckets, BUCKETS),
         *_faults("provinces", plan.provinces, PROVINCES),
-        *([RowError(0, "case_limit", "out_of_range")] if limit is not None and limit < 1 else []),
-        *([RowError(0, "respond_hours", "out_of_range")] if not 1 <= plan.respond_hours <= RESPOND_HOURS_MAX else []),
+        *outside("case_limit", plan.case_limit, 1),
+        *outside("respond_hours", plan.respond_hours, 1, RESPOND_HOURS_MAX),
     ]
     if faults:
         raise Invalid(errors=faults)

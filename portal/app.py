@@ -18,9 +18,10 @@ from models.custody import open_vault
 from models.database import Database
 from models.objects import open_store
 from models.settings import Settings
-from portal import access, errors, formats, scripts
+from portal import access, errors, formats, scripts, texts
 from portal.api import BLUEPRINTS as API
 from portal.description import ProblemApi
+from portal.refusals import fault
 from portal.requests import refuse_malformed
 from portal.web import BLUEPRINTS as PAGES
 from portal.web.frame import frame
@@ -61,8 +62,10 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.extensions["consign.objects"] = cache(lambda: open_store(settings.object_store, require_write_once=False))
     app.secret_key = flash_key(app.extensions["consign.database"].vault)
     Babel(app, locale_selector=chosen_language)
+    texts.install(app)
     Bootstrap5(app)
     formats.install(app.jinja_env, lambda: str(get_locale()), page_clock)
+    app.jinja_env.filters["fault"] = fault
     app.jinja_env.globals.update(integrity=scripts.integrity, opener_modules=scripts.OPENER)
     errors.register(app)
     app.context_processor(frame)

@@ -1,7 +1,7 @@
 """How a refusal is told: RFC 9457 problem details to programs, a page to people."""
 
 import logging
-import traceback
+import re
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -9,15 +9,15 @@ from uuid import uuid4
 from flask import Flask, Response, current_app, g, json, redirect, render_template, request, url_for
 from marshmallow import ValidationError
 from psycopg import errors as pg
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from crypto.errors import CryptoError, CustodyUnavailable, KeyringReadOnly, KeyringRefused
-from models import errors
+from models import errors, failures
 from models.services import refusals
 from portal.access import database
-from portal.messages import MESSAGES, message
-from portal.refusals import sentence
+from portal.messages import MESSAGES
+from portal.refusals import fault, sentence
 from portal.requests import nearest_page
 
 log = logging.getLogger("consign.portal")
@@ -142,21 +142,12 @@ def keys_unavailable(error: CryptoError) -> Response:
 def failed(error: Exception) -> Response:
     """Whatever we did not foresee: a reference for the person, the class and the places for us, no text."""
     reference = uuid4().hex[:12]
-    places = " < ".join(
-        f"{frame.filename.rsplit('/', 2)[-1]}:{frame.lineno}"
-        for frame in reversed(traceback.extract_tb(error.__traceback__))
-    )
-    kind = (
-        f"{type(error).__name__}({type(error.orig).__name__})"
-        if isinstance(error, DBAPIError)
-        else type(error).__name__
-    )
-    log.error("failed %s: %s at %s", reference, kind, places)
+    log.error("failed %s: %s", reference, failures.told(error))
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "failed", [], {"reference": reference})
 
 
 def problem(status: HTTPStatus, code: str, rows: list[errors.RowError], facts: dict[str, Any]) -> Response:
-    shown = [{"row": e.row, "field": e.field, "code": e.code, "title": message(e.code)} for e in rows]
+    shown = [{"row": e.row, "field": e.field, "code": e.code, "title": fault(e)} for e in rows]
     title = sentence(code, facts)
     if wants_problem():
         body = {
@@ -193,7 +184,7 @@ def field_errors(messages: Any, path: str = "") -> list[errors.RowError]:
             found += field_errors(inner, ".".join(part for part in (path, step) if part))
         return found
     texts = messages if isinstance(messages, list) else [messages]
-    return [errors.RowError(0, path or "*", shape_code(str(text))) for text in texts]
+    return [shape_fault(path or "*", str(text)) for text in texts]
 
 
 # How a text begins -> its code; some go on with the bounds.
@@ -208,19 +199,25 @@ SHAPE_CODES = {
     "Not a valid number": "not_a_number",
     "Not a valid email address": "invalid_email",
     "Must be one of": "unknown_value",
-    "Must be greater than": "out_of_range",
-    "Must be less than": "out_of_range",
     "Shorter than minimum length": "too_short",
     "Longer than maximum length": "too_long",
     "The two differ": "passwords_differ",
 }
 
 
-def shape_code(text: str) -> str:
+# How marshmallow's Range tells its bounds.
+BOUNDS = re.compile(
+    r"Must be (?:greater than or equal to (?P<least>-?\d+))?(?: and )?(?:less than or equal to (?P<most>-?\d+))?\."
+)
+
+
+def shape_fault(field: str, text: str) -> errors.RowError:
     """A validator of ours may say a code itself."""
-    if text in MESSAGES:
-        return text
-    return next((code for start, code in SHAPE_CODES.items() if text.startswith(start)), "wrong_shape")
+    if bounds := BOUNDS.fullmatch(text):
+        least, most = (None if bound is None else int(bound) for bound in bounds.group("least", "most"))
+        return errors.OutOfRange(0, field, least, most)
+    code = next((code for start, code in SHAPE_CODES.items() if text.startswith(start)), "wrong_shape")
+    return errors.RowError(0, field, text if text in MESSAGES else code)
 
 
 def _step(name: str | int) -> str:

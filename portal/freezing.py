@@ -1,4 +1,4 @@
-"""Freezing an agency by either door: it is frozen at once, and what was being placed with it stands still after."""
+"""Freezing an agency by either door: it is frozen at once, then its placements, then what was being placed with it."""
 
 from contextlib import suppress
 from uuid import UUID
@@ -13,6 +13,7 @@ def freeze(agency_id: UUID, reason: str) -> AgencyStanding:
     """Raises what `standings.freeze` does. Where somebody places for too long, a job of every minute comes after."""
     with open_work() as work:
         frozen = standings.freeze(work, agency_id, reason)
-    with suppress(Unavailable), open_work() as work:
-        standings.stop_placements(work, agency_id)
+    for being_made in (False, True):
+        with suppress(Unavailable), open_work() as work:
+            standings.stop_placements(work, agency_id, being_made=being_made)
     return frozen

@@ -58,6 +58,12 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
     "agreement.expiring": Sentence(
         "clock", "watch", N_("Agreement ends soon"), N_("The agreement between you and %(who)s ends soon.")
     ),
+    "allocation.placed": Sentence(
+        "check", "good", N_("Allocation placed"), N_("A large allocation is placed with its agencies.")
+    ),
+    "allocation.refused": Sentence(
+        "cross", "bad", N_("Allocation not carried out"), N_("A large allocation came to nothing."), "error"
+    ),
     "bid.lost": Sentence("cross", "neutral", N_("Bid not won"), N_("Your bid to %(who)s did not win."), "bid_reason"),
     "bid.reveal_due": Sentence(
         "key", "watch", N_("Bid to reveal"), N_("Reveal your bid to %(who)s before the window closes.")
@@ -141,6 +147,12 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
     "rate_card.approved": Sentence(
         "money", "watch", N_("New rate card"), N_("A new rate card of your agreement with %(who)s was approved.")
     ),
+    "rate_card.withdrawn": Sentence(
+        "money",
+        "watch",
+        N_("Rate card withdrawn"),
+        N_("%(who)s has withdrawn a rate card of your agreement before its first day."),
+    ),
     "recall.kept": Sentence(
         "check", "good", N_("Objection agreed"), N_("%(who)s agrees with your objection: the cases stay with you.")
     ),
@@ -185,6 +197,12 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
         N_("Cases whose term is over could go to no agency of the next tier. They stay free."),
     ),
     "tender.awarded": Sentence("check", "good", N_("Tender awarded"), N_("A tender went to %(who)s.")),
+    "tender.lots_left": Sentence(
+        "warning",
+        "watch",
+        N_("Lots without taker"),
+        N_("Nobody won some lots of a tender; their cases are free again."),
+    ),
     "tender.unanswered": Sentence(
         "warning", "watch", N_("Tender without taker"), N_("Nobody took a tender; its cases are free again.")
     ),
@@ -208,6 +226,7 @@ SUBJECTS: Final[Mapping[tuple[str, str], tuple[str, str, str]]] = {
     **{(subject, side): page for subject, page in _BOTH_READ.items() for side in (LENDER, AGENCY)},
     ("agency", LENDER): ("agencies.show_one", "agency_id", "agency_id"),
     ("agency", AGENCY): ("agencies.show_papers", "lender_id", "lender_id"),
+    ("allocation", LENDER): ("allocations.show_one", "tender_id", "subject_id"),
     ("document", LENDER): ("agencies.show_one", "agency_id", "agency_id"),
     ("document", AGENCY): ("agencies.show_papers", "lender_id", "lender_id"),
     ("portfolio", LENDER): ("portfolios.show_one", "portfolio_id", "subject_id"),

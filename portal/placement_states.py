@@ -9,7 +9,7 @@ from flask_babel import ngettext
 
 from models.acknowledgement_break import MISMATCH, AcknowledgementBreak
 from models.placement import Placement
-from models.services.exchange.recalls import RecallLine
+from models.services.exchange.recall_lists import RecallLine
 from portal.words import label
 
 Item: TypeAlias = dict[str, Any]

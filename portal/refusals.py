@@ -1,11 +1,14 @@
 """What a refusal says to a person: the sentence of its code, and of its facts where they tell more."""
 
+import datetime as dt
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from flask_babel import gettext as _
 
-from models.errors import Invalid, Refusal
+from models.errors import Bound, Invalid, OutOfRange, Refusal, RowError
+from portal.formats import count, day, money
 from portal.messages import message
 from portal.words import ACTS, STANDS, label
 
@@ -18,8 +21,30 @@ def sentence(code: str, facts: Mapping[str, Any]) -> str:
     return message(code)
 
 
+def fault(error: RowError) -> str:
+    """What is wrong with one field; what is out of range is told the range."""
+    if not isinstance(error, OutOfRange):
+        return message(error.code)
+    is_share = isinstance(error.most, Decimal) and error.most <= 1
+    least, most = (_bound(bound, is_share) for bound in (error.least, error.most))
+    if error.most is None:
+        return _("This must be at least %(least)s.", least=least)
+    if error.least is None:
+        return _("This must be at most %(most)s.", most=most)
+    return _("This must be from %(least)s to %(most)s.", least=least, most=most)
+
+
+def _bound(bound: Bound, is_share: bool) -> str:
+    """Shares are entered and shown in per cent."""
+    if isinstance(bound, dt.date):
+        return day(bound)
+    if isinstance(bound, Decimal):
+        return f"{(bound * 100).normalize():f}%" if is_share else money(bound)
+    return count(bound)
+
+
 def sentences(refusal: Refusal) -> dict[str, str]:
     """What a form shows where: a sentence beside each wrong field, else one for the whole under `*`."""
     if isinstance(refusal, Invalid) and refusal.errors:
-        return {error.field: message(error.code) for error in refusal.errors}
+        return {error.field: fault(error) for error in refusal.errors}
     return {"*": sentence(refusal.code, refusal.facts)}

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from flask_babel import LazyString, gettext
+from flask_babel import LazyString
 
 from portal.messages import MESSAGES
+from portal.texts import translated
 
 N_ = str  # Marks a text for extraction; it is translated where it is shown.
 
@@ -493,6 +494,7 @@ EXPORT_KINDS = {
     "breaks": N_("Breaks"),
     "breaches": N_("Breaches"),
     "liquidation": N_("Liquidation"),
+    "notices": N_("Notices"),
 }
 DOCUMENT_KINDS = {"recording": N_("Recording"), "letter": N_("Letter"), "proof": N_("Proof")}
 ORDER_STATES = {"open": N_("Waiting"), "done": N_("Done"), "cancelled": N_("Cancelled")}
@@ -616,6 +618,9 @@ AUDITED = {
     "rate_card.propose": N_("Rate card proposed"),
     "rate_card.approve": N_("Rate card approved"),
     "rate_card.refuse": N_("Rate card refused"),
+    "rate_card.ask_withdrawal": N_("Withdrawal of a rate card asked for"),
+    "rate_card.refuse_withdrawal": N_("Withdrawal of a rate card refused"),
+    "rate_card.withdraw": N_("Rate card withdrawn"),
     "standard_terms.propose": N_("Standard terms proposed"),
     "standard_terms.approve": N_("Standard terms approved"),
     "standard_terms.refuse": N_("Standard terms refused"),
@@ -781,6 +786,8 @@ BID_REASONS = {
     "above_maximum": N_("The bid is above the maximum that was published."),
     "score_not_positive": N_("The score is not above zero: the lender would keep nothing."),
     "no_cases_to_place": N_("No case was left to be placed."),
+    "outbid": N_("Other packages on these lots were worth more together, or as much and preferred by the tie rule."),
+    "other_package_won": N_("Another package of the same bid has won."),
 }
 AWARD_OUTCOMES = {
     "placed": N_("Placed with the best bid"),
@@ -1210,4 +1217,4 @@ def label(code: str, table: str) -> str:
     text = TABLES[table].get(code)
     if text is None:
         return code.replace("_", " ")
-    return gettext(text) if isinstance(text, str) else str(text)
+    return translated(text) if isinstance(text, str) else str(text)

@@ -1,16 +1,18 @@
 """A tender of sealed bids among agencies, made and answered by the real verbs."""
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from models.agreement import Agreement
-from models.award import Terms, commitment_of
+from models.award import Package, Terms
 from models.bid import Bid
 from models.offer import Offer
 from models.portfolio import Portfolio
-from models.services.exchange import bids, offers
+from models.services.exchange import bids, offers, opened_bids
+from models.services.exchange.opened_bids import BidOn
 from models.tender import Tender
 from tests.world import Debt, Someone, World
 
@@ -23,12 +25,17 @@ class Bidder:
 
     someone: Someone
     offer: Offer
-    terms: Terms
+    terms: BidOn
     nonce: bytes
 
     @property
     def commitment(self) -> bytes:
-        return commitment_of(self.offer.tender_id, self.someone.organisation.id, self.terms, self.nonce)
+        return opened_bids.commitment_of(self.offer, self.terms, self.nonce)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What it reveals, beside the nonce."""
+        return opened_bids.spelled(self.terms)
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,10 @@ def terms(rate: str, fee: str = "0.00") -> Terms:
     return Terms("rate" if fee == "0.00" else "hybrid", rate, fee)
 
 
+def package(lots: Sequence[int], rate: str, fee: str = "0.00") -> Package:
+    return Package(tuple(lots), terms(rate, fee))
+
+
 def auction(world: World, *bid: Terms, cases: int | Iterable[Debt] = 30, lender: Someone | None = None) -> Auction:
     """One new agency invited for each of these bids, which nobody has committed to yet."""
     lender = lender or world.lender()
@@ -51,14 +62,31 @@ def auction(world: World, *bid: Terms, cases: int | Iterable[Debt] = 30, lender:
     return invite(world, lender, portfolio, dict(zip(agreements, agencies, strict=True)), bid)
 
 
+def by_bucket(*sizes: int) -> list[Debt]:
+    """So many borrowers with a debt each in M1, in M2, and so on."""
+    buckets = [at for at, size in enumerate(sizes, start=1) for _ in range(size)]
+    return [Debt(number, dpd=30 * bucket) for number, bucket in enumerate(buckets, start=1)]
+
+
+def auction_in_lots(world: World, *bid: Sequence[Package], sizes: Sequence[int] = (25, 25, 25)) -> Auction:
+    """As `auction`, with a lot of each bucket, M1 and so on, that has so many borrowers."""
+    lender, agencies = world.lender(), [world.agency() for _ in bid]
+    portfolio = world.portfolio(lender, by_bucket(*sizes))
+    agreements = [world.agreement(lender, agency) for agency in agencies]
+    lots = [{"buckets": [f"M{at}"]} for at in range(1, len(sizes) + 1)]
+    panel = dict(zip(agreements, agencies, strict=True))
+    return invite(world, lender, portfolio, panel, [tuple(sorted(one)) for one in bid], lots=lots)
+
+
 def invite(
     world: World,
     lender: Someone,
     portfolio: Portfolio,
     panel: dict[Agreement, Someone],
-    bid: Sequence[Terms],
+    bid: Sequence[BidOn],
     case_limit: int | None = None,
     hours: int = HOURS,
+    lots: Sequence[Mapping[str, Sequence[str]]] | None = None,
 ) -> Auction:
     with world.database.work(lender.actor) as work:
         tender = bids.invite(
@@ -70,6 +98,7 @@ def invite(
             commit_hours=hours,
             reveal_hours=hours,
             expected_recovery=Decimal("0.12"),
+            lots=lots,
         )
     bidders = [
         Bidder(agency, offer_of(world, agency, tender), one, secrets.token_bytes(32))
@@ -92,7 +121,7 @@ def commit(world: World, *bidders: Bidder) -> None:
 def reveal(world: World, *bidders: Bidder) -> None:
     for bidder in bidders:
         with world.database.work(bidder.someone.actor) as work:
-            bids.reveal(work, bidder.offer.id, bidder.terms._asdict(), bidder.nonce)
+            bids.reveal(work, bidder.offer.id, bidder.given, bidder.nonce)
 
 
 def own(world: World, bidder: Bidder) -> Bid:

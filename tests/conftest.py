@@ -4,24 +4,33 @@ import datetime as dt
 import gc
 import os
 import shutil
+import threading
 import uuid
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from argon2 import PasswordHasher
+from flask import Flask
 from sqlalchemy.engine import URL, make_url
 
-from crypto.custody import PLATFORM, LocalKeyring
+from crypto.custody import PLATFORM, Change, HeldKeys
+from crypto.principal import PrincipalKeys
 from crypto.vault import Vault
 from models import cluster
 from models.custody import make_vault
 from models.database import Database
 from models.services.parties import members
 from models.settings import Settings
+from portal.app import create_app
 from tests.world import World
+
+# How fast a shared machine is at the moment tells nothing about a test.
+hypothesis.settings.register_profile("calm", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("calm")
 
 TEMPLATE = "consign_template"
 ROOT = Path(__file__).parent.parent
@@ -47,6 +56,11 @@ def pytest_configure(config: pytest.Config) -> None:
     drop(admin, TEMPLATE)
     cluster.set_up(admin, TEMPLATE)
     os.environ["CONSIGN_TEST_ADMIN_URL"] = admin.render_as_string(False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those with the dearest ground come first, so that no second worker steals their last and makes it again."""
+    items.sort(key=lambda item: ROOT / "tests" / "flows" not in item.path.parents)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -88,9 +102,31 @@ def fresh_database(admin: URL) -> Iterator[str]:
     drop(admin, name)
 
 
+class MemoryKeyring(HeldKeys):
+    """Custody of one process alone: a file of every tenant of the run would be read and written whole for each."""
+
+    kind = "local"
+
+    def __init__(self) -> None:
+        self._keys: dict[str, PrincipalKeys] = {}
+        self._turn = threading.Lock()
+
+    def find(self, principal: str, newest: bool = False) -> PrincipalKeys | None:
+        return self._keys.get(principal)
+
+    def change(self, principal: str, change: Change) -> PrincipalKeys:
+        with self._turn:
+            wanted = self._keys[principal] = change(self._keys.get(principal))
+        return wanted
+
+    def forget(self, principal: str) -> None:
+        with self._turn:
+            self._keys.pop(principal, None)
+
+
 @pytest.fixture(scope="session")
-def vault(tmp_path_factory: pytest.TempPathFactory) -> Vault:
-    custody = LocalKeyring(tmp_path_factory.mktemp("keys") / "keyring.json")
+def vault() -> Vault:
+    custody = MemoryKeyring()
     custody.create(PLATFORM)
     return make_vault(custody)
 
@@ -127,6 +163,21 @@ def database(shared_database: Database, clock: Clock) -> Iterator[Database]:
     shared_database.clock = clock
     yield shared_database
     shared_database.clock = real
+
+
+@pytest.fixture(scope="session")
+def shared_app(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """The worker's portal."""
+    home = tmp_path_factory.mktemp("portal")
+    settings = Settings(
+        home=home,
+        database_url=None,
+        object_store=str(home / "objects"),
+        keyring=home / "keyring.json",
+        host="consign.test",
+        secure_cookies=False,
+    )
+    return create_app(settings, shared_database)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import csv
 import datetime as dt
 import io
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID, uuid4
@@ -26,6 +26,7 @@ from models.work import OPERATOR, Actor
 PASSWORD = "correct horse battery staple"
 LETTERS = str.maketrans("0123456789", "GHJKMNPQRS")
 NUMBERS = itertools.count(1)
+UPLOAD_ROUNDS = 10  # rounds of a race that share a portfolio
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,13 @@ class World:
         debts = [Debt(borrower) for borrower in range(1, cases + 1)] if isinstance(cases, int) else cases
         with self.database.work(lender.actor) as work:
             return portfolios.upload(work, [case_file(debts)], f"portfolio {uuid4().hex[:6]}")
+
+    def portfolios(self, lender: Someone, households: int, rounds: int) -> Iterator[Portfolio]:
+        """For each round one with so many households for it: some share one, for an upload costs more than a round."""
+        for first in range(0, rounds, UPLOAD_ROUNDS):
+            together = min(UPLOAD_ROUNDS, rounds - first)
+            borrowers = range(households * first + 1, households * (first + together) + 1)
+            yield from itertools.repeat(self.portfolio(lender, [Debt(number) for number in borrowers]), together)
 
     def offer(self, lender: Someone, agency: Someone, cases: int | Iterable[Debt] = 3, **terms: object) -> Offer:
         """A new portfolio, offered to the agency under a new agreement."""

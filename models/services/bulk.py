@@ -67,7 +67,7 @@ def stage(work: Work, target: type[Base], rows: pl.DataFrame) -> TableClause:
     dialect = work.session.connection().dialect
     staged = make(work, {name: types[name].type.compile(dialect) for name in rows.columns})
     fill(work, staged, rows)
-    work.session.execute(text(f"analyze {staged.name}"))
+    analyze(work, staged)
     return staged
 
 
@@ -85,7 +85,7 @@ def keep(work: Work, ids: Query) -> Select[Any]:
     """A query's ids, found once: later queries join them, and the planner knows how many they are."""
     kept = make(work, {"id": "uuid"})
     work.session.execute(insert(kept).from_select(["id"], ids))
-    work.session.execute(text(f"analyze {kept.name}"))
+    analyze(work, kept)
     return select(kept.c.id)
 
 
@@ -95,6 +95,11 @@ def make(work: Work, types: Mapping[str, str]) -> TableClause:
     columns = ", ".join(f'"{column_name}" {kind}' for column_name, kind in types.items())
     work.session.execute(text(f"create temporary table {name} ({columns}) on commit drop"))
     return table(name, *(column(column_name) for column_name in types))
+
+
+def analyze(work: Work, staged: TableClause) -> None:
+    """Tell the planner what a temporary table holds by now."""
+    work.session.execute(text(f"analyze {staged.name}"))
 
 
 def fill(work: Work, staged: TableClause, rows: pl.DataFrame) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from models.errors import Invalid, KeyReused, RowError
+from models.errors import Invalid, KeyReused, outside
 from models.member import Idempotency
 from models.services import tenancy
 from models.work import Work
@@ -31,8 +31,8 @@ def once(work: Work, key: str | None, digest: bytes, act: Callable[[], Made], ag
     """
     if key is None:
         return act()
-    if not 1 <= len(key) <= KEY_LENGTH_MAX:
-        raise Invalid(errors=[RowError(0, "Idempotency-Key", "out_of_range")])
+    if faults := outside("Idempotency-Key", len(key), 1, KEY_LENGTH_MAX):
+        raise Invalid(errors=faults)
     assert work.actor.member_id is not None
     named = {"org_id": work.actor.org_id, "member_id": work.actor.member_id, "key": key}
     fresh = work.session.scalar(

@@ -42,12 +42,12 @@ def tell(
 
 
 def tell_agencies(
-    work: Work, lender_id: UUID, kind: str, subject_kind: str, subjects: Iterable[Sequence[UUID]]
+    work: Work, lender_id: UUID, kind: str, subject_kind: str, subjects: Iterable[Sequence[UUID]], **facts: Any
 ) -> None:
-    """Tell many agencies at once, each of a subject of its own: `agency, subject`; as above, without facts."""
+    """Tell many agencies at once, each of a subject of its own: `agency, subject`; as above, all by the same facts."""
     _require_told(AGENCY, kind)
     rows = [
-        _row(work, lender_id, agency_id, AGENCY, kind, f"{kind}/{subject_id}", subject_kind, subject_id, {})
+        _row(work, lender_id, agency_id, AGENCY, kind, f"{kind}/{subject_id}", subject_kind, subject_id, facts)
         for agency_id, subject_id in subjects
     ]
     if rows:

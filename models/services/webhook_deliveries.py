@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, delete, func, select, true
 
 from crypto import webhooks as signatures
 from models.errors import NotFound
@@ -47,6 +47,9 @@ JITTER = 0.1  # of the wait, at most: whoever was down is not asked by everybody
 NOTICES_MAX = 500  # of one transaction
 OVERDUE = dt.timedelta(hours=1)  # after which nobody has the task any more
 
+KEPT: Final = dt.timedelta(days=90)  # a delivery that has ended
+PURGED_MAX = 5_000  # by one transaction
+
 STATUS_GONE = 410
 
 
@@ -58,10 +61,11 @@ class Attempt(NamedTuple):
     body: bytes
 
 
-def list_organisations(work: Work) -> list[tuple[UUID, str]]:
-    """For the operator's side: who has webhooks, and of which kind it is. Where they lead it cannot read."""
+def list_organisations(work: Work, had: bool = False) -> list[tuple[UUID, str]]:
+    """For the operator's side: who has webhooks, or only `had` some, and of which kind it is. Where they lead it cannot
+    read."""
     assert work.actor.side == OPERATOR
-    having = select(Webhook.org_id).where(Webhook.state != DELETED)
+    having = select(Webhook.org_id).where(true() if had else Webhook.state != DELETED)
     rows = work.session.execute(select(Tenant.id, Tenant.kind).where(Tenant.id.in_(having)).order_by(Tenant.id))
     return [(row.id, row.kind) for row in rows]
 
@@ -119,6 +123,27 @@ def requeue_overdue(work: Work) -> int:
         theirs = [(row.id, row.attempts) for row in overdue if row.webhook_id == webhook_id]
         enqueue_deliveries(work, theirs, turn=webhook_id)
     return len(overdue)
+
+
+def purge(work: Work) -> int:
+    """Take away the next PURGED_MAX that were delivered or given up longer ago than KEPT; answers how many."""
+    old = (
+        select(WebhookDelivery.id)
+        .where(
+            tenancy.mine(work, WebhookDelivery),
+            WebhookDelivery.state != WAITING,
+            func.coalesce(WebhookDelivery.attempted_at, WebhookDelivery.created_at) < work.at - KEPT,
+        )
+        .limit(PURGED_MAX)
+        .with_for_update(skip_locked=True)
+    )
+    gone = work.session.scalars(
+        delete(WebhookDelivery)
+        .where(tenancy.mine(work, WebhookDelivery), WebhookDelivery.id.in_(old))
+        .returning(WebhookDelivery.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(gone.all())
 
 
 def begin(work: Work, delivery_id: UUID, attempt: int) -> Attempt | None:

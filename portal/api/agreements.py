@@ -8,7 +8,7 @@ from flask_smorest import Blueprint
 from models.agreement import Agreement
 from models.business_day import day_of
 from models.rates import Subject
-from models.services.exchange import agreements, rate_cards, standard_terms
+from models.services.exchange import agreements, card_withdrawals, rate_cards, standard_terms
 from models.work import Work
 from portal.access import open_work, permit
 from portal.description import ONCE
@@ -143,6 +143,33 @@ def refuse_rate_card(rate_card_id: UUID) -> Any:
     """A second person says no, or its proposer takes it back."""
     with open_work() as work:
         return rate_cards.refuse(work, rate_card_id)
+
+
+@blueprint.post("/rate-cards/<uuid:rate_card_id>/withdrawal")
+@permit("agreements.create")
+@blueprint.response(200, s.RateCardView)
+def ask_card_withdrawal(rate_card_id: UUID) -> Any:
+    """Ask that an approved card never begins. A second person approves it, before the card's first day."""
+    with open_work() as work:
+        return card_withdrawals.ask(work, rate_card_id)
+
+
+@blueprint.post("/rate-cards/<uuid:rate_card_id>/withdrawal/approve")
+@permit("agreements.approve")
+@blueprint.response(200, s.RateCardView)
+def approve_card_withdrawal(rate_card_id: UUID) -> Any:
+    """A second person: the card never begins, and the one before it goes on."""
+    with open_work() as work:
+        return card_withdrawals.approve(work, rate_card_id)
+
+
+@blueprint.post("/rate-cards/<uuid:rate_card_id>/withdrawal/refuse")
+@permit("agreements.approve")
+@blueprint.response(200, s.RateCardView)
+def refuse_card_withdrawal(rate_card_id: UUID) -> Any:
+    """A second person says no, or whoever asked takes it back: the card begins on its day."""
+    with open_work() as work:
+        return card_withdrawals.refuse(work, rate_card_id)
 
 
 @blueprint.get("/standard-terms")

@@ -6,7 +6,7 @@ from uuid import UUID
 from flask_smorest import Blueprint
 
 from models.services.collection import assignments
-from models.services.exchange import offers, placements, recalls, tenders
+from models.services.exchange import offers, placements, recalls, tape, tenders
 from models.services.parties import freezes
 from portal.access import open_work, permit, tenant_work
 from portal.acknowledging import acknowledge
@@ -48,6 +48,16 @@ def read_offer(offer_id: UUID) -> Any:
     """One offer with its strata."""
     with open_work() as work:
         return offers.get(work, offer_id)
+
+
+@blueprint.get("/offers/<uuid:offer_id>/synthetic-sample")
+@permit("offers.read")
+@blueprint.response(200, s.TapeSampleView)
+def read_sample(offer_id: UUID) -> Any:
+    """Made-up cases with the offer's figures, for a model that prices by the case: always the same ones, and of no
+    borrower. 409 `no_tape` where the offer shows no figures."""
+    with open_work() as work:
+        return tape.sample(offers.get(work, offer_id))
 
 
 @blueprint.post("/offers/<uuid:offer_id>/accept")

@@ -6,8 +6,8 @@ from uuid import UUID
 from flask_smorest import Blueprint
 
 from models.recall_file import RECALL_COLUMNS, RETURN_COLUMNS
-from models.services.exchange import histories, recall_files, recalls, returns, stops
-from models.services.exchange.recalls import RecallFilter
+from models.services.exchange import histories, recall_files, recall_lists, recalls, returns, stops
+from models.services.exchange.recall_lists import RecallFilter
 from portal.access import open_work, permit, tenant_work
 from portal.description import file_body
 from portal.requests import uploaded
@@ -31,7 +31,7 @@ def request_recalls(given: dict[str, Any]) -> Any:
             made = recalls.request_cases(work, reason, given["case_ids"], immediate=immediate)
         else:
             made = [recalls.request(work, given["placement_id"], reason, given["case_ids"], immediate=immediate)]
-        return [recalls.get_line(work, request.id) for request in made]
+        return [recall_lists.get_line(work, request.id) for request in made]
 
 
 @blueprint.post("/recalls/file")
@@ -54,7 +54,7 @@ def list_recalls(query: dict[str, Any]) -> Any:
     """The recalls one's organisation made or received, the newest first."""
     after, limit = query.pop("after"), query.pop("limit")
     with tenant_work() as work:
-        found = recalls.list_own(work, RecallFilter(**query), after, limit)
+        found = recall_lists.list_own(work, RecallFilter(**query), after, limit)
     return {"items": found, "next_after": found[-1].request.id if len(found) == limit else None}
 
 
@@ -64,7 +64,7 @@ def list_recalls(query: dict[str, Any]) -> Any:
 def read_recall(recall_id: UUID) -> Any:
     """One recall, and how many of its cases stand how."""
     with tenant_work() as work:
-        return recalls.get_line(work, recall_id)
+        return recall_lists.get_line(work, recall_id)
 
 
 @blueprint.get("/recalls/<uuid:recall_id>/cases")
@@ -74,7 +74,7 @@ def read_recall(recall_id: UUID) -> Any:
 def list_recall_cases(query: dict[str, Any], recall_id: UUID) -> Any:
     """The cases of a recall, with what was objected and decided."""
     with tenant_work() as work:
-        found = recalls.list_cases(work, recall_id, **query)
+        found = recall_lists.list_cases(work, recall_id, **query)
     return {"items": found, "next_after": found[-1].id if len(found) == query["limit"] else None}
 
 
@@ -86,7 +86,7 @@ def object_to_recall(given: dict[str, Any], recall_id: UUID) -> Any:
     """Ask to keep cases of a recall, before its window closes."""
     with open_work() as work:
         recalls.object_to(work, recall_id, given["case_ids"], given["code"])
-        return recalls.get_line(work, recall_id)
+        return recall_lists.get_line(work, recall_id)
 
 
 @blueprint.post("/recalls/<uuid:recall_id>/keep")
@@ -97,7 +97,7 @@ def keep_cases(given: dict[str, Any], recall_id: UUID) -> Any:
     """Agree with the objections to these cases: they stay with the agency."""
     with open_work() as work:
         recalls.keep(work, recall_id, given["case_ids"])
-        return recalls.get_line(work, recall_id)
+        return recall_lists.get_line(work, recall_id)
 
 
 @blueprint.post("/recalls/<uuid:recall_id>/execute")
@@ -116,7 +116,7 @@ def withdraw_recall(recall_id: UUID) -> Any:
     """Take back a recall that is not carried out."""
     with open_work() as work:
         recalls.withdraw(work, recall_id)
-        return recalls.get_line(work, recall_id)
+        return recall_lists.get_line(work, recall_id)
 
 
 @blueprint.post("/recalls/<uuid:recall_id>/confirm")
@@ -127,7 +127,7 @@ def confirm_stop(given: dict[str, Any], recall_id: UUID) -> Any:
     """Confirm that all work on the recalled cases has stopped, by their number."""
     with open_work() as work:
         stops.confirm(work, recall_id, given["case_count"])
-        return recalls.get_line(work, recall_id)
+        return recall_lists.get_line(work, recall_id)
 
 
 @blueprint.post("/placements/<uuid:placement_id>/returns")

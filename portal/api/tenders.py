@@ -6,7 +6,7 @@ from uuid import UUID
 from flask_smorest import Blueprint
 
 from models.services import approvals
-from models.services.exchange import tender_previews, tenders
+from models.services.exchange import tender_offers, tender_previews, tenders
 from models.tender import Tender
 from models.tender_plan import Plan
 from models.work import Work
@@ -88,5 +88,5 @@ def withdraw_tender(tender_id: UUID) -> Any:
 
 
 def _detail(work: Work, tender: Tender) -> dict[str, Any]:
-    facts = {"rules": tender.rules, "tape": tender.tape, "offers": tenders.list_offers(work, tender.id)}
+    facts = {"rules": tender.rules, "tape": tender.tape, "offers": tender_offers.list_all(work, tender.id)}
     return with_facts(s.TenderView, tender, **facts)

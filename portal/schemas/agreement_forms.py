@@ -110,7 +110,7 @@ def by_row(errors: Sequence[RowError]) -> list[RowError]:
         list_name, _, rest = error.field.partition(".")
         place, _, field = rest.partition(".")
         if list_name == "cells" and place.isdigit():
-            told.append(RowError(int(place) + 1, field or "*", error.code))
+            told.append(error.at(int(place) + 1, field or "*"))
         elif error.row or list_name == "cells":
             told.append(error)
     return told

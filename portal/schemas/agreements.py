@@ -82,6 +82,11 @@ class RateCardView(Schema):
     tax_rate = Rate(attribute="card.tax_rate")
     proposed_at = fields.AwareDateTime(attribute="card.proposed_at")
     decided_at = fields.AwareDateTime(attribute="card.decided_at", allow_none=True)
+    withdrawal_at = fields.AwareDateTime(
+        attribute="card.withdrawal_at",
+        allow_none=True,
+        metadata={"description": "When its withdrawal was asked for, and not refused since."},
+    )
     cells = fields.List(fields.Nested(RateCellView))
 
 

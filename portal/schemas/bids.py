@@ -1,10 +1,11 @@
 """Sealed bids and awards as the API and the pages read and write them."""
 
+import json
 from typing import Any
 
-from marshmallow import Schema, fields, validate
+from marshmallow import INCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
-from models.award import KINDS, NONCE_BYTES
+from models.award import KINDS, NONCE_BYTES, Terms
 from models.buckets import BUCKETS
 from models.provinces import PROVINCES
 from models.services.exchange.bids import COMMITMENT_BYTES, HOURS_MAX
@@ -33,6 +34,13 @@ class Hex(fields.String):
         return bytes.fromhex(text) if isinstance(text, str) else text
 
 
+class LotRequest(Schema):
+    """A lot is made of buckets or of provinces; all lots of a tender of the same of the two, each value in one lot."""
+
+    buckets = fields.List(fields.String(), metadata={"enum": list(BUCKETS)})
+    provinces = fields.List(fields.String(), metadata={"description": "GB/T 2260."})
+
+
 class InviteRequest(Schema):
     """A tender of sealed bids. The scoring is published to every bidder before anyone commits."""
 
@@ -47,6 +55,15 @@ class InviteRequest(Schema):
     kinds = fields.List(fields.String(validate=validate.OneOf(KINDS)), load_default=KINDS)
     rate_max = Rate(load_default=None, allow_none=True, metadata={"description": "Published; a bid above it is void."})
     case_fee_max = Money(load_default=None, allow_none=True)
+    lots = fields.List(
+        fields.Nested(LotRequest),
+        load_default=None,
+        allow_none=True,
+        metadata={
+            "description": "Up to 8, which together hold every case: bids are then on packages of them. The cases of a "
+            "borrower go together, where it owes the most. Null: one winner takes all."
+        },
+    )
 
 
 class InviteForm(Form):
@@ -76,6 +93,13 @@ class BidTenderView(Schema):
         lambda tender: tender.rules.get("passed_over", {}),
         metadata={"description": "Agreement id → the gate's reasons why it was not invited."},
     )
+    scoring = fields.Function(
+        lambda tender: tender.rules.get("scoring"),
+        metadata={
+            "type": ["object", "null"],
+            "description": "As it is published to every bidder: with the figures of each lot, where there are lots.",
+        },
+    )
 
 
 class CommitRequest(Schema):
@@ -84,30 +108,79 @@ class CommitRequest(Schema):
         required=True,
         metadata={
             "description": "SHA-256 over `consign/bid/1`, a zero byte, and tender id, agency id (16 raw bytes each), "
-            "the terms as RFC 8785 JSON and the nonce, each behind its length in 4 big-endian bytes."
+            "the terms as RFC 8785 JSON and the nonce, each behind its length in 4 big-endian bytes. On lots it begins "
+            'with `consign/bid/2`, and the terms are `{"packages":[…]}`, lots and packages in ascending order.'
         },
     )
 
 
-class RevealRequest(Schema):
-    """The bid exactly as it was committed: three texts, each in its one spelling, and the nonce."""
+def _read_packages(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ValidationError("wrong_shape") from None
 
-    kind = fields.String(required=True, validate=validate.OneOf(KINDS))
-    rate = fields.String(required=True, validate=RATE_SPELLED, metadata={"example": "0.180000"})
-    case_fee = fields.String(required=True, validate=FEE_SPELLED, metadata={"example": "0.00"})
+
+class PackageRequest(Schema):
+    """All of these lots or none, at these terms. What is wrong is said by package: row 1 is the first."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    lots = fields.Raw(metadata={"type": "array", "items": {"type": "integer"}, "example": [1, 2]})
+    kind = fields.Raw(metadata={"type": "string", "enum": list(KINDS)})
+    rate = fields.Raw(metadata={"type": "string", "example": "0.180000"})
+    case_fee = fields.Raw(metadata={"type": "string", "example": "0.00"})
+
+
+class _Revealed(Schema):
+    """What a program and a page reveal in the same way."""
+
+    kind = fields.String(validate=validate.OneOf(KINDS))
+    rate = fields.String(validate=RATE_SPELLED, metadata={"example": "0.180000"})
+    case_fee = fields.String(validate=FEE_SPELLED, metadata={"example": "0.00"})
     nonce = Hex(NONCE_BYTES, required=True)
+
+    @validates_schema
+    def require_bid(self, given: dict[str, Any], **_: Any) -> None:
+        missing = [name for name in Terms._fields if name not in given]
+        if "packages" not in given and missing:
+            raise ValidationError({name: ["Missing data for required field."] for name in missing})
+
+
+class RevealRequest(_Revealed):
+    """The bid exactly as it was committed, and the nonce: three texts in their one spelling, or on lots packages."""
+
+    packages = fields.List(
+        fields.Nested(PackageRequest), metadata={"description": "1 to 8, of which at most one wins."}
+    )
 
 
 class CommitForm(Form, CommitRequest):
     pass
 
 
-class RevealForm(Form, RevealRequest):
-    pass
+class RevealForm(Form, _Revealed):
+    """On lots the page's script sends the packages as JSON."""
+
+    packages = fields.Function(deserialize=_read_packages)
+
+
+class PackageView(Schema):
+    """What a package came to."""
+
+    lots = fields.List(fields.Integer())
+    kind = fields.String()
+    rate = fields.String()
+    case_fee = fields.String()
+    state = fields.String()
+    score = fields.String(allow_none=True)
+    value = fields.String(allow_none=True, metadata={"description": "Score times the published balance of its lots."})
+    reason = fields.String(allow_none=True)
 
 
 class BidView(Schema):
-    """One's own bid. Kind, rate, fee and score are null until the award has opened it."""
+    """One's own bid. Kind, rate, fee and score, on lots of the package that won, are null until the award."""
 
     id = fields.UUID()
     offer_id = fields.UUID()
@@ -122,6 +195,9 @@ class BidView(Schema):
     case_fee = Money(allow_none=True)
     score = fields.Function(lambda bid: None if bid.score is None else f"{bid.score:.8f}")
     reason = fields.String(allow_none=True)
+    packages = fields.List(
+        fields.Nested(PackageView), allow_none=True, metadata={"description": "On lots, once the award is made."}
+    )
     decided_at = fields.AwareDateTime(allow_none=True)
 
 
@@ -130,6 +206,17 @@ class AwardView(Schema):
 
     tender_id = fields.UUID()
     outcome = fields.String(attribute="record.outcome")
-    winner = fields.String(attribute="record.winner", allow_none=True)
+    winner = fields.Function(
+        lambda award: award.record.get("winner"),
+        metadata={"type": ["string", "null"], "description": "The bid that won, of a tender without lots."},
+    )
+    winners = fields.Function(
+        lambda award: award.record.get("winners"),
+        metadata={"type": ["array", "null"], "description": "Of each lot the bid that won it, or null."},
+    )
+    value = fields.Function(
+        lambda award: award.record.get("value"),
+        metadata={"type": ["string", "null"], "description": "What all packages that won are worth together."},
+    )
     digest = Hex(32, metadata={"description": "SHA-256 of the record file, as the audit log has it."})
     awarded_at = fields.AwareDateTime()

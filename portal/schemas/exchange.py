@@ -91,11 +91,33 @@ class OfferView(Schema):
     borrower_count = fields.Integer(allow_none=True)
     balance = Money(allow_none=True)
     strata = fields.Nested(StrataView)
+    terms = fields.Dict(
+        metadata={"description": "Of sealed bids: windows, published scoring, own conduct factor; else empty."}
+    )
     decline_reason = fields.String(allow_none=True)
     outcome_reason = fields.String(allow_none=True)
     created_at = fields.AwareDateTime()
     expires_at = fields.AwareDateTime()
     decided_at = fields.AwareDateTime(allow_none=True)
+
+
+class SampleRowView(Schema):
+    product = fields.String(metadata={"description": "`other`: one of those that the offer does not name."})
+    bucket = fields.String()
+    dpd = fields.Integer()
+    province = fields.String(metadata={"description": "GB/T 2260, `unknown`, or `other` as in product."})
+    age_band = fields.String()
+    balance = Money()
+    borrower_cases = fields.Integer(metadata={"description": "Cases of its borrower, itself included."})
+
+
+class TapeSampleView(Schema):
+    """Made up from the figures of an offer; what they do not tell is dealt out by chance. Nobody is in it."""
+
+    synthetic = fields.Constant(True, metadata={"type": "boolean"})
+    currency = fields.String()
+    stands_for = fields.Decimal(as_string=True, metadata={"description": "Cases of the offer to each row."})
+    rows = fields.List(fields.Nested(SampleRowView), metadata={"description": "At most 10,000."})
 
 
 class DeclineRequest(Schema):

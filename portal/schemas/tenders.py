@@ -118,6 +118,10 @@ class TenderListForm(ListQuery):
     portfolio_id = fields.UUID(load_default=None)
 
 
+class StartForm(Form):
+    portfolio_id = fields.UUID(load_default=None)
+
+
 class WizardForm(Form):
     """How far the wizard is filled in: a portfolio, a kind, and whatever was chosen so far."""
 

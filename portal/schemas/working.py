@@ -15,7 +15,7 @@ from models.errors import Invalid, RowError
 from models.notes import NOTE_CHARS_MAX
 from models.release import REASONS
 from models.services.portfolio.cases import CaseFilter, WorklistFilter
-from portal.messages import message
+from portal.refusals import fault
 from portal.schemas.base import Money, page_of
 from portal.schemas.forms import Form, TypedMoney
 from portal.words import URGENCIES
@@ -291,7 +291,7 @@ class FileErrorView(Schema):
     row = fields.Integer()
     field = fields.String()
     code = fields.String()
-    title = fields.Function(lambda error: message(error.code), metadata={"type": "string"})
+    title = fields.Function(fault, metadata={"type": "string"})
 
 
 class FileOutcomeView(Schema):

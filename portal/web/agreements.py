@@ -18,7 +18,7 @@ from models.provinces import PROVINCES
 from models.rate_card import TAX_TREATMENTS
 from models.rates import PAYMENT_TYPES, Subject
 from models.services import second_person
-from models.services.exchange import agreements, rate_cards, standard_terms
+from models.services.exchange import agreements, card_withdrawals, rate_cards, standard_terms
 from models.services.exchange.standard_terms import TIER_MAX
 from models.services.parties import members
 from models.work import LENDER, Work
@@ -177,6 +177,24 @@ def refuse_rate_card(rate_card_id: UUID) -> Response:
     return _decide_card(rate_cards.refuse, rate_card_id, _("The rate card is refused."))
 
 
+@blueprint.post("/rate-cards/<uuid:rate_card_id>/withdrawal")
+@permit("agreements.create")
+def ask_card_withdrawal(rate_card_id: UUID) -> Response:
+    return _decide_card(card_withdrawals.ask, rate_card_id, _("Asked for. A second person withdraws the card."))
+
+
+@blueprint.post("/rate-cards/<uuid:rate_card_id>/withdrawal/approve")
+@permit("agreements.approve")
+def approve_card_withdrawal(rate_card_id: UUID) -> Response:
+    return _decide_card(card_withdrawals.approve, rate_card_id, _("The rate card is withdrawn."))
+
+
+@blueprint.post("/rate-cards/<uuid:rate_card_id>/withdrawal/refuse")
+@permit("agreements.approve")
+def refuse_card_withdrawal(rate_card_id: UUID) -> Response:
+    return _decide_card(card_withdrawals.refuse, rate_card_id, _("The rate card begins on its day."))
+
+
 @blueprint.get("/standard-terms")
 @permit("standard_terms.read")
 def standards() -> Page:
@@ -243,6 +261,8 @@ def _shown(work: Work, agreement: Agreement) -> dict[str, Any]:
         "people": _people(work),
         "own": second_person.may_not(work, agreement.created_by),
         "own_cards": {card.id for card in cards if second_person.may_not(work, card.card.proposed_by)},
+        "ends": {card.card.followed_by: card.card.version for card in cards},
+        "own_withdrawals": {card.id for card in cards if second_person.may_not(work, card.card.withdrawal_by)},
     }
 
 

@@ -12,14 +12,17 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
-from models.award import KINDS, PLACED, VOID, canonical
+from models.award import KINDS, LOST, LOTS_MAX, PLACED, VOID, WON, canonical
 from models.bid import COMMITTED, REVEALED, Award
 from models.buckets import BUCKETS
-from models.errors import Conflict, NotFound, Refusal
+from models.errors import Conflict, Invalid, NotFound, Refusal
+from models.lots import DIVISIONS
 from models.offer import OFFERED
-from models.services.exchange import agreements, awards, bids, eligibility, offers, placements, tenders
+from models.placement import Placement
+from models.services.exchange import agreements, awards, bids, eligibility, offers, placements, tender_offers, tenders
 from models.services.portfolio import portfolios
 from models.tender import AWAITING_APPROVAL, OPEN, SEALED_BID
+from models.work import Work
 from portal import charts
 from portal.access import open_work, permit, tenant_work
 from portal.downloads import file_download
@@ -44,7 +47,7 @@ def invite(portfolio_id: UUID) -> Answer:
     chosen = {name: request.form.getlist(name) for name in LISTS}
     form = request.form.to_dict() | {name: values for name, values in chosen.items() if values}
     try:
-        given = require(InviteForm(), form)
+        given = require(InviteForm(), form) | _lots_in(form)
         with open_work() as work:
             tender = bids.invite(work, portfolio_id, **given)
     except MENDABLE as refusal:
@@ -140,16 +143,41 @@ def _invitation(portfolio_id: UUID, form: Mapping[str, Any], refusal: Refusal | 
         portfolio = portfolios.get(work, portfolio_id)
         seats = eligibility.panel(work)
         unrevealed = bids.count_unrevealed(work)
+    numbers = _numbers_in(form)
+    faults = refusal.errors if isinstance(refusal, Invalid) else []
     return show(
         "bids/new.html",
         form,
         refusal,
+        lot_faults=[
+            (numbers[one.row - 1] if one.row else None, one.code) for one in faults if one.row or one.field == "lots"
+        ],
+        divisions=DIVISIONS,
+        lots_max=LOTS_MAX,
         portfolio=portfolio,
         seats=sorted(seats, key=lambda seat: bool(seat.reasons)),
         unrevealed=unrevealed,
         buckets=BUCKETS,
         kinds=KINDS,
     )
+
+
+def _lots_in(form: Mapping[str, Any]) -> dict[str, Any]:
+    """The lots that were chosen, as the verb takes them; what is in none of them stays out of the tender."""
+    division = form.get("lots_by", "")
+    if division not in DIVISIONS:
+        return {}
+    lots = [
+        [value for value in DIVISIONS[division] if form.get(f"lot_{value}") == number] for number in _numbers_in(form)
+    ]
+    chosen = [value for values in lots for value in values]
+    return {"lots": [{division: values} for values in lots], division: chosen or None}
+
+
+def _numbers_in(form: Mapping[str, Any]) -> list[str]:
+    """The numbers of lots that were given, in their order; there may be gaps."""
+    values = DIVISIONS.get(form.get("lots_by", ""), ())
+    return sorted({str(form.get(f"lot_{value}") or "") for value in values} - {""})
 
 
 def _award(tender_id: UUID, refusal: Refusal | None = None) -> Page:
@@ -159,13 +187,12 @@ def _award(tender_id: UUID, refusal: Refusal | None = None) -> Page:
             raise NotFound
         award = awards.find(work, tender_id)
         portfolio = portfolios.get(work, tender.portfolio_id)
-        asked = tenders.list_offers(work, tender_id)
+        asked = tender_offers.list_all(work, tender_id)
         parties = {agreement.id: agreement for agreement in agreements.list_own(work)}
         unrevealed = bids.count_unrevealed(work)
         ripe = tender.state == OPEN and tender.reveal_until is not None and work.at >= tender.reveal_until
         now = work.at
-        won = next((offer for offer in asked if award and award.record["winner"] and offer.state == "won"), None)
-        placement = placements.find_of_offer(work, won.id) if won else None
+        placed = _placed(work, award)
     return show(
         "bids/award.html",
         {},
@@ -180,19 +207,35 @@ def _award(tender_id: UUID, refusal: Refusal | None = None) -> Page:
         unrevealed=unrevealed,
         ripe=ripe,
         now=now,
-        placement=placement,
+        placed=placed,
     )
 
 
+def _placed(work: Work, award: Award | None) -> dict[str, Placement]:
+    """What each bid that won became."""
+    won = [bid for bid in award.record["bids"] if bid["state"] == WON] if award else []
+    found = ((bid["bid"], placements.find_of_offer(work, UUID(bid["offer"]))) for bid in won)
+    return {bid: placement for bid, placement in found if placement}
+
+
 def _ranked(award: Award | None) -> list[dict[str, Any]]:
-    """The bids as the record has them, the best first; what was never revealed comes last."""
+    """The bids as the record has them, the best first; on lots by name. What is void comes last."""
     record = award.record["bids"] if award else []
     entries = [bid | {"committed": dt.datetime.fromisoformat(bid["committed_at"])} for bid in record]
-    return sorted(entries, key=lambda bid: (bid["state"] == VOID, -Decimal(bid["score"] or 0)))
+    order = (WON, LOST, VOID)
+    return sorted(
+        entries,
+        key=lambda bid: (
+            bid["state"] == VOID,
+            -Decimal(bid.get("score") or 0),
+            order.index(bid["state"]),
+            bid["agency_name"],
+        ),
+    )
 
 
 def _ranking_chart(award: Award | None) -> Markup | None:
-    scored = [bid for bid in _ranked(award) if bid["score"] is not None]
+    scored = [bid for bid in _ranked(award) if bid.get("score") is not None]
     if len(scored) < 2:
         return None
     # A bar has no length below nought; the figure beside it is the score as it is.

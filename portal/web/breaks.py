@@ -9,17 +9,18 @@ from models.reconciliation import KINDS
 from models.services.exchange import acknowledgements, agreements
 from models.services.portfolio import cases
 from models.services.settlement import reconciliations
-from models.work import Work
+from models.work import AGENCY, Work
 from portal import sheets
 from portal.access import permit, tenant_work
 from portal.schemas.base import page
 from portal.schemas.exchange_forms import BreakQuery
 from portal.schemas.forms import require
-from portal.sheets import Line, Sheet, bounded
+from portal.sheets import Line, Sheet, bounded, whole
 
 blueprint = Blueprint("breaks", __name__)
 
 LIST_ROWS = 50
+NO_COUNT = (None,) * 4  # what only a break before work starts has
 
 
 @blueprint.get("/breaks")
@@ -58,19 +59,52 @@ def download() -> AnyResponse:
 
 
 def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+    """Breaks before work starts, then those between claims and ledger: both have their counted and placed amounts."""
+    for broken in whole(lambda after: acknowledgements.list_own(work, after)):
+        yield broken.row.lender_id, _unstarted(broken, work.actor.side)
+    yield from _reconciled(work)
+
+
+def _unstarted(broken: acknowledgements.Broken, side: str) -> tuple[object, ...]:
+    """An agency that has not counted yet is not told what there is to count."""
+    row, placement = broken
+    told = side != AGENCY or row.case_count is not None
+    placed, cases = (row.balance_expected, row.case_count_expected) if told else (None, None)
+    amounts = (row.balance, placed, placement.currency)
+    state = "open" if row.closed_at is None else "closed"
+    course = (AGENCY, state, row.cause, row.noted_at, row.closed_at)
+    return (None, row.kind, *amounts, *course, placement.agreement_number, row.placement_id, row.case_count, cases)
+
+
+def _reconciled(work: Work) -> Iterator[Line]:
     found = bounded(lambda after: reconciliations.list_breaks(work, after=after))
     numbers = cases.references(work, (item.case_id for item in found))
     for b in found:
         amounts = (b.amount_claimed, b.amount_booked, b.currency)
         yield (
             b.lender_id,
-            (numbers.get(b.case_id), b.kind, *amounts, b.owner, b.state, b.cause, b.opened_at, b.closed_at),
+            (numbers.get(b.case_id), b.kind, *amounts, b.owner, b.state, b.cause, b.opened_at, b.closed_at, *NO_COUNT),
         )
 
 
 SHEET = Sheet(
     "breaks",
     "breaks.read",
-    ("case_number", "kind", "claimed", "booked", "currency", "owner", "state", "cause", "opened", "closed"),
+    (
+        "case_number",
+        "kind",
+        "claimed",
+        "booked",
+        "currency",
+        "owner",
+        "state",
+        "cause",
+        "opened",
+        "closed",
+        "agreement_number",
+        "placement_id",
+        "cases_counted",
+        "cases_placed",
+    ),
     _lines,
 )

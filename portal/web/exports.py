@@ -21,6 +21,7 @@ from portal.web import (
     breaks,
     cases,
     ledger,
+    notices,
     offers,
     overview,
     parties,
@@ -53,6 +54,7 @@ SHEETS = {
         breaks.SHEET,
         breaches.SHEET,
         overview.LIQUIDATION,
+        notices.SHEET,
     )
 }
 

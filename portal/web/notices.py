@@ -1,25 +1,30 @@
 """The inbox: what the other side did, what waits for us first."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import ngettext
+from werkzeug.wrappers import Response as AnyResponse
 
 from models.notice import KINDS, Notice
 from models.services import notices
-from models.work import Work
+from models.work import AGENCY, Work
+from portal import sheets
 from portal.access import open_work, permit, require_known
 from portal.formats import count
-from portal.notices import kinds_of, lines_of
+from portal.notices import details_of, kinds_of, lines_of
 from portal.schemas.base import page
 from portal.schemas.forms import require
 from portal.schemas.notices import NoticeListForm, ReadForm
+from portal.sheets import Line, Sheet, bounded
 from portal.web.forms import Answer
 
 blueprint = Blueprint("notices", __name__)
 
 LIST_ROWS = 50
+SHEET_ROWS = 1_000  # read at a time
 
 
 @blueprint.get("/notices")
@@ -39,6 +44,32 @@ def index() -> str:
         kinds=kinds_of(side, KINDS),
         query=query,
     )
+
+
+@blueprint.get("/notices.csv")
+@permit("notices.read")
+def download() -> AnyResponse:
+    return sheets.download(SHEET)
+
+
+def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+    """By time, however the page lists them."""
+    kind, read = subject.get("kind"), False if subject.get("show") == "unread" else None
+    found = bounded(lambda after: notices.list_own(work, after, SHEET_ROWS, kind, read))
+    names = notices.names_of(work, found)
+    for n in found:
+        other = n.lender_id if work.actor.side == AGENCY else n.agency_id
+        facts = "; ".join(details_of(n))
+        yield n.lender_id, (n.told_at, n.kind, names.get(other), n.subject_kind, n.subject_id, facts, n.read_at)
+
+
+SHEET = Sheet(
+    "notices",
+    "notices.read",
+    ("told", "kind", "party", "subject", "subject_id", "facts", "read"),
+    _lines,
+    filters=("kind", "show"),
+)
 
 
 @blueprint.post("/notices/<uuid:notice_id>/read")

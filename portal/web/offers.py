@@ -13,17 +13,18 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from models.errors import Refusal
 from models.offer import DECLINE_REASONS, OFFERED, PLACED, TRANSITIONS, Offer
-from models.services.exchange import agreements, bids, eligibility, offers, placements, rate_cards
+from models.services.exchange import agreements, bids, eligibility, offers, placements, rate_cards, tape
 from models.services.portfolio import portfolios
 from models.tender import SEALED_BID
 from models.work import AGENCY, LENDER, Work
 from portal import charts, sheets
 from portal.access import open_work, permit
+from portal.downloads import text_download
 from portal.formats import short_money
 from portal.schemas.base import page
 from portal.schemas.exchange_forms import DeclineForm, StateQuery
 from portal.schemas.forms import require
-from portal.sheets import Line, Sheet, whole
+from portal.sheets import Line, Sheet, bounded
 from portal.web.forms import MENDABLE, Answer, Page, show
 
 blueprint = Blueprint("offers", __name__)
@@ -38,12 +39,14 @@ def index() -> str:
     query = require(StateQuery(), request.args)
     with open_work() as work:
         found = offers.list_own(work, query["cursor"], LIST_ROWS, query["state"])
+        figures = offers.figures(work, found)
         waiting = offers.waiting(work)
         parties = {agreement.id: agreement for agreement in agreements.list_own(work)}
         cards = rate_cards.list_newest(work)
     return render_template(
         "offers/index.html",
         cards=cards,
+        figures=figures,
         list=page(found, LIST_ROWS),
         waiting=waiting,
         parties=parties,
@@ -60,10 +63,13 @@ def download() -> AnyResponse:
 
 def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
     parties = {agreement.id: agreement for agreement in agreements.list_own(work)}
-    for o in whole(lambda after: offers.list_own(work, after)):
+    found = bounded(lambda after: offers.list_own(work, after))
+    figures = offers.figures(work, found)
+    for o in found:
         party = parties[o.agreement_id]
         names = (party.number, party.lender_name, party.agency_name, o.state)
-        yield o.lender_id, (*names, o.case_count, o.borrower_count, o.currency, o.balance, o.created_at, o.expires_at)
+        cases, borrowers, balance, _is_exact = figures[o.id]
+        yield o.lender_id, (*names, cases, borrowers, o.currency, balance, o.created_at, o.expires_at)
 
 
 SHEET = Sheet(
@@ -78,6 +84,14 @@ SHEET = Sheet(
 @permit("offers.read")
 def show_one(offer_id: UUID) -> Page:
     return _offer(offer_id, {})
+
+
+@blueprint.get("/offers/<uuid:offer_id>/synthetic-sample.csv")
+@permit("offers.read")
+def download_sample(offer_id: UUID) -> AnyResponse:
+    with open_work() as work:
+        lines = tape.sample_file(work, offers.get(work, offer_id), _("synthetic"))
+    return text_download(f"synthetic-sample-{offer_id}.csv", lines, "text/csv")
 
 
 @blueprint.post("/offers/<uuid:offer_id>/accept")
@@ -130,6 +144,7 @@ def _offer(offer_id: UUID, form: Mapping[str, Any], refusal: Refusal | None = No
         offer = offers.get(work, offer_id)
         agreement = agreements.get(work, offer.agreement_id)
         card = rate_cards.list_newest(work)[agreement.id]
+        figures = offers.figures(work, [offer])[offer.id]
         portfolio = portfolios.get(work, offer.portfolio_id) if work.actor.side == LENDER else None
         placement = placements.find_of_offer(work, offer_id) if offer.state in PLACED else None
         overdue = offer.state == OFFERED and offer.expires_at <= work.at
@@ -141,6 +156,7 @@ def _offer(offer_id: UUID, form: Mapping[str, Any], refusal: Refusal | None = No
         form,
         refusal,
         offer=offer,
+        figures=figures,
         agreement=agreement,
         card=card,
         portfolio=portfolio,

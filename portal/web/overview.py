@@ -8,7 +8,6 @@ from uuid import UUID
 import polars as pl
 from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from flask_babel import gettext as _
-from flask_babel import ngettext
 from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -27,154 +26,14 @@ from portal.charts import lines
 from portal.formats import count, percent
 from portal.schemas.conduct_forms import MandateChoiceForm
 from portal.sheets import Line, Sheet
+from portal.tasks import TASKS
 from portal.web.frame import may
 
 blueprint = Blueprint("overview", __name__)
 
 CURVE_DAYS = (0, 7, 14, 30, 60, 90)  # of the table beside the curves
 RUN_ROWS = 8
-
-
-class Task(NamedTuple):
-    """A need as the page tells it: what to open, and the sentence."""
-
-    endpoint: str
-    icon: str
-    permission: str
-    sentence: Callable[[int], str]
-    query: dict[str, Any] = {}  # noqa: RUF012 (never changed)
-
-
-TASKS = {
-    "breaches_flagged": Task(
-        "breaches.index",
-        "shield",
-        "breaches.read",
-        lambda n: ngettext("%(num)s breach stands flagged", "%(num)s breaches stand flagged", n),
-        {"state": "flagged"},
-    ),
-    "breaks_ours": Task(
-        "breaks.index",
-        "warning",
-        "breaks.read",
-        lambda n: ngettext("%(num)s break stands on our side", "%(num)s breaks stand on our side", n),
-    ),
-    "breaks_stalled": Task(
-        "breaks.index",
-        "warning",
-        "breaks.read",
-        lambda n: ngettext("%(num)s break over 5 days with an agency", "%(num)s breaks over 5 days with agencies", n),
-    ),
-    "payments_in_suspense": Task(
-        "ledger.index",
-        "money",
-        "ledger.read",
-        lambda n: ngettext("%(num)s payment is in suspense", "%(num)s payments are in suspense", n),
-    ),
-    "agreements_proposed": Task(
-        "parties.index",
-        "shield",
-        "agreements.approve",
-        lambda n: ngettext(
-            "%(num)s agreement waits for a second person", "%(num)s agreements wait for a second person", n
-        ),
-    ),
-    "rate_cards_proposed": Task(
-        "parties.index",
-        "money",
-        "agreements.approve",
-        lambda n: ngettext(
-            "%(num)s rate card waits for a second person", "%(num)s rate cards wait for a second person", n
-        ),
-    ),
-    "tenders_unapproved": Task(
-        "tenders.index",
-        "offer",
-        "tenders.approve",
-        lambda n: ngettext("%(num)s tender waits for a second person", "%(num)s tenders wait for a second person", n),
-        {"state": "awaiting_approval"},
-    ),
-    "retentions_requested": Task(
-        "retentions.index",
-        "calendar",
-        "retentions.decide",
-        lambda n: ngettext("%(num)s request to keep a case", "%(num)s requests to keep cases", n),
-        {"state": "requested"},
-    ),
-    "recalls_objected": Task(
-        "recalls.index",
-        "warning",
-        "placements.recall",
-        lambda n: ngettext("%(num)s recall is objected to", "%(num)s recalls are objected to", n),
-        {"state": "requested"},
-    ),
-    "acknowledgements_broken": Task(
-        "breaks.index",
-        "warning",
-        "breaks.read",
-        lambda n: ngettext("%(num)s acknowledgement is wrong or late", "%(num)s acknowledgements are wrong or late", n),
-    ),
-    "stops_unconfirmed": Task(
-        "recalls.index",
-        "clock",
-        "placements.acknowledge",
-        lambda n: ngettext(
-            "%(num)s recall: confirm that work has stopped", "%(num)s recalls: confirm that work has stopped", n
-        ),
-        {"unconfirmed": "true"},
-    ),
-    "orders_waiting": Task(
-        "keys.orders",
-        "key",
-        "keys.order",
-        lambda n: ngettext("%(num)s order waits for your tool", "%(num)s orders wait for your tool", n),
-    ),
-    "portfolios_unoffered": Task(
-        "portfolios.index",
-        "file",
-        "portfolios.read",
-        lambda n: ngettext("%(num)s portfolio has not been offered", "%(num)s portfolios have not been offered", n),
-    ),
-    "runs_failed": Task(
-        "jobs.index",
-        "clock",
-        "jobs.read",
-        lambda n: ngettext("%(num)s job run failed", "%(num)s job runs failed", n),
-        {"state": "failed"},
-    ),
-    "offers_unanswered": Task(
-        "offers.index",
-        "offer",
-        "offers.decide",
-        lambda n: ngettext("%(num)s offer waits for your answer", "%(num)s offers wait for your answer", n),
-    ),
-    "placements_unacknowledged": Task(
-        "placements.index",
-        "link",
-        "placements.acknowledge",
-        lambda n: ngettext("%(num)s placement to acknowledge", "%(num)s placements to acknowledge", n),
-    ),
-    "cases_unassigned": Task(
-        "cases.worklist",
-        "people",
-        "cases.assign",
-        lambda n: ngettext("%(num)s case has no collector", "%(num)s cases have no collector", n),
-        {"unassigned": "true"},
-    ),
-    "promises_due": Task(
-        "cases.worklist",
-        "calendar",
-        "worklist.read",
-        lambda n: ngettext("%(num)s promise is due or overdue", "%(num)s promises are due or overdue", n),
-    ),
-    "never_contacted": Task(
-        "cases.worklist",
-        "phone",
-        "worklist.read",
-        lambda n: ngettext("%(num)s case was never contacted", "%(num)s cases were never contacted", n),
-        {"reason": "never_contacted"},
-    ),
-}
+PARTIES_SHOWN = 24  # of a lender's agencies: a list of all has its own page
 
 
 class Waiting(NamedTuple):
@@ -238,7 +97,8 @@ def _lender() -> str:
             "currencies": currencies,
             "figures": figures_of.figures(work, currency, parties),
             "vintages": found,
-            "parties": parties,
+            "parties": figures_of.largest(parties, PARTIES_SHOWN),
+            "party_count": len(parties),
             "waiting": _waiting(needs.list_own(work)),
         }
     return render_template("overview/lender.html", **page, chart=_liquidation(found), curve_days=CURVE_DAYS)

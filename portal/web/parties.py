@@ -55,7 +55,12 @@ def _waiting(work: Work) -> list[dict[str, Any]]:
     proposed = [
         *((a, None, a.created_by, a.created_at) for a in agreements.find(work, PROPOSED, limit=LIMIT_MAX)),
         *(
-            (agreements.get(work, c.agreement_id), c, c.proposed_by, c.proposed_at)
+            (
+                agreements.get(work, c.agreement_id),
+                c,
+                c.withdrawal_by or c.proposed_by,
+                c.withdrawal_at or c.proposed_at,
+            )
             for c in rate_cards.list_proposed(work)
         ),
     ]

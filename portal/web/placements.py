@@ -17,9 +17,9 @@ from models.placement_freeze import FREEZE_REASONS
 from models.retention import GROUNDS
 from models.retention import REQUESTED as RETENTION_REQUESTED
 from models.services.collection import assignments
-from models.services.exchange import acknowledgements, placements, recalls, retentions, returns
+from models.services.exchange import acknowledgements, placements, recall_lists, recalls, retentions, returns
 from models.services.exchange.placements import PlacementFilter
-from models.services.exchange.recalls import RecallFilter
+from models.services.exchange.recall_lists import RecallFilter
 from models.services.exchange.retentions import RetentionFilter
 from models.services.pages import LIMIT_MAX
 from models.services.parties import freezes
@@ -315,7 +315,7 @@ def _placement(placement_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
         over = placement.state in LIVE and (placement.extended_until or placement.expires_at) <= work.at
         agency_looks = work.actor.side == AGENCY
         breaks = acknowledgements.list_of_placement(work, placement_id)
-        recalled = recalls.list_own(work, RecallFilter(placement_id=placement_id), limit=RECALLS_SHOWN)
+        recalled = recall_lists.list_own(work, RecallFilter(placement_id=placement_id), limit=RECALLS_SHOWN)
         window = retentions.window(work, placement_id)
         asked = retentions.list_own(work, RetentionFilter(RETENTION_REQUESTED, placement_id), limit=LIMIT_MAX)
         at = work.at

@@ -97,6 +97,7 @@ def _portfolio(portfolio_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
         portfolio = portfolios.get(work, portfolio_id)
         progress = portfolios.progress(work, [portfolio_id])[portfolio_id]
         parties = {agreement.id: agreement for agreement in agreements.list_own(work)}
+        made = offers.list_own(work, portfolio_id=portfolio_id)
         today = day_of(work.at)
         shown = {
             "cards": rate_cards.list_newest(work),
@@ -105,7 +106,8 @@ def _portfolio(portfolio_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
             "keys": portfolios.list_keys(work, portfolio_id),
             "faults": portfolios.count_errors(work, portfolio_id),
             "errors": portfolios.list_errors(work, portfolio_id, ERRORS_SHOWN),
-            "offers": offers.list_own(work, portfolio_id=portfolio_id),
+            "offers": made,
+            "figures": offers.figures(work, made),
             "smallest_group": lender_settings.get(work).tape_borrowers_min,
         }
     return show(
@@ -124,11 +126,13 @@ def _portfolio(portfolio_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
     )
 
 
-def stage_of(portfolio: Portfolio, progress: Progress) -> str:
-    """How far it has come: the last step of the strip that holds any of its cases."""
+def stage_of(portfolio: Portfolio, progress: Progress) -> str | None:
+    """The step of the strip at which it is; None: all are done. Once nothing is left to place, the rest is to close."""
     if portfolio.state == REFUSED:
         return "validated"
     if progress.closed and progress.closed == portfolio.case_count:
+        return None
+    if progress.placed and not (progress.free or progress.offered):
         return "closed"
     return "placed" if progress.placed else "offered" if progress.offered else "sealed"
 

@@ -13,8 +13,8 @@ from models.errors import Refusal
 from models.placement import RECALL_REASONS, RETURN_CODES
 from models.recall_file import RECALL_COLUMNS, RETURN_COLUMNS
 from models.recall_request import OBJECTIONS, REQUESTED
-from models.services.exchange import placements, recalls, stops
-from models.services.exchange.recalls import RecallFilter
+from models.services.exchange import placements, recall_lists, recalls, stops
+from models.services.exchange.recall_lists import RecallFilter
 from models.work import AGENCY, Work
 from portal import sheets
 from portal.access import open_work, permit, tenant_work
@@ -36,7 +36,7 @@ def index() -> str:
     query = require(s.RecallListForm(), request.args)
     after, filters = query.pop("cursor"), RecallFilter(**query)
     with tenant_work() as work:
-        found = recalls.list_own(work, filters, after, LIST_ROWS)
+        found = recall_lists.list_own(work, filters, after, LIST_ROWS)
         unconfirmed = stops.count_unconfirmed(work)
         parties = placements.list_parties(work)
         agency_looks = work.actor.side == AGENCY
@@ -45,7 +45,7 @@ def index() -> str:
         recalls=found,
         next_after=found[-1].request.id if len(found) == LIST_ROWS else None,
         query=query,
-        filtered=filters != recalls.ANY,
+        filtered=filters != recall_lists.ANY,
         states=s.RECALL_STATES,
         unconfirmed=unconfirmed,
         parties=parties,
@@ -63,7 +63,7 @@ def download() -> AnyResponse:
 def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
     query = s.RecallListForm().load(subject)
     after, filters = query.pop("cursor"), RecallFilter(**query)
-    while found := recalls.list_own(work, filters, after, LIST_ROWS):
+    while found := recall_lists.list_own(work, filters, after, LIST_ROWS):
         for line in found:
             row = line.request
             counts = (line.asked, line.objected, line.kept, line.recalled, line.gone)
@@ -203,8 +203,8 @@ def _ticked() -> dict[str, Any]:
 def _recall(recall_id: UUID, form: Mapping[str, Any], refusal: Refusal | None = None) -> Page:
     query = require(ListQuery(), request.args)
     with tenant_work() as work:
-        line = recalls.get_line(work, recall_id)
-        found = recalls.list_cases(work, recall_id, query["cursor"], CASE_ROWS)
+        line = recall_lists.get_line(work, recall_id)
+        found = recall_lists.list_cases(work, recall_id, query["cursor"], CASE_ROWS)
         agency_looks = work.actor.side == AGENCY
         at = work.at
     window_open = line.request.state == REQUESTED and at < line.request.object_until

@@ -13,7 +13,15 @@ from models.errors import Refusal
 from models.offer import PLACED as TAKEN_UP
 from models.provinces import PROVINCES
 from models.services import approvals, second_person
-from models.services.exchange import agreements, eligibility, placements, tender_previews, tenders, undoing
+from models.services.exchange import (
+    agreements,
+    eligibility,
+    placements,
+    tender_offers,
+    tender_previews,
+    tenders,
+    undoing,
+)
 from models.services.parties import lender_settings
 from models.services.portfolio import portfolios
 from models.tender import AWAITING_APPROVAL, KINDS, OPEN, PLACED, UNDO_REASONS, Tender
@@ -25,7 +33,7 @@ from portal.requests import once
 from portal.schemas.allocations import UndoForm
 from portal.schemas.base import page
 from portal.schemas.forms import require
-from portal.schemas.tenders import STATES, PlanForm, TenderListForm, WizardForm
+from portal.schemas.tenders import STATES, PlanForm, StartForm, TenderListForm, WizardForm
 from portal.sheets import Line, Sheet, whole
 from portal.web.forms import MENDABLE, Answer, Page, show
 
@@ -46,7 +54,7 @@ def index() -> str:
     chosen = {name: query[name] for name in FILTERS}
     with open_work() as work:
         found = tenders.list_own(work, query["cursor"], LIST_ROWS, **chosen)
-        answers = tenders.count_answers(work, [tender.id for tender in found])
+        answers = tender_offers.count_by_state(work, [tender.id for tender in found])
         counts = tenders.count_by_state(work)
         names = {portfolio.id: portfolio.name for portfolio in portfolios.list_own(work, limit=PORTFOLIOS_SHOWN)}
     return render_template(
@@ -73,13 +81,26 @@ def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
     chosen = {name: query[name] for name in FILTERS}
     names = {portfolio.id: portfolio.name for portfolio in whole(lambda after: portfolios.list_own(work, after))}
     for t in whole(lambda after: tenders.list_own(work, after, **chosen)):
-        answers = tenders.count_answers(work, [t.id])[t.id]
+        answers = tender_offers.count_by_state(work, [t.id])[t.id]
         waiting = answers.get("offered", 0)
         figures = (t.case_count, t.borrower_count, t.currency, t.balance, sum(answers.values()) - waiting, waiting)
         yield t.lender_id, (t.created_at, t.kind, t.state, names.get(t.portfolio_id), *figures, t.decided_at)
 
 
 SHEET = Sheet("tenders", "tenders.read", tuple(COLUMNS.split()), _lines, FILTERS)
+
+
+@blueprint.get("/place-cases")
+@permit("offers.create")
+def start() -> str:
+    """Every way to place cases, and which to choose."""
+    portfolio_id = require(StartForm(), request.args)["portfolio_id"]
+    with open_work() as work:
+        portfolio = portfolios.get(work, portfolio_id) if portfolio_id else None
+        found = [portfolio] if portfolio else portfolios.list_own(work, limit=PORTFOLIOS_SHOWN)
+        free = portfolios.progress(work, [one.id for one in found])
+    offerable = [one for one in found if free[one.id].free]
+    return render_template("tenders/start.html", portfolio=portfolio, portfolios=offerable, free=free)
 
 
 @blueprint.get("/tenders/new")
@@ -231,7 +252,7 @@ def _tender(tender_id: UUID, refusal: Refusal | None = None) -> Page:
     with open_work() as work:
         tender = tenders.get(work, tender_id)
         parties = {agreement.id: agreement for agreement in agreements.list_own(work)}
-        made = tenders.list_offers(work, tender_id)
+        made = tender_offers.list_all(work, tender_id)
         shown = {
             "portfolio": portfolios.get(work, tender.portfolio_id),
             "placed": {offer.id: placements.find_of_offer(work, offer.id) for offer in made if offer.state in TAKEN_UP},

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import duckdb
 import polars as pl
+from sqlalchemy import text
 from sqlalchemy.engine import URL
 
 from crypto.custody import LocalKeyring
@@ -21,8 +22,9 @@ from models.allocation_plan import AMOUNT, RULES, Plan, Rule, Where, equal_share
 from models.borrower import Borrower
 from models.business_day import day_of
 from models.case import Case
+from models.clock import utc_now
 from models.custody import make_vault
-from models.database import Database, utc_now
+from models.database import Database
 from models.ids import new_ids
 from models.money import MONEY
 from models.portfolio import PLATFORM, UPLOADED, Portfolio
@@ -101,6 +103,7 @@ def load(world: World, lender: Someone, count: int, prefix: str = "K") -> tuple[
     cents = pl.Series(dice.choices(range(100_00, 120_000_00), k=count), dtype=pl.Decimal(38, 0))
     months = dice.choices(range(1, 7), k=count)
     with world.database.work(lender.actor) as work:
+        work.session.execute(text("set local statement_timeout = '20min'"))  # An intake comes in smaller pieces.
         portfolio = _portfolio(lender, count, len(people), world.clock())
         work.session.add(portfolio)
         work.session.flush()
@@ -138,6 +141,7 @@ def _portfolio(lender: Someone, cases: int, borrowers: int, at: dt.datetime) -> 
         borrower_count=borrowers,
         refused_count=0,
         balances={},
+        products=["credit_card"],
         created_by=lender.member.id,
         created_at=at,
     )
@@ -172,9 +176,11 @@ def _measured(login: URL, lender: Actor, portfolio_id: UUID, agreements: list[UU
 def _divide_in_duckdb(rows: pl.DataFrame) -> float:
     """DuckDB finds the frame by the name it has here."""
     start = time.perf_counter()
-    duckdb.sql(
+    found = duckdb.sql(
         f"""select seat, count(*), sum(balance) from rows join (
                 select borrower_id, ntile({AGENCIES}) over (order by hash(borrower_id)) as seat
                 from rows group by borrower_id) using (borrower_id) group by seat"""
-    ).fetchall()
+    )
+    assert found is not None
+    found.fetchall()
     return time.perf_counter() - start

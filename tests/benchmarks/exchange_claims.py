@@ -16,7 +16,7 @@ import psycopg
 
 from models.database import utc_now
 from models.offer import Offer
-from models.services.exchange import tenders
+from models.services.exchange import tender_offers, tenders
 from models.services.parties import members
 from models.tender import FIRST_CLAIM
 from models.tender_plan import AGREEMENTS_MAX, Plan
@@ -101,7 +101,7 @@ def _open(world: World, lender: Someone, panel: Sequence[Seat], prefix: str) -> 
     portfolio_id, _ = load(world, lender, CASES, prefix)
     with world.database.work(lender.actor) as work:
         tender = tenders.create(work, Plan(portfolio_id, FIRST_CLAIM, [seat.agreement_id for seat in panel]))
-        return tenders.list_offers(work, tender.id)
+        return tender_offers.list_all(work, tender.id)
 
 
 def _at_once(port: int, claims: Sequence[Claim]) -> Race:

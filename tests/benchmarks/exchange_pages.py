@@ -140,7 +140,7 @@ def _begin_work(connection: psycopg.Connection, agency: Someone, collector: Some
     connection.execute("update placement set state = 'active', acknowledged_at = started_at")
     connection.execute(
         """insert into work_item (lender_id, placement_id, case_id, agency_id, priority)
-           select lender_id, placement_id, case_id, agency_id, 3 from placed_case"""
+           select lender_id, placement_id, case_id, agency_id, 3 from placed_case order by placement_id, case_id"""
     )
     connection.execute(
         """insert into assignment (lender_id, placement_id, case_id, agency_id, collector_id, assigned_at)

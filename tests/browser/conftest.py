@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from playwright.sync_api import Browser, sync_playwright
 from werkzeug.serving import make_server
 
-from models.database import Database
-from models.settings import Settings
-from portal.app import create_app
 from tests.browser.visitor import Visitor
 from tests.world import Someone
 
@@ -50,19 +48,10 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def address(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(shared_app: Flask) -> Iterator[str]:
     """Where the portal listens: a free port of this machine."""
-    home = tmp_path_factory.mktemp("portal")
-    settings = Settings(
-        home=home,
-        database_url=None,
-        object_store=str(home / "objects"),
-        keyring=home / "keyring.json",
-        host="consign.test",
-        secure_cookies=False,
-    )
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = make_server("127.0.0.1", 0, create_app(settings, shared_database), threaded=True)
+    server = make_server("127.0.0.1", 0, shared_app, threaded=True)
     serving = threading.Thread(target=server.serve_forever)
     serving.start()
     yield f"http://127.0.0.1:{server.port}"

@@ -9,13 +9,13 @@ from sqlalchemy import select
 
 from models.bid import Bid
 from models.errors import Conflict
-from models.placement import Placement
+from models.placement import PlacedCase, Placement
 from models.services.exchange import awards, bids, tenders
 from models.services.parties import lender_settings
 from models.tender import Tender
 from models.work import Work
 from tests import bidding
-from tests.bidding import Auction, terms
+from tests.bidding import Auction, package, terms
 from tests.conftest import Clock
 from tests.world import Someone, World
 
@@ -45,20 +45,21 @@ def race(world: World, *acts: Act) -> list[str | None]:
 
 
 class Series:
-    """Tenders of one portfolio one after the other, each of as few households as a tape may show."""
+    """Tenders one after the other, each of as few households as a tape may show."""
 
     def __init__(self, world: World, rounds: int) -> None:
         self.world, self.lender = world, world.lender()
         with world.database.work(world.person(self.lender, "compliance_officer").actor) as work:
             lender_settings.change(work, {"tape_borrowers_min": HOUSEHOLDS})
-        self.portfolio = world.portfolio(self.lender, rounds * HOUSEHOLDS)
+        self.portfolios = world.portfolios(self.lender, HOUSEHOLDS, rounds)
         agencies = [world.agency(), world.agency()]
         self.panel = {world.agreement(self.lender, agency): agency for agency in agencies}
 
     def next(self) -> Auction:
         """With a commitment of each agency."""
         bid = (terms("0.180000"), terms("0.170000"))
-        tendered = bidding.invite(self.world, self.lender, self.portfolio, self.panel, bid, HOUSEHOLDS, HOURS)
+        portfolio = next(self.portfolios)
+        tendered = bidding.invite(self.world, self.lender, portfolio, self.panel, bid, HOUSEHOLDS, HOURS)
         bidding.commit(self.world, *tendered.bidders)
         return tendered
 
@@ -127,3 +128,18 @@ def test_a_bid_withdrawn_at_the_close_is_either_gone_or_stands(world: World, clo
         assert award is not None
         assert found == ("withdrawn" if codes[1] is None else "void")
         assert len(award.record["bids"]) == (1 if codes[1] is None else 2)
+
+
+def test_of_two_awards_in_lots_at_once_one_is_made_and_no_case_is_placed_twice(world: World, clock: Clock) -> None:
+    for _ in range(5):
+        bids_on = [[package([1], "0.100000"), package([1, 2], "0.200000")], [package([2], "0.100000")]]
+        tendered = bidding.auction_in_lots(world, *bids_on, sizes=(20, 20))
+        bidding.commit(world, *tendered.bidders)
+        clock.forward(hours=bidding.HOURS)
+        bidding.reveal(world, *tendered.bidders)
+        clock.forward(hours=bidding.HOURS)
+        again: Act = (tendered.lender, lambda work, it=tendered.tender.id: awards.award(work, it))
+        assert sorted(race(world, again, again), key=str) == [None, "wrong_state"]
+        with world.database.work(tendered.lender.actor) as work:
+            placed = work.session.scalars(select(PlacedCase.case_id)).all()
+        assert len(placed) == len(set(placed)) == 40

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from itertools import count
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,6 +14,7 @@ from sqlalchemy import exists, func, select
 
 from models.acknowledgement_break import AcknowledgementBreak
 from models.case import Case
+from models.case_tally import PLACE, CaseTally
 from models.errors import Conflict, Invalid, NotFound
 from models.exclusion import Exclusion
 from models.placement import LIVE, RECALL_REASONS, RETURN_CODES, PlacedCase, Placement
@@ -26,6 +27,7 @@ from models.services.exchange import (
     expiries,
     offers,
     placements,
+    recall_lists,
     recalls,
     retentions,
     returns,
@@ -33,46 +35,49 @@ from models.services.exchange import (
     tenders,
 )
 from models.services.parties import freezes, lender_settings
+from models.services.portfolio import tallies
 from models.work import JOBS, Actor, Work
 from models.work_item import WorkItem
 from tests.conftest import Clock
 from tests.world import Debt, Someone, World
 
 CASES = 6
-STEPS = 40  # of one walk
+STEPS = 50  # of one walk
 
 PICK = st.integers(0, 1000)
 
 
 @pytest.mark.parametrize("steps", [200, pytest.param(20_000, marks=pytest.mark.soak)])
 def test_a_walk_through_the_exchange_keeps_its_invariants(world: World, clock: Clock, steps: int) -> None:
-    lender, agencies = world.lender(), [world.agency(), world.agency()]
-    with world.database.work(lender.actor) as work:
-        lender_settings.change(work, {"retention_window_days": 90, "retention_percent_max": 50})
-    terms = {"term_days": 20, "ends_on": clock().date() + dt.timedelta(days=330)}
-    agreements = [world.agreement(lender, agency, **terms) for agency in agencies]
-    borrowers = count(1, CASES)
     began_at = clock.at
 
     class Walk(RuleBasedStateMachine):
-        """Acts that the rules refuse change nothing; so every act may be tried in every state."""
+        """Acts that the rules refuse change nothing; so every act may be tried in every state.
+
+        Each walk has a lender and agencies of its own: the thousandth has no more to read than the first.
+        """
 
         @initialize()
         def begin(self) -> None:
             clock.at = began_at
-            first = next(borrowers)
-            debts = [Debt(first + place // 2) for place in range(CASES)]
-            self.portfolio_id = world.portfolio(lender, debts).id
+            self.moved = True
+            self.lender, self.agencies = world.lender(), [world.agency(), world.agency()]
+            with world.database.work(self.lender.actor) as work:
+                lender_settings.change(work, {"retention_window_days": 90, "retention_percent_max": 50})
+            terms = {"term_days": 20, "ends_on": clock().date() + dt.timedelta(days=330)}
+            self.agreements = [world.agreement(self.lender, agency, **terms) for agency in self.agencies]
+            debts = [Debt(1 + place // 2) for place in range(CASES)]
+            self.portfolio_id = world.portfolio(self.lender, debts).id
 
         @rule(pick=PICK)
         def offer(self, pick: int) -> None:
-            agreement = agreements[pick % len(agreements)]
-            with self._work(lender) as work:
+            agreement = self.agreements[pick % len(self.agreements)]
+            with self._work(self.lender) as work:
                 tenders.assign(work, self.portfolio_id, agreement.id)
 
         @rule(pick=PICK, takes=st.booleans())
         def answer(self, pick: int, takes: bool) -> None:
-            someone = agencies[pick % len(agencies)]
+            someone = self.agencies[pick % len(self.agencies)]
             with self._work(someone) as work:
                 open_ = offers.list_own(work, state="offered")
                 if open_ and takes:
@@ -95,13 +100,13 @@ def test_a_walk_through_the_exchange_keeps_its_invariants(world: World, clock: C
         @rule(pick=PICK, reason=st.sampled_from(RECALL_REASONS), immediate=st.booleans())
         def recall(self, pick: int, reason: str, immediate: bool) -> None:
             for placement, case_id in self._placed(pick):
-                with self._work(lender) as work:
+                with self._work(self.lender) as work:
                     recalls.request(work, placement.id, reason, [case_id], immediate=immediate)
 
         @rule(pick=PICK)
         def recall_all(self, pick: int) -> None:
             for placement, _ in self._placed(pick):
-                with self._work(lender) as work:
+                with self._work(self.lender) as work:
                     recalls.request(work, placement.id, "lender_request")
 
         @rule(pick=PICK)
@@ -113,20 +118,20 @@ def test_a_walk_through_the_exchange_keeps_its_invariants(world: World, clock: C
         @rule(pick=PICK)
         def keep(self, pick: int) -> None:
             for row, _ in self._asked(pick, OBJECTED):
-                with self._work(lender) as work:
+                with self._work(self.lender) as work:
                     recalls.keep(work, row.request_id, [row.case_id])
 
         @rule(pick=PICK, carries_out=st.booleans())
         def decide(self, pick: int, carries_out: bool) -> None:
             for row, _ in self._asked(pick, OBJECTED):
-                with self._work(lender) as work:
+                with self._work(self.lender) as work:
                     (recalls.execute if carries_out else recalls.withdraw)(work, row.request_id)
 
         @rule()
         def confirm_stops(self) -> None:
-            for someone in agencies:
+            for someone in self.agencies:
                 with self._work(someone) as work:
-                    for line in recalls.list_own(work, recalls.RecallFilter(unconfirmed=True)):
+                    for line in recall_lists.list_own(work, recall_lists.RecallFilter(unconfirmed=True)):
                         stops.confirm(work, line.request.id, line.recalled)
 
         @rule(pick=PICK, code=st.sampled_from(RETURN_CODES))
@@ -143,7 +148,7 @@ def test_a_walk_through_the_exchange_keeps_its_invariants(world: World, clock: C
 
         @rule(approve=st.booleans())
         def decide_retentions(self, approve: bool) -> None:
-            with self._work(lender) as work:
+            with self._work(self.lender) as work:
                 waiting = retentions.list_own(work, retentions.RetentionFilter(RETENTION_REQUESTED))
                 if waiting:
                     retentions.decide(work, [waiting[0].retention.id], approve=approve)
@@ -151,7 +156,7 @@ def test_a_walk_through_the_exchange_keeps_its_invariants(world: World, clock: C
         @rule(pick=PICK)
         def freeze(self, pick: int) -> None:
             for placement, _ in self._placed(pick):
-                with self._work(lender) as work:
+                with self._work(self.lender) as work:
                     if placement.frozen_at:
                         freezes.unfreeze(work, placement.id)
                     else:
@@ -167,35 +172,43 @@ def test_a_walk_through_the_exchange_keeps_its_invariants(world: World, clock: C
                 recalls.execute_due,
                 stops.flag_missing,
                 acknowledgements.flag_missing,
+                tallies.fold,
             ):
-                with world.database.work(Actor(side=JOBS, org_id=lender.organisation.id, name="test")) as work:
+                with world.database.work(Actor(side=JOBS, org_id=self.lender.organisation.id, name="test")) as work:
                     job(work)
+            self.moved = True
 
         @invariant()
         def everything_holds(self) -> None:
-            with world.database.work(lender.actor) as work:
+            if not self.moved:
+                return
+            self.moved = False
+            with world.database.work(self.lender.actor) as work:
                 require_one_holder(work)
                 require_counts(work)
+                require_tallies(work)
                 require_nothing_live_after_its_end(work)
                 require_nothing_asked_of_what_is_gone(work)
                 require_caps(work)
 
         @contextmanager
         def _work(self, someone: Someone) -> Iterator[Work]:
-            with suppress(Conflict, NotFound, Invalid), world.database.work(someone.actor) as work:
-                yield work
+            with suppress(Conflict, NotFound, Invalid):
+                with world.database.work(someone.actor) as work:
+                    yield work
+                self.moved = True
 
         def _agency_of(self, placement: Placement) -> Someone:
-            return next(a for a in agencies if a.organisation.id == placement.agency_id)
+            return next(a for a in self.agencies if a.organisation.id == placement.agency_id)
 
         def _placements(self) -> list[tuple[Placement, Someone]]:
-            with world.database.work(lender.actor) as work:
+            with world.database.work(self.lender.actor) as work:
                 live = [row for row in placements.list_own(work, limit=200) if row.state in LIVE]
             return [(row, self._agency_of(row)) for row in live]
 
         def _placed(self, pick: int) -> list[tuple[Placement, UUID]]:
             """One case of those placed now, if any is."""
-            with world.database.work(lender.actor) as work:
+            with world.database.work(self.lender.actor) as work:
                 query = (
                     select(Placement, PlacedCase.case_id)
                     .join(PlacedCase, PlacedCase.placement_id == Placement.id)
@@ -206,11 +219,11 @@ def test_a_walk_through_the_exchange_keeps_its_invariants(world: World, clock: C
             return [rows[pick % len(rows)]] if rows else []
 
         def _asked(self, pick: int, state: str) -> list[tuple[RecallCase, Someone]]:
-            with world.database.work(lender.actor) as work:
+            with world.database.work(self.lender.actor) as work:
                 query = select(RecallCase).where(RecallCase.state == state).order_by(RecallCase.case_id)
                 rows = list(work.session.scalars(query))
             row = rows[pick % len(rows)] if rows else None
-            return [(row, next(a for a in agencies if a.organisation.id == row.agency_id))] if row else []
+            return [(row, next(a for a in self.agencies if a.organisation.id == row.agency_id))] if row else []
 
     run_state_machine_as_test(
         Walk,
@@ -256,6 +269,18 @@ def require_counts(work: Work) -> None:
         .where(PlacedCase.ended_at.is_(None), Placement.state == "active")
     )
     assert set(work.session.execute(items)) == set(work.session.execute(workable))
+
+
+def require_tallies(work: Work) -> None:
+    """What is kept of the cases is what counting them says."""
+    sums = select(*_columns(CaseTally), func.sum(CaseTally.case_count), func.sum(CaseTally.balance))
+    kept = work.session.execute(sums.group_by(*_columns(CaseTally))).all()
+    counted = select(*_columns(Case), func.count(), func.sum(Case.balance)).group_by(*_columns(Case))
+    assert {tuple(row) for row in kept if row[-2]} == {tuple(row) for row in work.session.execute(counted)}
+
+
+def _columns(table: type[Case] | type[CaseTally]) -> list[Any]:
+    return [getattr(table, name) for name in PLACE]
 
 
 def require_nothing_live_after_its_end(work: Work) -> None:

@@ -9,11 +9,11 @@ import pytest
 
 from models.errors import Conflict
 from models.placement import LIVE
-from models.services.exchange import offers, placements, recalls, tenders
+from models.services.exchange import offers, placements, recalls, tender_offers, tenders
 from models.services.parties import standings
 from models.tender import FIRST_CLAIM
 from models.tender_plan import Plan
-from tests.world import Debt, Someone, World
+from tests.world import Someone, World
 
 ROUNDS = [50, pytest.param(1000, marks=pytest.mark.soak)]
 
@@ -37,10 +37,9 @@ def test_a_freeze_leaves_no_placement_running_whichever_came_first(world: World,
     lender, agency = world.lender(), world.agency()
     agreement = world.agreement(lender, agency)
     outcomes = set()
-    for number in range(rounds):
-        portfolio = world.portfolio(lender, [Debt(number)])
+    for portfolio in world.portfolios(lender, 1, rounds):
         with world.database.work(lender.actor) as work:
-            offer = tenders.assign(work, portfolio.id, agreement.id)
+            offer = tenders.assign(work, portfolio.id, agreement.id, case_limit=1)
         acts = partial(accept, world, agency, offer.id), partial(freeze, world, lender, agency)
         outcomes.add(tuple(at_once(*acts)))
         with world.database.work(lender.actor) as work:
@@ -68,13 +67,12 @@ def freeze(world: World, lender: Someone, agency: Someone) -> None:
 def test_claims_at_once_never_exceed_what_an_agency_may_hold(world: World, rounds: int) -> None:
     lender, agency = world.lender(), world.agency()
     agreement = world.agreement(lender, agency, open_cases_max=1)
-    for number in range(rounds):
+    for portfolio in world.portfolios(lender, 2, rounds):
         offer_ids = []
-        for borrower in (2 * number, 2 * number + 1):
-            portfolio = world.portfolio(lender, [Debt(borrower)])
+        for _ in range(2):
             with world.database.work(lender.actor) as work:
-                tender = tenders.create(work, Plan(portfolio.id, FIRST_CLAIM, [agreement.id]))
-                offer_ids += [offer.id for offer in tenders.list_offers(work, tender.id)]
+                tender = tenders.create(work, Plan(portfolio.id, FIRST_CLAIM, [agreement.id], case_limit=1))
+                offer_ids += [offer.id for offer in tender_offers.list_all(work, tender.id)]
         claims = [partial(accept, world, agency, offer_id) for offer_id in offer_ids]
         assert sorted(at_once(*claims)) == ["capacity_exceeded", "done"]
         with world.database.work(lender.actor) as work:

@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
 from crypto import notes
+from crypto.custody import PLATFORM, Custodies, LocalKeyring
 from crypto.logfile import verify_log
 from crypto.merkle import consistency_proof, root, verify_consistency
 from crypto.vault import Vault
@@ -178,7 +179,7 @@ from crypto.custody import LocalKeyring
 from models.custody import make_vault
 from models.database import Database
 from models.objects import FolderStore
-from models.services import logs
+from models.services.oversight import logs
 from models.work import JOBS, Actor
 
 url, keyring, org_id, folder, host, point = sys.argv[1:]
@@ -226,9 +227,11 @@ def test_an_integrator_killed_by_the_system_is_made_good_by_the_next(
 ) -> None:
     log.grow()
     log.act_often(300)
-    custody: Any = vault.custody
+    keyring = LocalKeyring(tmp_path / "keyring.json")
+    for principal in (PLATFORM, str(log.org_id)):
+        Custodies(keyring, vault.custody).bring(principal)
     url = log.database.engine.url.render_as_string(hide_password=False)
-    arguments = [url, str(custody.path), str(log.org_id), str(tmp_path / "objects"), HOST, point]
+    arguments = [url, str(keyring.path), str(log.org_id), str(tmp_path / "objects"), HOST, point]
     died = subprocess.run([sys.executable, "-c", INTEGRATOR, *arguments], cwd=ROOT, check=False)
     assert died.returncode == -signal.SIGKILL
     log.integrate()

@@ -73,12 +73,8 @@ def test_of_a_recall_and_an_acknowledgement_the_recall_always_holds(
     world: World, lender: Someone, agency: Someone, count: int
 ) -> None:
     agreement = world.agreement(lender, agency)
-    for place in range(count):
-        portfolio = world.portfolio(lender, [Debt(place + 1)])
-        with world.database.work(lender.actor) as work:
-            offer = tenders.assign(work, portfolio.id, agreement.id)
-        with world.database.work(agency.actor) as work:
-            placement = offers.accept(work, offer.id)
+    for portfolio in world.portfolios(lender, 1, count):
+        placement = _place(world, lender, agency, portfolio.id, agreement.id, case_limit=1)
         late, refused = race(
             world,
             (agency, lambda work, id_=placement.id: placements.acknowledge(work, id_, 1, Decimal(1000))),
@@ -223,9 +219,16 @@ def test_of_an_objection_and_the_execution_either_the_case_waits_or_it_is_gone(
     require_whole(world, lender)
 
 
-def _place(world: World, lender: Someone, agency: Someone, portfolio_id: UUID, agreement_id: UUID) -> Placement:
+def _place(
+    world: World,
+    lender: Someone,
+    agency: Someone,
+    portfolio_id: UUID,
+    agreement_id: UUID,
+    case_limit: int | None = None,
+) -> Placement:
     with world.database.work(lender.actor) as work:
-        offer = tenders.assign(work, portfolio_id, agreement_id)
+        offer = tenders.assign(work, portfolio_id, agreement_id, case_limit=case_limit)
     with world.database.work(agency.actor) as work:
         return offers.accept(work, offer.id)
 

@@ -3,27 +3,30 @@
 import datetime as dt
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, text
 
 from models.audit import OutboxEntry
 from models.erasure import CASE
-from models.errors import Conflict
+from models.errors import CaseClosedToWork, Conflict
 from models.placement import Placement
 from models.services.collection import releases
-from models.services.exchange import recalls
-from models.services.parties import freezes
+from models.services.exchange import placed_cases, placements, recalls
+from models.services.parties import freezes, standings
 from models.services.portfolio import cases, erasures
 from models.work import JOBS, Actor, Work
 from tests.conftest import Clock
 from tests.world import Someone, World
 
 THREADS = 8
+HAMMERING, ACT_SECONDS, RECALL_SECONDS_MAX = 12, 0.05, 1.0
 
 # How a lender ends an agency's access to a case, and the entry it leaves.
 ENDS: Final[Mapping[str, Callable[[Work, Placement, UUID], object]]] = {
@@ -78,6 +81,31 @@ def test_of_a_lenders_release_and_an_erasure_the_later_is_told_so(world: World) 
     opened = _release_until(world, lender, people, case_id, 50, act)
     assert opened == _logged(world, lender)
     _require_no_release_after(world, lender, "erasure.carry_out")
+
+
+def test_a_freeze_that_commits_while_a_release_waits_refuses_it(world: World) -> None:
+    """A freeze of the agency waits for nobody: the release began before it, and waited for another act meanwhile."""
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency)
+    case_id = world.case_ids(placement, lender)[0]
+    with ThreadPoolExecutor(1) as threads, world.database.work(lender.actor) as holding:
+        placements.lock(holding, placement)
+        releasing = threads.submit(_release, world, agency, case_id)
+        _await_waiter(holding)
+        with world.database.work(lender.actor) as work:
+            standings.freeze(work, agency.organisation.id, "data_incident")
+        holding.session.rollback()
+        with pytest.raises(CaseClosedToWork, match="placement_frozen"):
+            releasing.result()
+
+
+def test_a_recall_is_not_kept_waiting_by_an_agency_that_never_pauses(world: World) -> None:
+    """Rows are not locked in the order of asking: acts that overlap, each a moment long, would shut the recall out.
+
+    For many seconds, each time; a busy machine may slow it down once.
+    """
+    lender, agency = world.lender(), world.agency()
+    assert any(_recall_amid_acts(world, lender, agency) < RECALL_SECONDS_MAX for _ in range(3))
 
 
 def _release_until(
@@ -150,3 +178,46 @@ def _drop_entries(world: World, lender: Someone) -> None:
     """As if the log had taken everything so far, so that the test may move the clock."""
     with world.database.work(Actor(side=JOBS, org_id=lender.organisation.id)) as work:
         work.session.execute(delete(OutboxEntry).where(OutboxEntry.org_id == lender.organisation.id))
+
+
+def _release(world: World, person: Someone, case_id: UUID) -> None:
+    with world.database.work(person.actor) as work:
+        releases.authorise(work, case_id, "contact", "contact_borrower")
+
+
+def _recall_amid_acts(world: World, lender: Someone, agency: Someone) -> float:
+    """The seconds that a recall takes while HAMMERING threads act under its placement, one act after the other."""
+    placement = world.placement(lender, agency)
+    case_id = world.case_ids(placement, lender)[0]
+    start, over = threading.Barrier(HAMMERING + 1), threading.Event()
+
+    def hammer() -> None:
+        start.wait()
+        while not over.is_set():
+            with suppress(CaseClosedToWork), world.database.work(agency.actor) as work:
+                placed = placed_cases.get_placed(work, case_id)
+                with work.as_lender(placed.placement):
+                    placed_cases.hold(work, placed)
+                    time.sleep(ACT_SECONDS)
+
+    with ThreadPoolExecutor(HAMMERING) as threads:
+        hammering = [threads.submit(hammer) for _ in range(HAMMERING)]
+        start.wait()
+        time.sleep(2 * ACT_SECONDS)
+        began = time.monotonic()
+        try:
+            with world.database.work(lender.actor) as work:
+                recalls.recall(work, placement.id, "lender_request")
+            took = time.monotonic() - began
+        finally:
+            over.set()
+        for one in hammering:
+            one.result()
+    return took
+
+
+def _await_waiter(holding: Work) -> None:
+    """Until somebody waits for a lock that this transaction holds."""
+    waiters = text("select count(*) from pg_locks where not granted and pg_backend_pid() = any(pg_blocking_pids(pid))")
+    while not holding.session.scalar(waiters):
+        time.sleep(0.01)

@@ -85,7 +85,7 @@ def recorded(asker: Asker) -> Iterator[tuple[Ask, Answer, frozenset[str]]]:
                 tables.clear()
                 answer = asker.ask(ask)
                 assert answer.status < 500, ask
-                if answer.status != 403:  # refused at the door, before anything of a tenant is looked at
+                if answer.status != 403:  # refused before anything of a tenant is looked at
                     yield ask, answer, frozenset(tables)
 
 
@@ -96,11 +96,14 @@ def acted(asker: Asker) -> dict[str, Outcome]:
 def asks(asker: Asker, reader: str) -> Iterator[Ask]:
     """All that the reader may read, and of what is foreign one id of each lender, as far as there is one.
 
-    Not as a file: each taking is a new export of the reader's own. The rows of a file are those of its page.
+    Only where the door lets the reader in: behind it are the layers. Not as a file: each taking is a new export of
+    the reader's own. The rows of a file are those of its page.
     """
-    yield from (ask for ask in asker.reads(reader, "zh") if not ask.path.endswith(".csv"))
+    yield from (ask for ask in asker.reads(reader, "zh") if asker.admits(ask) and not ask.path.endswith(".csv"))
     for pairs in (asker.strange_reads(reader), asker.strange_changes(reader)):
-        for _, same_request in groupby(pairs, key=lambda pair: pair.unknown):
+        for unknown, same_request in groupby(pairs, key=lambda pair: pair.unknown):
+            if not asker.admits(unknown):
+                continue
             foreign = [pair.foreign for pair in same_request]
             yield foreign[0]
             if len(foreign) > 1:

@@ -2,15 +2,11 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Iterator
 from threading import Barrier, Thread
-from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.engine import URL
 
-from crypto.vault import Vault
 from jobs import clock as clocks
 from jobs import nightly, worker
 from jobs.__main__ import run_by_hand
@@ -22,23 +18,12 @@ from models.queue import enqueue
 from models.services import job_runs
 from models.services.settlement import reconciliations
 from models.work import Work
-from tests.conftest import Clock, clone, drop, login_url
+from tests.conftest import Clock
 from tests.facts import TODAY, claim, jobs, payment, placed, receive_payments
 from tests.world import Someone, World
 
 RECONCILIATION = JOBS["reconciliation"]
 SECRET = "13800000000"
-
-
-@pytest.fixture(scope="module")
-def shared_database(admin: URL, vault: Vault) -> Iterator[Database]:
-    """This file's own: what runs for every lender would run for those of all other tests."""
-    name = f"test_{uuid4().hex[:12]}"
-    clone(admin, name)
-    database = Database(login_url(admin, name), vault)
-    yield database
-    database.close()
-    drop(admin, name)
 
 
 def runs(world: World, lender: Someone) -> list[JobRun]:

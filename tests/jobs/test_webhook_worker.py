@@ -6,9 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.engine import URL
 
-from crypto.vault import Vault
 from crypto.webhooks import parse_secret, verify
 from jobs import webhooks as webhook_jobs
 from jobs import worker
@@ -21,22 +19,10 @@ from models.services import notices, webhook_deliveries, webhooks
 from models.services.webhooks import NewWebhook
 from models.webhook import WebhookDelivery
 from models.work import JOBS, Actor, Work
-from tests.conftest import clone, drop, login_url
 from tests.receiver import Receiver, listening
 from tests.world import Someone, World
 
 PLAIN = Courier(local=True)
-
-
-@pytest.fixture(scope="module")
-def shared_database(admin: URL, vault: Vault) -> Iterator[Database]:
-    """This file's own: what is passed on for everybody would be for those of all other tests."""
-    name = f"test_{uuid4().hex[:12]}"
-    clone(admin, name)
-    database = Database(login_url(admin, name), vault)
-    yield database
-    database.close()
-    drop(admin, name)
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from models.contact import Contact
 from models.errors import Forbidden, Invalid
 from models.placement import Placement
 from models.services.collection import activity_files, contacts
-from models.services.collection.activity_files import FileOutcome
 from models.services.collection.contacts import ContactReport
 from models.services.exchange import offers, placements, recalls, tenders
+from models.tabular import FileOutcome
 from models.work import JOBS, Actor
 from tests.conftest import Clock
 from tests.world import Debt, Someone, World

@@ -23,7 +23,9 @@ from models.allocation import (
     Circle,
     digest,
     figures,
+    pack,
     split,
+    unpack,
     word_of,
     words_of,
 )
@@ -302,15 +304,46 @@ def test_the_others_make_up_for_what_an_agency_may_not_have() -> None:
     assert abs(parts.filter(pl.col("seat") == 0).height - 50) <= 1
 
 
-def test_the_digest_changes_with_a_case_what_its_rate_depends_on_or_the_terms() -> None:
+def seen(cases: list[dict[str, Any]], plan: Plan, terms: dict[UUID, Any]) -> bytes:
+    drawn = frame(cases)
+    return digest(drawn.sort("case_id"), split(drawn, plan)["seat"], plan.panel, terms)
+
+
+def test_the_digest_changes_with_all_that_a_split_is_drawn_from_and_with_the_terms() -> None:
     plan = by_rules(Rule(shares("50", "50")))
     terms = {A: [1, {}], B: [1, {}]}
     cases = rows((1,), (2,), (3,))
-    ours = digest(split(frame(cases), plan), plan.panel, terms)
-    changes = ({"balance": Decimal("3.01")}, {"bucket": "M6"}, {"product": "boat"}, {"placement_seq": 2})
+    ours = seen(cases, plan, terms)
+    changes: tuple[dict[str, Any], ...] = (
+        {"balance": Decimal("3.01")},
+        {"bucket": "M6"},
+        {"product": "boat"},
+        {"placement_seq": 2},
+        {"borrower_id": cases[0]["borrower_id"]},
+        {"province": "440000"},
+        {"may": 1},
+        {"holder": 1},
+        {"earlier": 1},
+    )
     other = [cases[:2], *([*cases[:2], cases[2] | change] for change in changes)]
-    changed = {digest(split(frame(found), plan), plan.panel, terms) for found in other}
-    assert len({ours, *changed, digest(split(frame(cases), plan), plan.panel, terms | {B: [2, {}]})}) == 7
+    changed = {seen(found, plan, terms) for found in other}
+    assert len({ours, *changed, seen(cases, plan, terms | {B: [2, {}]})}) == len(changes) + 3
+    assert seen(cases[::-1], plan, terms) == ours
+
+
+def test_the_digest_changes_with_a_seat() -> None:
+    plan = by_rules(Rule(shares("50", "50")))
+    cases = frame(rows((1,), (2,))).sort("case_id")
+    found = {
+        digest(cases, pl.Series(seats, dtype=pl.Int32), plan.panel, {A: [], B: []}) for seats in ([0, 1], [0, None])
+    }
+    assert len(found) == 2
+
+
+@given(st.lists(st.none() | st.integers(0, PANEL_MAX - 1), max_size=50))
+def test_packed_seats_come_out_as_they_went_in(seats: list[int | None]) -> None:
+    before = pl.Series("seat", seats, pl.Int32)
+    assert unpack(pack(before)).equals(before, check_dtypes=True)
 
 
 def test_the_figures_add_up_to_the_cases() -> None:

@@ -23,6 +23,7 @@ from models.errors import Conflict, Forbidden, Invalid, NotFound, RowError, Unav
 from models.lender_setting import AUTOMATIC, OFF
 from models.notice import Notice
 from models.placement import LIVE, UNDONE, PlacedCase, Placement
+from models.portfolio import Portfolio
 from models.rates import Cell
 from models.services import approvals, notices
 from models.services.collection import claims, contacts, promises, releases
@@ -42,6 +43,7 @@ from models.services.exchange import (
     rotations,
     standard_terms,
     tenders,
+    turns,
     undoing,
 )
 from models.services.parties import lender_settings
@@ -68,7 +70,7 @@ class Panel(NamedTuple):
         return [agreement.id for agreement in self.agreements]
 
 
-def panel(world: World, cases: int | Sequence[Debt] = 12, agencies: int = 2, **terms: object) -> Panel:
+def panel(world: World, cases: int | Sequence[Debt] = 12, agencies: int = 2, **terms: Any) -> Panel:
     lender = world.lender()
     found = [world.agency() for _ in range(agencies)]
     agreements = [world.agreement(lender, agency, **terms) for agency in found]
@@ -768,6 +770,94 @@ def test_progress_does_not_wait_for_whoever_holds_the_tender(world: World) -> No
         assert allocations.get(work, tender.id).progress == 40
 
 
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of workers."""
+    monkeypatch.setattr(allocations, "PATIENCE", allocations.PATIENCE | {"lock_timeout": "100ms"})
+
+
+@pytest.mark.parametrize("held", ["turn", "case", "agreement"])
+@pytest.mark.usefixtures("everything_is_large")
+def test_a_worker_that_waits_in_vain_gives_the_preview_back_and_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
+    of = panel(world, 2, agencies=1)
+    tender = carry_out(world, preview(world, of))
+    commit(world, of, tender)
+    hurry(monkeypatch)
+    with world.database.work(of.lender.actor) as other:
+        if held == "turn":
+            turns.take(other, "offers")
+        else:
+            table, column = (Case, Case.portfolio_id) if held == "case" else (Agreement, Agreement.id)
+            wanted = of.portfolio_id if held == "case" else of.ids[0]
+            other.session.scalars(select(table).where(column == wanted).with_for_update()).all()
+        stopped = carry_out(world, tender)
+    assert stopped.state == PREVIEWED
+    assert stopped.refusal is not None
+    assert stopped.refusal["code"] == "busy"
+    assert set(holders(world, of).values()) == {None}
+    assert commit(world, of, tender).state == COMMITTING
+    assert carry_out(world, tender).state == PLACED
+    assert told_of(world, tender) == [
+        ("allocation.refused", {"code": "busy", "cases": 2}),
+        ("allocation.placed", {"cases": 2}),
+    ]
+
+
+def told_of(world: World, tender: Tender) -> list[tuple[str, dict[str, Any]]]:
+    with world.database.work(Actor(JOBS, tender.lender_id, name="test")) as work:
+        about = select(Notice).where(Notice.subject_kind == "allocation", Notice.subject_id == tender.id)
+        return [(one.kind, one.facts) for one in work.session.scalars(about.order_by(Notice.id))]
+
+
+@pytest.mark.usefixtures("everything_is_large")
+def test_whoever_asked_for_a_large_preview_of_nothing_is_told_so(world: World) -> None:
+    of = panel(world, 2, agencies=1)
+    with world.database.work(of.lender.actor) as work:
+        tenders.assign(work, of.portfolio_id, of.ids[0])
+    refused = carry_out(world, preview(world, of))
+    assert told_of(world, refused) == [("allocation.refused", {"code": "no_cases_to_offer"})]
+
+
+def test_a_commit_draws_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others wait while it is at work."""
+    of = panel(world, 4)
+    tender = preview(world, of)
+    monkeypatch.delattr(allocation_draws, "split")
+    assert commit(world, of, tender).state == PLACED
+
+
+def test_no_index_of_cases_names_the_agency(world: World) -> None:
+    """Placing changes nothing else of a case, and so writes none of its indexes anew."""
+    with world.database.work(world.lender().actor) as work:
+        indexes = work.session.scalars(
+            text("select indexdef from pg_indexes where tablename = 'collection_case'")
+        ).all()
+    assert indexes
+    assert not [index for index in indexes if "agency_id" in index]
+
+
+def test_a_preview_without_its_seats_is_outdated(world: World) -> None:
+    """One that was made before they were kept."""
+    of = panel(world, 2)
+    tender = preview(world, of)
+    with world.database.work(of.lender.actor) as work:
+        work.session.execute(update(Tender).where(Tender.id == tender.id).values(preview_seats=None))
+    with pytest.raises(Conflict, match="preview_outdated"):
+        commit(world, of, tender)
+
+
+def test_what_is_placed_keeps_no_seats(world: World) -> None:
+    of = panel(world, 2)
+    tender = preview(world, of)
+    kept = select(Tender.preview_seats).where(Tender.id == tender.id)
+    with world.database.work(of.lender.actor) as work:
+        assert work.session.scalar(kept) is not None
+    commit(world, of, tender)
+    with world.database.work(of.lender.actor) as work:
+        assert work.session.scalar(kept) is None
+
+
 @pytest.mark.parametrize("state", [DRAWING, COMMITTING])
 @pytest.mark.usefixtures("everything_is_large")
 def test_a_second_worker_that_gives_up_waiting_leaves_the_first_ones_work(
@@ -777,16 +867,15 @@ def test_a_second_worker_that_gives_up_waiting_leaves_the_first_ones_work(
     tender = preview(world, of)
     if state == COMMITTING:
         commit(world, of, carry_out(world, tender))
-    monkeypatch.setattr(allocations, "PATIENCE", "100ms")
+    hurry(monkeypatch)
     at_work, go_on = threading.Event(), threading.Event()
-    split = pure_allocation.split
 
-    def slow(*given: Any) -> Any:
+    def slow(*given: Any) -> bytes:
         at_work.set()
         assert go_on.wait(30)
-        return split(*given)
+        return pure_allocation.digest(*given)
 
-    monkeypatch.setattr(allocation_draws, "split", slow)
+    monkeypatch.setattr(allocation_draws, "digest", slow)
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(carry_out, world, tender)
         assert at_work.wait(30)
@@ -815,7 +904,7 @@ def test_what_is_wrong_with_a_plan_by_now_is_kept_rule_by_rule(world: World) -> 
     rules = [Rule(equal_shares(of.ids), Where(products=["loan"])), Rule(equal_shares(of.ids))]
     tender = preview(world, of, Plan(RULES, rules, b""))
     with world.database.work(of.lender.actor) as work:
-        work.session.execute(update(Case).where(Case.portfolio_id == of.portfolio_id).values(product="boat"))
+        work.session.execute(update(Portfolio).where(Portfolio.id == of.portfolio_id).values(products=["boat"]))
     error = {"row": 1, "field": "products", "code": "unknown_value"}
     assert carry_out(world, tender).refusal == {"code": "invalid", "errors": [error]}
 
@@ -940,7 +1029,7 @@ class Tiers(NamedTuple):
     second: Someone
 
 
-def expired(world: World, clock: Clock, cases: int = 4, approval_cases: int = 1000, **terms: object) -> Tiers:
+def expired(world: World, clock: Clock, cases: int = 4, approval_cases: int = 1000, **terms: Any) -> Tiers:
     lender, first, second = world.lender(), world.agency(), world.agency()
     agreement = world.agreement(lender, first, term_days=10)
     next_one = world.agreement(lender, second, tier=2, **terms)

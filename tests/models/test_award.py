@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 import subprocess
 import sys
 from decimal import ROUND_HALF_UP, Decimal, localcontext
@@ -234,8 +235,8 @@ def test_a_bid_above_a_published_maximum_is_scored_and_void_and_one_at_it_is_not
     results = award.decide(TENDER, capped, bids)
     assert [one.reason for one in results] == [None, *[award.ABOVE_MAXIMUM] * 3]
     assert all(one.score for one in results)
-    assert award.exceeded(capped, Terms("hybrid", "0.300000", "50.00")) == ["rate", "case_fee"]
-    assert award.exceeded(SCORING, Terms("hybrid", "1.000000", "999999.99")) == []
+    assert award.exceeded(Terms("hybrid", "0.300000", "50.00"), "0.200000", "48.00") == ["rate", "case_fee"]
+    assert award.exceeded(Terms("hybrid", "1.000000", "999999.99"), None, None) == []
 
 
 def test_an_agency_is_told_of_its_own_papers_and_nothing_that_only_the_lender_knows() -> None:
@@ -326,6 +327,7 @@ CHANGES = {
     "a float": lambda r: r["scoring"].update(case_count=1000.0),
     "a truth": lambda r: r["scoring"].update(case_count=True),
     "no balance": lambda r: r["scoring"].update(balance="0.00"),
+    "more terms": lambda r: r["bids"][0]["terms"].update(more="1"),
     "loose rate": lambda r: r["bids"][0]["terms"].update(rate="0.2"),
     "surrogate": lambda r: r["bids"][0].update(agency_name="\ud800"),
     "no day": lambda r: r.update(awarded_at="2026-13-41T00:00:00.000000+00:00"),
@@ -400,15 +402,15 @@ def test_terms_have_one_spelling(given_terms: dict[str, object], wrong: str) -> 
         award.read_terms(given_terms)
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, check=False)
+def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=cwd)
 
 
 def test_the_verifier_runs_alone_on_any_machine(tmp_path: Path) -> None:
-    copied, file = tmp_path / "award.py", tmp_path / "award.json"
-    copied.write_text(Path(award.__file__).read_text())
+    file = tmp_path / "award.json"
+    shutil.copytree(Path(award.__file__).parent, tmp_path / "award", ignore=shutil.ignore_patterns("__pycache__"))
     file.write_bytes(award.canonical(record(bid(1), bid(2, rate="0.400000"), bid(3, revealed=False))))
-    done = run("-I", "-S", copied, "verify", file)
+    done = run("-E", "-S", "-m", "award", "verify", file, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "3 bids, 2 scored, winner" in done.stdout
     assert sha256(file.read_bytes()).hexdigest() in done.stdout

@@ -16,7 +16,7 @@ from models.audit import OutboxEntry
 from models.bid import COMMITTED, REVEALED, WITHDRAWN, Bid
 from models.errors import Conflict, Forbidden, Invalid, NotFound
 from models.notice import Notice
-from models.services.exchange import agreements, bids, offers, tenders
+from models.services.exchange import agreements, bids, offers, opened_bids, tenders
 from models.services.oversight import logs
 from models.services.parties import lender_settings
 from models.work import JOBS, Actor, Work
@@ -188,9 +188,9 @@ def test_a_revealed_bid_stands_sealed_and_opens_in_its_own_place_alone(
     assert other.sealed is not None
     assert len(one.sealed) == len(other.sealed)
     vault = world.database.vault
-    assert json.loads(vault.open_secret(bids.seal_place(one), one.sealed))["rate"] == "0.180000"
+    assert json.loads(vault.open_secret(opened_bids.seal_place(one), one.sealed))["rate"] == "0.180000"
     with pytest.raises(SealBroken):
-        vault.open_secret(bids.seal_place(one), other.sealed)
+        vault.open_secret(opened_bids.seal_place(one), other.sealed)
 
 
 @pytest.mark.parametrize(

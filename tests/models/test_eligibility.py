@@ -1,12 +1,11 @@
 """The gate: every reason by its code, asked when offering and again when placing."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from models.agency_document import DUE_DILIGENCE, LICENCE, TRAINING, Paper
 from models.agreement import Agreement
@@ -20,6 +19,7 @@ from models.services.exchange.eligibility import Candidate
 from models.services.parties import agency_documents, lender_settings, standings
 from tests.conftest import Clock
 from tests.facts import TODAY, jobs, placed
+from tests.statements import counted
 from tests.world import Debt, Someone, World
 
 TEN_DAYS = dt.timedelta(days=10)
@@ -329,21 +329,6 @@ def test_the_panel_has_every_active_agreement_of_a_currency_with_what_stands_in_
     ]
     with world.database.work(lender.actor) as work:
         assert len(eligibility.panel(work)) == 3
-
-
-@contextmanager
-def counted(world: World) -> Iterator[list[str]]:
-    """The statements sent within."""
-    sent: list[str] = []
-
-    def note(connection: object, cursor: object, statement: str, *others: object) -> None:
-        sent.append(statement)
-
-    event.listen(world.database.engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        event.remove(world.database.engine, "before_cursor_execute", note)
 
 
 def test_a_panel_of_many_takes_as_many_queries_as_one_of_two(world: World, lender: Someone) -> None:

@@ -14,9 +14,9 @@ from models.errors import Conflict, Invalid, NotFound
 from models.placement import EXPIRED, RECALLED, Placement
 from models.placement_freeze import PlacementFreeze
 from models.services.collection import activity_files, assignments, claims, contacts, promises, releases
-from models.services.exchange import expiries, placements, recalls
+from models.services.exchange import expiries, placements, recalls, retentions, returns
 from models.services.oversight import needs
-from models.services.parties import freezes
+from models.services.parties import freezes, standings
 from models.services.portfolio import cases
 from models.work import Work
 from tests.facts import Placed, jobs, placed, recall
@@ -31,6 +31,12 @@ def ground(world: World) -> Placed:
 def freeze(world: World, ground: Placed, reason: str = "data_incident") -> Placement:
     with world.database.work(ground.lender.actor) as work:
         return freezes.freeze(work, ground.placement.id, reason)
+
+
+def freeze_agency(world: World, ground: Placed) -> None:
+    """As the portal does it first: what stops the placements one by one has not begun."""
+    with world.database.work(ground.lender.actor) as work:
+        standings.freeze(work, ground.agency.organisation.id, "data_incident")
 
 
 def unfreeze(world: World, ground: Placed) -> Placement:
@@ -53,6 +59,8 @@ def agency_acts(world: World, ground: Placed) -> dict[str, Callable[[Work], obje
         "assign": lambda work: assignments.assign(work, ground.placement.id, collector, [case_id]),
         "deal": lambda work: assignments.assign_evenly(work, ground.placement.id, [collector]),
         "export": lambda work: placements.export_cases(work, ground.placement.id),
+        "give_back": lambda work: returns.give_back(work, ground.placement.id, "capacity", [case_id]),
+        "retain": lambda work: retentions.request(work, ground.placement.id, [case_id], "negotiation", 10),
     }
 
 
@@ -68,8 +76,22 @@ def test_while_frozen_the_agency_may_not_and_afterwards_it_may(world: World, gro
         act(work)
 
 
-def test_a_file_of_reports_is_refused_row_by_row(world: World, ground: Placed) -> None:
-    freeze(world, ground)
+@pytest.mark.parametrize(
+    "name", ["release", "contact", "promise", "claim", "assign", "deal", "export", "give_back", "retain"]
+)
+def test_a_freeze_of_the_agency_stops_each_act_before_it_reaches_the_placements(
+    world: World, ground: Placed, name: str
+) -> None:
+    act = agency_acts(world, ground)[name]
+    freeze_agency(world, ground)
+    with world.database.work(ground.agency.actor) as work, pytest.raises(Conflict) as refused:
+        act(work)
+    assert refused.value.code == "placement_frozen"
+
+
+@pytest.mark.parametrize("whole_agency", [False, True])
+def test_a_file_of_reports_is_refused_row_by_row(world: World, ground: Placed, whole_agency: bool) -> None:
+    (freeze_agency if whole_agency else freeze)(world, ground)
     today = world.clock().date()
     file = f"case_number,amount,currency,paid_on,reference,paid_to\n{ground.case.reference},1,CNY,{today},R-1,lender\n"
     with world.database.work(ground.agency.actor) as work:

@@ -16,8 +16,8 @@ from tests.world import World
 CROSSINGS = {
     "acknowledgements.record_mismatch",
     "activity_files._apply",
-    "activity_files._find_places",
     "activity_files._record_late",
+    "activity_places.find",
     "assignments._workable",
     "bids.commit",
     "bids.reveal",
@@ -33,6 +33,7 @@ CROSSINGS = {
     "offers.accept",
     "offers.decline",
     "placements.acknowledge",
+    "placements.export_cases",
     "promises.record",
     "stops.confirm",
     "recalls.object_to",

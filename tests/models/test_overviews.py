@@ -9,10 +9,20 @@ from models.rates import Cell
 from models.recall_request import OBJECTIONS
 from models.services import job_runs
 from models.services.collection import assignments
-from models.services.exchange import acknowledgements, agreements, placements, rate_cards, recalls, stops, tenders
+from models.services.exchange import (
+    acknowledgements,
+    agreements,
+    offers,
+    placements,
+    rate_cards,
+    recall_lists,
+    recalls,
+    stops,
+    tenders,
+)
 from models.services.exchange.tenders import Plan
-from models.services.oversight import conduct, needs, overviews
-from models.services.parties import lender_settings
+from models.services.oversight import conduct, exchange_needs, needs, overviews
+from models.services.parties import freezes, lender_settings
 from models.services.portfolio import portfolios
 from models.services.settlement import commissions, reconciliations
 from models.work import OPERATOR, Actor, Work
@@ -220,6 +230,50 @@ def test_a_recall_waits_for_the_agency_to_say_that_work_has_stopped(world: World
         recalls.recall(work, of.placement.id, "conduct")
     assert waiting(world, of.agency) == {"stops_unconfirmed": 1}
     with world.database.work(of.agency.actor) as work:
-        (line,) = recalls.list_own(work)
+        (line,) = recall_lists.list_own(work)
         stops.confirm(work, line.request.id, 2)
     assert waiting(world, of.agency) == {}
+
+
+def test_a_stop_of_work_that_is_overdue_waits_on_both_desks(world: World, of: Placed, clock: Clock) -> None:
+    with world.database.work(of.lender.actor) as work:
+        made = recalls.recall(work, of.placement.id, "conduct")
+    assert made.stop_due_at is not None
+    clock.forward(seconds=(made.stop_due_at - clock()).total_seconds())
+    assert waiting(world, of.agency) == {"stops_overdue": 1}
+    assert waiting(world, of.lender).items() >= {"stops_overdue": 1, "placements_ended": 1}.items()
+
+
+def test_cases_that_are_free_again_are_told_for_a_week(world: World, of: Placed, clock: Clock) -> None:
+    offer = world.offer(of.lender, of.agency)
+    with world.database.work(of.agency.actor) as work:
+        offers.decline(work, offer.id, "capacity")
+    with world.database.work(of.lender.actor) as work:
+        recalls.recall(work, of.placement.id, "lender_request")
+    free = {"tenders_unanswered": 1, "placements_ended": 1}
+    assert free.items() <= waiting(world, of.lender).items()
+    clock.forward(days=exchange_needs.FREE_DAYS)
+    assert not free.keys() & waiting(world, of.lender).keys()
+
+
+def test_an_agency_is_told_for_a_day_that_it_may_go_on(world: World, of: Placed, clock: Clock) -> None:
+    with world.database.work(of.lender.actor) as work:
+        freezes.freeze(work, of.placement.id, "conduct")
+    assert "freezes_lifted" not in waiting(world, of.agency)
+    with world.database.work(of.lender.actor) as work:
+        freezes.unfreeze(work, of.placement.id)
+    assert waiting(world, of.agency)["freezes_lifted"] == 1
+    clock.forward(hours=exchange_needs.LIFTED_HOURS)
+    assert "freezes_lifted" not in waiting(world, of.agency)
+
+
+def test_who_made_a_tender_sees_that_it_waits_for_somebody_else(world: World, of: Placed) -> None:
+    second = world.person(of.lender, "administrator")
+    with world.database.work(second.actor) as work:
+        lender_settings.change(work, {"approval_cases": 0})
+    agreement, portfolio = world.agreement(of.lender, world.agency()), world.portfolio(of.lender)
+    with world.database.work(of.lender.actor) as work:
+        tenders.create(work, Plan(portfolio.id, "assigned", [agreement.id]))
+    assert waiting(world, of.lender)["own_tenders_unapproved"] == 1
+    assert waiting(world, second)["tenders_unapproved"] == 1
+    assert "own_tenders_unapproved" not in waiting(world, second)

@@ -21,7 +21,8 @@ from models.ids import new_id
 from models.placement import PlacedCase
 from models.rate_card import RateCard, RateCell
 from models.rates import Cell, Subject, faults, find_cell
-from models.services.exchange import agreements, placing, rate_cards
+from models.services import notices
+from models.services.exchange import agreements, card_withdrawals, placing, rate_cards
 from models.services.exchange.rate_cards import Card, Terms
 from tests.conftest import Clock
 from tests.models.test_rates import cards as random_cards
@@ -82,6 +83,119 @@ def test_a_card_with_an_end_is_followed_by_none(
     assert [version_on(world, lender, agreement, day(n)) for n in (9, 10, 19, 20)] == [1, 2, 2, None]
     approve(world, second, propose(world, lender, agreement, start=20))
     assert version_on(world, lender, agreement, day(20)) == 3
+
+
+def withdraw(world: World, asking: Someone, approving: Someone, card: Card) -> None:
+    with world.database.work(asking.actor) as work:
+        card_withdrawals.ask(work, card.id)
+    with world.database.work(approving.actor) as work:
+        card_withdrawals.approve(work, card.id)
+
+
+def test_a_card_is_withdrawn_before_it_begins_and_the_one_before_it_goes_on(
+    world: World, lender: Someone, second: Someone, agreement: Agreement
+) -> None:
+    card = approve(world, second, propose(world, lender, agreement))
+    with world.database.work(lender.actor) as work:
+        card_withdrawals.ask(work, card.id)
+    assert version_on(world, lender, agreement, day(10)) == 2  # it stands until two people have decided
+    with world.database.work(second.actor) as work:
+        assert card_withdrawals.approve(work, card.id).card.state == "withdrawn"
+    assert [version_on(world, lender, agreement, day(n)) for n in (0, 10, 300)] == [1, 1, 1]
+    approve(world, second, propose(world, lender, agreement, start=5))
+    assert [version_on(world, lender, agreement, day(n)) for n in (4, 5, 300)] == [1, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("withdrawn", "versions"),
+    [((2,), [1, 1, 3, 3]), ((3,), [1, 2, 2, 2]), ((2, 3), [1, 1, 1, 1]), ((3, 2), [1, 1, 1, 1])],
+)
+def test_of_several_cards_to_come_each_is_withdrawn_by_itself(
+    world: World,
+    lender: Someone,
+    second: Someone,
+    agreement: Agreement,
+    withdrawn: tuple[int, ...],
+    versions: list[int],
+) -> None:
+    cards = {number: approve(world, second, propose(world, lender, agreement, number * 10)) for number in (2, 3)}
+    for number in withdrawn:
+        withdraw(world, lender, second, cards[number])
+    assert [version_on(world, lender, agreement, day(n)) for n in (19, 29, 30, 250)] == versions
+
+
+def test_a_card_with_an_end_of_its_own_does_not_go_on(
+    world: World, lender: Someone, second: Someone, agreement: Agreement
+) -> None:
+    approve(world, second, propose(world, lender, agreement, valid_to=day(19)))
+    last = approve(world, second, propose(world, lender, agreement, start=20))
+    withdraw(world, lender, second, last)
+    assert [version_on(world, lender, agreement, day(n)) for n in (19, 20)] == [2, None]
+
+
+def test_whoever_asked_for_a_withdrawal_does_not_approve_it_and_may_take_it_back(
+    world: World, lender: Someone, second: Someone, agreement: Agreement
+) -> None:
+    card = approve(world, second, propose(world, lender, agreement))
+    with world.database.work(second.actor) as work, pytest.raises(Conflict) as refused:
+        card_withdrawals.approve(work, card.id)
+    assert refused.value.code == "withdrawal_not_asked"
+    with world.database.work(lender.actor) as work:
+        card_withdrawals.ask(work, card.id)
+        assert [waiting.id for waiting in rate_cards.list_proposed(work)] == [card.id]
+    with world.database.work(lender.actor) as work, pytest.raises(Conflict) as refused:
+        card_withdrawals.ask(work, card.id)
+    assert refused.value.code == "withdrawal_stands"
+    with world.database.work(lender.actor) as work, pytest.raises(Forbidden) as forbidden:
+        card_withdrawals.approve(work, card.id)
+    assert forbidden.value.code == "second_person_needed"
+    with world.database.work(lender.actor) as work:
+        assert card_withdrawals.refuse(work, card.id).card.withdrawal_at is None
+        assert rate_cards.list_proposed(work) == []
+    assert version_on(world, lender, agreement, day(10)) == 2
+
+
+def test_a_card_that_has_begun_stays(
+    world: World, lender: Someone, second: Someone, agreement: Agreement, clock: Clock
+) -> None:
+    card = approve(world, second, propose(world, lender, agreement))
+    with world.database.work(lender.actor) as work:
+        card_withdrawals.ask(work, card.id)
+    clock.forward(days=10)
+    with world.database.work(second.actor) as work, pytest.raises(Conflict) as refused:
+        card_withdrawals.approve(work, card.id)
+    assert refused.value.code == "rate_card_begun"
+    with world.database.work(second.actor) as work:
+        assert rate_cards.list_proposed(work) == []
+    assert version_on(world, lender, agreement, day(10)) == 2
+
+
+def test_only_an_approved_later_card_is_withdrawn(
+    world: World, lender: Someone, second: Someone, agreement: Agreement
+) -> None:
+    starts = day(30)
+    later = world.agreement(lender, world.agency(), starts_on=starts, ends_on=day(300))
+    with world.database.work(lender.actor) as work:
+        (first,) = rate_cards.list_of_agreement(work, later.id)
+    waiting = propose(world, lender, agreement)
+    for card, code in ((first, "rate_card_first"), (waiting, "wrong_state")):
+        with world.database.work(lender.actor) as work, pytest.raises(Conflict) as refused:
+            card_withdrawals.ask(work, card.id)
+        assert refused.value.code == code
+    stranger = world.lender("administrator")
+    for verb in (card_withdrawals.ask, card_withdrawals.approve, card_withdrawals.refuse):
+        with world.database.work(stranger.actor) as work, pytest.raises(NotFound):
+            verb(work, first.id)
+
+
+def test_the_agency_is_told_and_sees_the_card_no_more(world: World, lender: Someone, second: Someone) -> None:
+    agency = world.agency()
+    agreement = world.agreement(lender, agency)
+    withdraw(world, lender, second, approve(world, second, propose(world, lender, agreement)))
+    with world.database.work(agency.actor) as work:
+        assert [found.card.version for found in rate_cards.list_of_agreement(work, agreement.id)] == [1]
+        newest = notices.list_own(work, limit=1)[0]
+    assert (newest.kind, newest.subject_id, newest.facts["version"]) == ("rate_card.withdrawn", agreement.id, 2)
 
 
 def test_nobody_approves_a_card_that_they_proposed(world: World, lender: Someone, agreement: Agreement) -> None:

@@ -19,12 +19,23 @@ from models.notice import Notice
 from models.placement import ACTIVE, RECALLED
 from models.recall_request import EXECUTED, GONE, KEPT, REQUESTED, WITHDRAWN, RecallRequest
 from models.services.collection import activity_files
-from models.services.collection.activity_files import FileOutcome
-from models.services.exchange import ends, expiries, offers, placements, recall_files, recalls, returns, stops, tenders
-from models.services.exchange.recalls import RecallFilter
+from models.services.exchange import (
+    ends,
+    expiries,
+    offers,
+    placements,
+    recall_files,
+    recall_lists,
+    recalls,
+    returns,
+    stops,
+    tenders,
+)
+from models.services.exchange.recall_lists import RecallFilter
 from models.services.oversight import breaches, conduct
 from models.services.parties import freezes, lender_settings
 from models.services.portfolio import cases, exclusions
+from models.tabular import FileOutcome
 from models.work import Work
 from tests.facts import Placed, jobs, placed
 from tests.world import Debt, World
@@ -74,7 +85,7 @@ def test_a_recall_that_is_asked_for_takes_nothing_yet_and_the_agency_is_told(wor
     assert (request.state, request.case_count) == (REQUESTED, 2)
     assert len(held(world, ground)) == 4
     with world.database.work(ground.agency.actor) as work:
-        (line,) = recalls.list_own(work)
+        (line,) = recall_lists.list_own(work)
         assert (line.asked, line.recalled, line.request.reason) == (2, 0, "lender_request")
         assert work.session.scalars(select(Notice.kind).order_by(Notice.id.desc())).first() == "recall.requested"
 
@@ -110,7 +121,7 @@ def test_the_lender_overrules_an_objection_by_carrying_the_recall_out(world: Wor
     object_to(world, ground, request, 0)
     with world.database.work(ground.lender.actor) as work:
         assert recalls.execute(work, request.id) == 1
-        assert recalls.get_line(work, request.id).recalled == 1
+        assert recall_lists.get_line(work, request.id).recalled == 1
     assert ground.cases[0].id not in held(world, ground)
 
 
@@ -149,7 +160,7 @@ def test_a_recall_taken_back_leaves_the_cases(world: World, ground: Placed) -> N
     object_to(world, ground, request, 1)
     with world.database.work(ground.lender.actor) as work:
         recalls.withdraw(work, request.id)
-        assert {line.case.state for line in recalls.list_cases(work, request.id)} == {KEPT}
+        assert {line.case.state for line in recall_lists.list_cases(work, request.id)} == {KEPT}
         assert recalls.request(work, ground.placement.id, "debt_sold", [ground.cases[0].id]).state == REQUESTED
     assert len(held(world, ground)) == 4
 
@@ -176,9 +187,9 @@ def test_a_case_that_leaves_by_another_way_leaves_the_recall_too(world: World, g
     with world.database.work(ground.agency.actor) as work:
         returns.give_back(work, ground.placement.id, "capacity", [ground.cases[0].id])
     with world.database.work(ground.lender.actor) as work:
-        assert recalls.get_line(work, request.id).gone == 1
+        assert recall_lists.get_line(work, request.id).gone == 1
         recalls.recall(work, ground.placement.id, "dispute", [ground.cases[1].id])
-        assert {line.case.state for line in recalls.list_cases(work, request.id)} == {GONE}
+        assert {line.case.state for line in recall_lists.list_cases(work, request.id)} == {GONE}
         assert recalls.get(work, request.id).state == WITHDRAWN
     assert due(world, ground, hours=24) == 0
 
@@ -209,7 +220,7 @@ def test_an_unconfirmed_stop_is_a_breach_of_its_own_once(world: World, ground: P
             assert (breach.rule_id, breach.pack, breach.member_id) == ("stop_work_not_confirmed", "house", None)
             assert breaches.get(work, breach.id).contacts == []
             assert "recall.stop_missed" in work.session.scalars(select(Notice.kind)).all()
-            assert [line.request.stop_missed_at for line in recalls.list_own(work)] == [world.clock()]
+            assert [line.request.stop_missed_at for line in recall_lists.list_own(work)] == [world.clock()]
 
 
 def test_the_nights_sweep_does_not_take_back_the_breach_of_an_unconfirmed_stop(world: World, ground: Placed) -> None:
@@ -230,7 +241,7 @@ def test_a_late_confirmation_stands_and_so_does_its_lateness(world: World, groun
     with world.database.work(ground.agency.actor) as work:
         confirmed = stops.confirm(work, request.id, 1)
         assert confirmed.stop_missed_at is not None
-        assert recalls.list_own(work, RecallFilter(unconfirmed=True)) == []
+        assert recall_lists.list_own(work, RecallFilter(unconfirmed=True)) == []
 
 
 def test_cases_of_several_placements_are_recalled_each_under_its_own(world: World, ground: Placed) -> None:
@@ -283,8 +294,8 @@ def test_a_file_without_its_columns_is_refused_as_a_whole(world: World, ground: 
 
 ACTS: tuple[Callable[[Work, UUID, UUID], object], ...] = (
     lambda work, request_id, _: recalls.get(work, request_id),
-    lambda work, request_id, _: recalls.get_line(work, request_id),
-    lambda work, request_id, _: recalls.list_cases(work, request_id),
+    lambda work, request_id, _: recall_lists.get_line(work, request_id),
+    lambda work, request_id, _: recall_lists.list_cases(work, request_id),
 )
 LENDERS: tuple[Callable[[Work, UUID, UUID], object], ...] = (
     lambda work, request_id, case_id: recalls.keep(work, request_id, [case_id]),
@@ -305,7 +316,7 @@ def test_a_foreign_recall_is_an_unknown_one(world: World, ground: Placed) -> Non
                 with world.database.work(stranger.actor) as work, pytest.raises(NotFound):
                     act(work, id_, ground.case.id)
         with world.database.work(stranger.actor) as work:
-            assert recalls.list_own(work) == []
+            assert recall_lists.list_own(work) == []
     for case_id in (other.case.id, uuid4()):
         with world.database.work(ground.lender.actor) as work, pytest.raises(NotFound):
             recalls.request(work, ground.placement.id, "debt_sold", [case_id])
@@ -344,7 +355,7 @@ def test_an_agency_knows_by_number_which_cases_to_stop_after_they_have_left_its_
     for hours in (0, 24):
         due(world, ground, hours=hours)
         with world.database.work(ground.agency.actor) as work:
-            numbers.append([line.reference for line in recalls.list_cases(work, request.id)])
+            numbers.append([line.reference for line in recall_lists.list_cases(work, request.id)])
     assert numbers == [[ground.cases[0].reference]] * 2
 
 
@@ -371,7 +382,7 @@ def test_a_recall_that_is_refused_has_taken_nothing(world: World, ground: Placed
     with world.database.work(ground.lender.actor) as work:
         with pytest.raises(NotFound):
             recalls.request(work, ground.placement.id, "complaint", [ground.case.id, uuid4()])
-        assert recalls.list_own(work) == []
+        assert recall_lists.list_own(work) == []
         assert work.session.scalars(select(RecallRequest)).all() == []
     assert len(held(world, ground)) == 4
 
@@ -392,7 +403,10 @@ def test_a_case_that_goes_while_a_file_is_read_loses_its_own_row_alone(
     assert (outcome.accepted, outcome.errors) == (2, [(1, "case_number", "not_placed")])
     assert held(world, ground) == [ground.cases[3].id]
     with world.database.work(ground.lender.actor) as work:
-        assert sorted((line.request.case_count, line.recalled) for line in recalls.list_own(work)) == [(1, 1), (2, 2)]
+        assert sorted((line.request.case_count, line.recalled) for line in recall_lists.list_own(work)) == [
+            (1, 1),
+            (2, 2),
+        ]
 
 
 def test_a_file_of_too_many_rows_recalls_nothing(world: World, ground: Placed, monkeypatch: pytest.MonkeyPatch) -> None:

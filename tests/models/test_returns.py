@@ -13,10 +13,10 @@ from models.errors import CaseClosedToWork, Conflict, Forbidden, Invalid, NotFou
 from models.exclusion import Exclusion
 from models.placement import ACTIVE, RETURN_CODES, RETURNED, PlacedCase
 from models.services.collection import contacts, releases
-from models.services.collection.activity_files import FileOutcome
 from models.services.exchange import paying, placements, recalls, returns, tenders
 from models.services.exchange.returns import BORROWER, CASE, NOTHING, TREATMENTS
 from models.services.parties import freezes
+from models.tabular import FileOutcome
 from models.work import Work
 from tests.facts import Placed, jobs, placed
 from tests.world import Debt, World

@@ -21,7 +21,7 @@ from models.portfolio import LenderKey
 from models.search import Search
 from models.services.collection import assignments
 from models.services.exchange import recalls
-from models.services.parties import organisations
+from models.services.parties import organisations, standings
 from models.services.portfolio import searches
 from models.work import JOBS, Actor, enter
 from tests.conftest import Clock
@@ -326,3 +326,12 @@ def test_a_search_row_is_the_searchers_own(world: World, lender: Someone, agency
     find(world, agency)
     with world.database.work(lender.actor) as work:
         assert work.session.scalar(select(func.count()).select_from(Search)) == 0
+
+
+def test_a_search_finds_nothing_once_the_agency_is_frozen_also_before_its_placements_are(
+    world: World, lender: Someone, agency: Someone, placement: Placement
+) -> None:
+    assert found(world, agency)
+    with world.database.work(lender.actor) as work:
+        standings.freeze(work, agency.organisation.id, "data_incident")
+    assert found(world, agency) == []

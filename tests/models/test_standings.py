@@ -221,8 +221,11 @@ def test_a_freeze_waits_for_nobody_and_what_was_being_placed_stands_still_after(
             assert refused.value.code == "placement_frozen"
             after = threads.submit(stop_placements, world, ground)
             assert not after.done()
-        assert after.result() == 1
-    assert frozen(world, ground)
+            assert not frozen(world, ground)
+            with world.database.work(ground.lender.actor) as work:
+                assert standings.stop_placements(work, agency_id, being_made=False) == 1
+            assert frozen(world, ground)
+        assert after.result() == 0
 
 
 def test_the_job_stops_what_the_freeze_did_not_reach(world: World, ground: Placed) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import func, select, text, update
 from models import tape
 from models.case import PAID_OFF, Case
 from models.offer import Offer
-from models.services.exchange import offers, tenders
+from models.services.exchange import offers, tender_offers, tenders
 from models.tape import BALANCE_NOISE, COUNT_NOISE, FACTOR_MIN, Tape
 from models.tender import TapeKey
 from models.tender_plan import Plan
@@ -257,7 +257,7 @@ def test_a_whole_panel_sees_one_tape(world: World, lender: Someone, agency: Some
     plan = Plan(portfolio.id, "first_claim", [one.id for one in panel])
     with world.database.work(lender.actor) as work:
         tender = tenders.create(work, plan)
-        shown = [figures(offer) for offer in tenders.list_offers(work, tender.id)]
+        shown = [figures(offer) for offer in tender_offers.list_all(work, tender.id)]
     assert len(shown) == 3
     assert shown[0] == shown[1] == shown[2]
 

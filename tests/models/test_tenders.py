@@ -10,12 +10,13 @@ from models.errors import Conflict, Forbidden, Invalid, NotFound
 from models.notice import Notice
 from models.offer import Offer
 from models.portfolio import Portfolio
-from models.services.exchange import agreements, offers, tender_previews, tenders
+from models.services.exchange import agreements, offers, tender_offers, tender_previews, tenders
 from models.services.parties import lender_settings
 from models.tender import Tender
 from models.tender_plan import Plan
 from models.work import JOBS, Actor
 from tests.conftest import Clock
+from tests.statements import counted
 from tests.world import Debt, Someone, World
 
 
@@ -47,7 +48,7 @@ def create(world: World, lender: Someone, portfolio: Portfolio, kind: str, choic
 def standing(world: World, lender: Someone, tender: Tender) -> tuple[str, list[tuple[UUID, str]]]:
     """The tender's state, and whom it was offered to with what came of it."""
     with world.database.work(lender.actor) as work:
-        answers = [(offer.agreement_id, offer.state) for offer in tenders.list_offers(work, tender.id)]
+        answers = [(offer.agreement_id, offer.state) for offer in tender_offers.list_all(work, tender.id)]
         return tenders.get(work, tender.id).state, answers
 
 
@@ -359,6 +360,23 @@ def test_cases_outside_an_agreement_keep_its_agency_out_of_a_panel(
     assert create(world, lender, portfolio, "assigned", [cards]).case_count == 1
 
 
+def test_a_panel_of_many_takes_as_many_statements_as_one_of_two(world: World, lender: Someone) -> None:
+    """Both made and taken back: whoever waits for the tender waits for all of them."""
+    counts = []
+    for size in (2, 6):
+        portfolio = world.portfolio(lender, [Debt(size)])
+        panel = [world.agreement(lender, world.agency()) for _ in range(size)]
+        plan = Plan(portfolio.id, "first_claim", [agreement.id for agreement in panel])
+        with counted(world) as statements:
+            with world.database.work(lender.actor) as work:
+                tender = tenders.create(work, plan)
+            with world.database.work(lender.actor) as work:
+                tenders.withdraw(work, tender.id)
+        counts.append(len(statements))
+        assert standing(world, lender, tender) == ("withdrawn", [(agreement.id, "withdrawn") for agreement in panel])
+    assert counts[0] == counts[1]
+
+
 def test_another_lenders_tender_is_unknown(world: World, lender: Someone, choices: list[Agreement]) -> None:
     tender = create(world, lender, world.portfolio(lender), "assigned", choices)
     stranger = world.lender("administrator")
@@ -383,4 +401,4 @@ def test_tenders_are_listed_by_state_kind_and_portfolio(
         ):
             assert len(tenders.list_own(work, **wanted)) == count  # type: ignore[arg-type]
         assert tenders.count_by_state(work) == {"open": 1}
-        assert tenders.count_answers(work, [tender.id]) == {tender.id: {"offered": 3}}
+        assert tender_offers.count_by_state(work, [tender.id]) == {tender.id: {"offered": 3}}

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import ProgrammingError
 
 from crypto.webhooks import parse_secret, verify
-from jobs.webhooks import pass_on
+from jobs.webhooks import pass_on, purge
 from models.database import Database
 from models.errors import Conflict, Invalid, NotFound
 from models.ids import new_id
@@ -406,6 +406,39 @@ def test_what_failed_or_was_delivered_is_sent_again_when_asked_for(world: World)
     assert first is not None
     assert again is not None
     assert first.headers["webhook-id"] == again.headers["webhook-id"]
+
+
+@pytest.mark.parametrize("kind", ["lender", "agency"])
+def test_what_ended_long_ago_is_taken_away_batch_by_batch_and_what_waits_stays(
+    world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(webhook_deliveries, "PURGED_MAX", 2)
+    lender, agency = world.lender("administrator"), world.agency()
+    someone, other = (lender, agency) if kind == "lender" else (agency, lender)
+    mine, gone = hook(world, someone), hook(world, someone, ["offer.made"])
+    for _ in range(6):
+        tell(world, lender, agency, kind, "offer.expired")
+    pass_on(world.database)
+    rows = deliveries(world, someone, mine)
+    for row in rows[:5]:
+        attempt(world, someone, row, 0, GOOD)
+    with world.database.work(someone.actor) as work:
+        test = webhook_deliveries.send_test(work, gone.row.id)
+        webhooks.delete(work, gone.row.id)
+    clock.forward(days=89)
+    attempt(world, someone, rows[5], 0, BAD)
+    with world.database.work(someone.actor) as work:
+        webhook_deliveries.redeliver(work, rows[4].id)
+    purge(world.database)
+    assert len(deliveries(world, someone, mine)) == 6
+    clock.forward(days=2)
+    assert purge(world.database) >= 5
+    assert [row.id for row in deliveries(world, someone, mine)] == [rows[4].id, rows[5].id]
+    with world.database.work(someone.actor) as work:
+        assert work.session.get(WebhookDelivery, (someone.organisation.id, test.id)) is None
+    with world.database.work(someone.actor) as work, pytest.raises(ProgrammingError):
+        work.session.execute(text("delete from webhook_delivery"))
+    assert deliveries(world, other, hook(world, other)) == []
 
 
 def test_what_lost_its_task_is_queued_again_after_an_hour(world: World, clock: Clock) -> None:

@@ -8,25 +8,9 @@ from flask.testing import FlaskClient
 
 from models.database import Database
 from models.services.parties import members
-from models.settings import Settings
 from models.work import DOOR, Actor
 from portal.access import COOKIE
-from portal.app import create_app
 from tests.world import PASSWORD, Someone
-
-
-@pytest.fixture(scope="session")
-def shared_app(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    home = tmp_path_factory.mktemp("portal")
-    settings = Settings(
-        home=home,
-        database_url=None,
-        object_store=str(home / "objects"),
-        keyring=home / "keyring.json",
-        host="consign.test",
-        secure_cookies=False,
-    )
-    return create_app(settings, shared_database)
 
 
 @pytest.fixture

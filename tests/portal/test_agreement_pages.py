@@ -147,6 +147,39 @@ def test_a_new_card_is_filled_in_with_the_newest_and_approved_on_the_page(
     assert "Another card is in force on one of these days." in overlapping.text
 
 
+def test_a_card_to_come_is_withdrawn_on_its_page_by_two_people(
+    world: World, signed_in: Client, program: Client, lender: Someone, agency: Someone, colleague: Someone
+) -> None:
+    agreement = world.agreement(lender, agency)
+    ours, theirs = english(signed_in(lender)), english(signed_in(colleague))
+    given = {"valid_from": "2026-04-01", "tail_days": "10", "tax_treatment": "inclusive", **rows({"rate": "16"})}
+    ours.post(f"/agreements/{agreement.id}/rate-cards", data=given)
+    card_url = f"/rate-cards/{first(world, lender)[1].card.id}"
+    theirs.post(f"{card_url}/approve")
+    page_url = f"/agreements/{agreement.id}"
+    assert f'action="{card_url}/withdrawal"' in ours.get(page_url).text
+    assert ours.post(f"{card_url}/withdrawal").status_code == 302
+    assert f'action="{card_url}/withdrawal/approve"' not in ours.get(page_url).text
+    assert "Withdrawal of rate card version 2" in theirs.get("/agreements").text
+    assert "1 rate card waits for a second person" in theirs.get("/").text
+    asked = theirs.get(page_url).text
+    assert f'action="{card_url}/withdrawal/approve"' in asked
+    assert "Version 1 would go on." in asked
+    assert theirs.post(f"{card_url}/withdrawal/refuse").status_code == 302
+    told = program(lender).post(f"/api/v1{card_url}/withdrawal").json
+    assert told is not None
+    assert told["withdrawal_at"] is not None
+    withdrawn = program(colleague).post(f"/api/v1{card_url}/withdrawal/approve")
+    assert withdrawn.json is not None
+    assert withdrawn.json["state"] == "withdrawn"
+    again = program(colleague).post(f"/api/v1{card_url}/withdrawal/refuse")
+    assert again.status_code == 409
+    page = ours.get(page_url).text
+    assert "Withdrawn" in page
+    assert "2026-03-31" not in page
+    assert "withdrawal" not in english(signed_in(agency)).get(page_url).text
+
+
 def test_a_card_or_an_agreement_is_refused_on_its_page(
     world: World, signed_in: Client, lender: Someone, agency: Someone, colleague: Someone
 ) -> None:

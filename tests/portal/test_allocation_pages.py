@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from jobs import allocation
 from models.agreement import Agreement
-from models.case import Case
+from models.portfolio import Portfolio
 from models.services.exchange import allocation_draws, allocations, tenders
 from models.services.parties import lender_settings
 from models.tender import AWAITING_APPROVAL, PLACED, UNDONE, WITHDRAWN
@@ -61,13 +61,13 @@ def state_of(world: World, of: Ground, page: str) -> str:
         return allocations.get(work, UUID(page.rpartition("/")[2])).state
 
 
-@pytest.mark.parametrize(("language", "words"), [("en", "No allocation yet"), ("zh", "/allocations/new")])
+@pytest.mark.parametrize(("language", "words"), [("en", "No allocation yet"), ("zh", "/place-cases")])
 def test_the_empty_list_leads_to_a_new_one(world: World, signed_in: Client, language: str, words: str) -> None:
     client = signed_in(world.lender())
     client.set_cookie("language", language)
     page = client.get("/allocations").text
     assert words in page
-    assert "/allocations/new" in page
+    assert "/place-cases" in page
 
 
 def test_the_plan_shows_each_agency_with_its_room_and_an_equal_share(ground: Ground, signed_in: Client) -> None:
@@ -226,7 +226,7 @@ def test_a_plan_that_became_wrong_is_told_rule_by_rule(
     rule = {"shares": {str(ground.agreements[0].id): "100"}, "where": {"products": [product]}}
     made = client.post("/api/v1/allocations", json=plan(ground, "50", "50") | {"rules": [rule]}).json
     with world.database.work(ground.lender.actor) as work:
-        work.session.execute(update(Case).where(Case.portfolio_id == ground.portfolio_id).values(product="boat"))
+        work.session.execute(update(Portfolio).where(Portfolio.id == ground.portfolio_id).values(products=["boat"]))
     carry_out(world, ground, f"/allocations/{made['id']}")
     told = client.get(f"/api/v1/allocations/{made['id']}").json["refusal"]
     assert told == {"code": "invalid", "errors": [{"row": 1, "field": "products", "code": "unknown_value"}]}

@@ -86,6 +86,26 @@ def test_a_list_is_narrowed_to_a_kind(world: World, signed_in: Client) -> None:
     assert "makes you an offer" not in page
 
 
+def test_the_inbox_is_downloaded_as_it_is_narrowed(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    world.agreement(lender, agency)
+    tell(world, lender, agency, cases=7)
+    tell(world, lender, agency, kind="offer.withdrawn")
+    client = english(signed_in(agency))
+    assert 'href="/notices.csv?show=first"' in client.get("/notices").text
+    header, *lines = client.get("/notices.csv?kind=offer.made").text.lstrip("\ufeff").splitlines()
+    assert header == "told,kind,party,subject,subject_id,facts,read,export"
+    (line,) = lines
+    assert line.split(",")[1:4] == ["offer.made", lender.organisation.name, "offer"]
+    assert "7 cases" in line
+    with world.database.work(agency.actor) as work:
+        notices.mark_all_read(work, LAST, "offer.made")
+    kinds = {line.split(",")[1] for line in client.get("/notices.csv?show=unread").text.splitlines()[1:]}
+    assert "offer.withdrawn" in kinds
+    assert "offer.made" not in kinds
+    assert signed_in(world.person(agency, "collector")).get("/notices.csv").status_code == 403
+
+
 def test_a_collector_and_an_auditor_have_no_inbox(world: World, signed_in: Client) -> None:
     lender = world.lender()
     for someone in (world.agency("collector"), world.auditor(of=lender)):

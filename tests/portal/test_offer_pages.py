@@ -1,14 +1,18 @@
 """Offers on their pages: the lender waits or withdraws, the agency accepts or declines, and sees no case."""
 
 from collections.abc import Callable
+from hashlib import sha256
 from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
-from models.services.exchange import offers, placements
+from models.audit import OutboxEntry
+from models.services.exchange import offers, placements, tenders
 from models.services.parties import standings
 from tests.conftest import Clock
+from tests.facts import jobs
 from tests.world import Someone, World
 
 Client = Callable[[Someone], FlaskClient]
@@ -30,15 +34,86 @@ def test_the_agency_sees_totals_and_strata_and_no_case(world: World, signed_in: 
     assert "K-" not in page
 
 
-def test_of_few_borrowers_no_figure_is_shown_and_both_sides_are_told_why(world: World, signed_in: Client) -> None:
+def test_of_few_borrowers_the_agency_sees_no_figure_and_both_sides_are_told_why(
+    world: World, signed_in: Client
+) -> None:
     lender, agency = world.lender(), world.agency()
     offer = world.offer(lender, agency, 3)
-    for someone, words in ((agency, "nothing is told of so few"), (lender, "the agency sees no figure")):
+    told = ((agency, "nothing is told of so few", False), (lender, "the agency sees no figure", True))
+    for someone, words, exactly in told:
         client = signed_in(someone)
         client.set_cookie("language", "en")
         page = client.get(f"/offers/{offer.id}").text
         assert words in page
-        assert "3,000.00" not in page
+        for shown in (page, client.get("/offers").text, client.get("/offers.csv").text.replace("3000.00", "3,000.00")):
+            assert ("3,000.00" in shown) is exactly
+
+
+def test_the_lender_sees_its_own_figures_exactly_and_what_the_agency_sees(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    offer = world.offer(lender, agency, 25)
+    client = signed_in(lender)
+    client.set_cookie("language", "en")
+    page = client.get(f"/offers/{offer.id}").text
+    assert f"the agency sees ≈ {offer.case_count}" in page
+    for shown in (page, client.get("/offers").text, client.get(f"/portfolios/{offer.portfolio_id}").text):
+        assert "25,000.00" in shown
+    assert "≈" not in client.get("/offers").text
+    assert ",25,25,CNY,25000.00," in client.get("/offers.csv").text
+
+
+def test_whoever_sees_the_tape_may_take_a_synthetic_sample_of_it(
+    world: World, signed_in: Client, program: Client
+) -> None:
+    lender, agency = world.lender(), world.agency()
+    offer = world.offer(lender, agency, 25)
+    url = f"/offers/{offer.id}/synthetic-sample.csv"
+    files = set()
+    for someone in (lender, agency):
+        client = signed_in(someone)
+        client.set_cookie("language", "en")
+        assert f'href="{url}"' in client.get(f"/offers/{offer.id}").text
+        files.add(client.get(url).data)
+    (content,) = files
+    lines = content.decode().splitlines()
+    assert lines[0].startswith("\ufeffsynthetic,product,")
+    assert len(lines) == 1 + (offer.case_count or 0)
+    told = program(agency).get(f"/api/v1/offers/{offer.id}/synthetic-sample").json
+    assert told is not None
+    assert (told["synthetic"], told["stands_for"], len(told["rows"])) == (True, "1.000000", offer.case_count)
+    with world.database.work(jobs(agency)) as work:
+        entries = work.session.scalars(select(OutboxEntry.entry).where(OutboxEntry.org_id == agency.organisation.id))
+        (logged,) = [entry.decode() for entry in entries if b"export.download" in entry]
+    assert '"tape_sample"' in logged
+    assert sha256(content).hexdigest() in logged
+
+
+def test_two_tenders_of_one_tape_have_one_sample(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    agreement, portfolio = world.agreement(lender, agency), world.portfolio(lender, 30)
+    files = []
+    for _ in range(2):
+        with world.database.work(lender.actor) as work:
+            offer = tenders.assign(work, portfolio.id, agreement.id)
+        files.append(signed_in(agency).get(f"/offers/{offer.id}/synthetic-sample.csv").data)
+        signed_in(lender).post(f"/offers/{offer.id}/withdraw")
+    assert files[0] == files[1]
+
+
+def test_where_no_figure_is_shown_there_is_no_sample(world: World, signed_in: Client, program: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    offer = world.offer(lender, agency, 3)
+    client = signed_in(agency)
+    assert "synthetic-sample" not in client.get(f"/offers/{offer.id}").text
+    assert client.get(f"/offers/{offer.id}/synthetic-sample.csv").status_code == 409
+    refused = program(agency).get(f"/api/v1/offers/{offer.id}/synthetic-sample")
+    assert refused.json is not None
+    assert (refused.status_code, refused.json["code"]) == (409, "no_tape")
+    stranger = world.agency()
+    assert signed_in(stranger).get(f"/offers/{offer.id}/synthetic-sample.csv").status_code == 404
+    assert program(stranger).get(f"/api/v1/offers/{offer.id}/synthetic-sample").status_code == 404
+    collector = signed_in(world.person(agency, "collector"))
+    assert collector.get(f"/offers/{offer.id}/synthetic-sample.csv").status_code == 403
 
 
 def test_the_placement_brings_the_exact_figures(world: World, signed_in: Client) -> None:

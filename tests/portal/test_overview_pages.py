@@ -4,11 +4,16 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
-from flask import Flask
+from flask import Flask, url_for
 from flask.testing import FlaskClient
 
 from models.services.collection import assignments
+from models.services.exchange import recalls
+from models.services.oversight import needs
 from models.services.settlement import commissions
+from portal.access import PERMISSIONS
+from portal.tasks import TASKS
+from tests.conftest import Clock
 from tests.facts import TODAY, Placed, jobs, payment, placed, receive_payments
 from tests.world import Someone, World, within
 
@@ -42,6 +47,23 @@ def test_a_lender_sees_figures_and_what_needs_somebody(
     page = shown(signed_in(of.lender), language=language)
     for text in (*words, "¥400", of.agency.organisation.name):
         assert text in page
+
+
+def test_whatever_waits_for_somebody_is_told_and_leads_to_a_page(app: Flask) -> None:
+    kinds = {kind for side in (*needs.OF_A_SIDE.values(), needs.OF_A_COLLECTOR) for kind in side}
+    assert kinds == set(TASKS)
+    with app.test_request_context(headers={"Cookie": "language=en"}):
+        for kind, task in TASKS.items():
+            assert (kind, task.permission in PERMISSIONS, "2" in task.sentence(2)) == (kind, True, True)
+            assert url_for(task.endpoint, **task.query)
+
+
+def test_an_overdue_stop_of_work_is_on_both_desks(world: World, of: Placed, signed_in: Client, clock: Clock) -> None:
+    with world.database.work(of.lender.actor) as work:
+        recalls.recall(work, of.placement.id, "conduct")
+    clock.forward(days=8)
+    for someone in (of.agency, of.lender):
+        assert "1 confirmation of stopped work is overdue" in shown(signed_in(someone))
 
 
 def test_the_curves_leave_as_csv(of: Placed, signed_in: Client) -> None:

@@ -73,14 +73,16 @@ def test_an_agency_counts_before_it_is_told_what_was_placed(world: World, signed
     assert "¥3,000.00" in theirs.get(path).text
 
 
-def test_other_figures_begin_nothing_and_both_are_shown(world: World, signed_in: Client) -> None:
+def test_other_figures_begin_nothing_and_both_are_shown_once(world: World, signed_in: Client) -> None:
     lender, agency = world.lender(), world.agency()
     placement = world.placement(lender, agency, 3, acknowledged=False)
     client = signed_in(agency)
     client.set_cookie("language", "en")
     answer = client.post(f"/placements/{placement.id}/acknowledge", data={"case_count": "2", "balance": "1.00"})
     assert answer.status_code == 409
-    assert "You confirmed 2 cases and ¥1.00; placed are 3 cases" in answer.text
+    assert "counted 2 cases and ¥1.00; placed are 3 cases and ¥3,000.00" in answer.text
+    assert answer.text.count('role="alert"') == 1
+    assert client.get(f"/placements/{placement.id}").text.count('role="alert"') == 0
     assert not acknowledged(world, agency, placement)
 
 

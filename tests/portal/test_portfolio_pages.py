@@ -5,9 +5,12 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
+from models.portfolio import UPLOADED, Portfolio
 from models.services.exchange import recalls, tenders
 from models.services.parties import members
 from models.services.portfolio import portfolios
+from models.services.portfolio.portfolios import Progress
+from portal.web.portfolios import stage_of
 from tests.world import Debt, Someone, World, case_file
 
 Client = Callable[[Someone], FlaskClient]
@@ -164,3 +167,20 @@ def test_a_short_password_is_told_and_not_repeated(world: World, signed_in: Clie
     assert answer.status_code == 422
     assert 'id="password-error"' in answer.text
     assert "quiteshort" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("free", "offered", "placed", "closed", "step"),
+    [
+        (5, 0, 0, 0, "sealed"),
+        (3, 2, 0, 0, "offered"),
+        (3, 0, 2, 0, "placed"),
+        (0, 0, 4, 1, "closed"),
+        (0, 0, 0, 5, None),
+    ],
+)
+def test_the_strip_stands_at_the_step_that_is_not_done(
+    free: int, offered: int, placed: int, closed: int, step: str | None
+) -> None:
+    portfolio = Portfolio(state=UPLOADED, case_count=5)
+    assert stage_of(portfolio, Progress(free=free, offered=offered, placed=placed, closed=closed)) == step

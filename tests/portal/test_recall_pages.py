@@ -1,5 +1,6 @@
 """Recalls, returns and retained cases on their pages and over the API, from both sides."""
 
+import csv
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -11,9 +12,10 @@ from models.acknowledgement_break import AcknowledgementBreak
 from models.audit import OutboxEntry
 from models.placement import Placement
 from models.recall_request import RecallRequest
-from models.services.exchange import placements, recalls, retentions, stops
+from models.services.exchange import acknowledgements, placements, recall_lists, recalls, retentions, stops
 from models.services.parties import lender_settings
 from models.work import JOBS, enter
+from tests.conftest import Clock
 from tests.facts import Placed, jobs, placed
 from tests.world import World
 
@@ -62,6 +64,24 @@ def test_a_wrong_count_stands_on_the_page_of_both_sides_after_the_answer(world: 
     assert "Break" in page(signed_in(lender), "/placements")
     rows = signed_in(lender).get(f"/api/v1{path}/breaks", headers={"Accept": "application/json"}).json
     assert [(row["kind"], row["case_count"], row["balance_expected"]) for row in rows] == [("mismatch", 2, "3000.00")]
+    for someone in (lender, agency):
+        header, line = csv.reader(signed_in(someone).get("/breaks.csv").text.lstrip("\ufeff").splitlines())
+        row = dict(zip(header, line, strict=True))
+        assert (row["kind"], row["claimed"], row["booked"], row["state"]) == ("mismatch", "2000.00", "3000.00", "open")
+        assert (row["placement_id"], row["cases_counted"], row["cases_placed"]) == (str(placement.id), "2", "3")
+
+
+def test_the_file_of_breaks_tells_an_agency_that_has_not_counted_no_figures(
+    world: World, signed_in: Client, clock: Clock
+) -> None:
+    lender, agency = world.lender(), world.agency()
+    world.placement(lender, agency, 3, acknowledged=False)
+    clock.forward(hours=49)
+    with world.database.work(jobs(lender)) as work:
+        acknowledgements.flag_missing(work)
+    for someone, told in ((lender, True), (agency, False)):
+        text = signed_in(someone).get("/breaks.csv").text
+        assert ("missing" in text, "3000.00" in text) == (True, told)
 
 
 def test_selected_cases_are_asked_for_and_objected_to_and_decided_and_confirmed(
@@ -95,7 +115,7 @@ def test_what_was_objected_to_is_counted_after_the_recall(world: World, signed_i
         recalls.object_to(work, request.id, [ground.cases[0].id], "promise")
     with world.database.work(ground.lender.actor) as work:
         recalls.execute(work, request.id, at_once=True)
-        line = recalls.get_line(work, request.id)
+        line = recall_lists.get_line(work, request.id)
     assert (line.objected, line.objections, line.recalled) == (0, 1, 2)
     shown = page(signed_in(ground.lender), f"/recalls/{request.id}")
     assert '<span class="figure-label">Objected to</span>\n  <span class="figure-value num">1</span>' in shown

@@ -1,19 +1,24 @@
 """A refusal says what is refused and why: how the thing stands, or which spelling and bounds a field has."""
 
+import datetime as dt
 from collections.abc import Mapping
+from decimal import Decimal
 from importlib import import_module
 from pkgutil import iter_modules
+from uuid import UUID
 
 import pytest
 from flask import Flask
 
 import models
-from models.errors import Conflict, Invalid
+from models.errors import Bound, Conflict, Invalid, OutOfRange, RowError
+from models.tender_plan import Plan, refuse_impossible
 from portal.messages import message
-from portal.refusals import sentence, sentences
+from portal.refusals import fault, sentence, sentences
 from portal.schemas.allocations import RuleRequest
 from portal.schemas.bids import RevealRequest
 from portal.schemas.forms import require
+from portal.schemas.tenders import PlanForm
 from portal.words import ACTS, STANDS
 
 
@@ -71,3 +76,39 @@ def test_a_share_that_is_none_is_told_its_bounds(share: str) -> None:
     with pytest.raises(Invalid) as refused:
         require(RuleRequest(), {"shares": {"01a201d5-c3b3-7b91-9362-60563aad9350": share}})
     assert {error.code for error in refused.value.errors} == {"share_bounds"}
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "said"),
+    [
+        (1, 10_000_000, "This must be from 1 to 10,000,000."),
+        (0, None, "This must be at least 0."),
+        (None, 5, "This must be at most 5."),
+        (Decimal("0.000001"), Decimal(1), "This must be from 0.0001% to 100%."),
+        (0, Decimal("999999.99"), "This must be from 0 to 999,999.99."),
+        (dt.date(2026, 3, 10), dt.date(2026, 5, 9), "This must be from 2026-03-10 to 2026-05-09."),
+    ],
+)
+def test_what_is_out_of_range_is_told_the_range(app: Flask, least: Bound, most: Bound, said: str) -> None:
+    with app.test_request_context(headers={"Cookie": "language=en"}):
+        assert fault(OutOfRange(0, "hours", least, most)) == said
+
+
+def test_a_fault_out_of_range_equals_the_plain_one_and_keeps_its_bounds_elsewhere() -> None:
+    fault_of_hours = OutOfRange(0, "hours", 1, 720)
+    assert fault_of_hours == RowError(0, "hours", "out_of_range")
+    moved = fault_of_hours.at(3, "cells")
+    assert isinstance(moved, OutOfRange)
+    assert (tuple(moved), moved.least, moved.most) == ((3, "cells", "out_of_range"), 1, 720)
+
+
+def test_the_form_and_the_verb_name_one_range(app: Flask) -> None:
+    agreement, portfolio = UUID(int=1), UUID(int=2)
+    form = {"portfolio_id": str(portfolio), "kind": "assigned", "agreement_ids": [str(agreement)]}
+    with app.test_request_context(headers={"Cookie": "language=en"}):
+        with pytest.raises(Invalid) as of_form:
+            require(PlanForm(), form | {"respond_hours": "721"})
+        with pytest.raises(Invalid) as of_verb:
+            refuse_impossible(Plan(portfolio, "assigned", [agreement], respond_hours=721))
+        said = {"respond_hours": "This must be from 1 to 720."}
+        assert (sentences(of_form.value), sentences(of_verb.value)) == (said, said)

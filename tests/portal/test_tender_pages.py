@@ -1,7 +1,9 @@
 """Tenders on their pages: previewed, opened, followed, approved by a second person, withdrawn."""
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
+from html import unescape
 from uuid import UUID, uuid4
 
 import pytest
@@ -51,6 +53,50 @@ def test_a_tender_is_previewed_and_then_opened(world: World, signed_in: Client, 
     shown = client.get(answer.location).text
     assert agency.organisation.name in shown
     assert "has not answered" in shown
+
+
+def test_every_way_to_place_begins_on_one_page(world: World, signed_in: Client) -> None:
+    lender = world.lender()
+    portfolio, placed = world.portfolio(lender, 3), world.placement(lender, world.agency())
+    client = signed_in(lender)
+    for path in ("/", "/tenders", "/offers", "/allocations", f"/portfolios/{portfolio.id}"):
+        assert 'href="/place-cases' in client.get(path).text
+    first = client.get("/place-cases").text
+    assert (str(portfolio.id) in first, str(placed.portfolio_id) in first) == (True, False)
+    page = client.get(f"/place-cases?portfolio_id={portfolio.id}").text
+    for way in ("/tenders/new", f"/portfolios/{portfolio.id}/bids/new", "/allocations/new"):
+        (found,) = {
+            link for link in re.findall(r'href="([^"]+)"', page) if link.startswith(way) and "first" not in link
+        }
+        assert client.get(unescape(found)).status_code == 200
+    assert "/tenders/new" not in client.get(f"/place-cases?portfolio_id={placed.portfolio_id}").text
+
+
+def test_only_who_places_cases_is_shown_the_ways(world: World, signed_in: Client) -> None:
+    lender, other = world.lender(), world.lender()
+    assert signed_in(world.person(lender, "compliance_officer")).get("/place-cases").status_code == 403
+    foreign = world.portfolio(other).id
+    assert signed_in(lender).get(f"/place-cases?portfolio_id={foreign}").status_code == 404
+
+
+def test_cases_that_stay_out_are_told_by_three_words(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    portfolio, agreement = world.portfolio(lender, 5), world.agreement(lender, agency)
+    with world.database.work(lender.actor) as work:
+        tenders.create(work, Plan(portfolio.id, "assigned", [agreement.id], case_limit=2))
+    client = signed_in(lender)
+    client.set_cookie("language", "en")
+    plan = {"portfolio_id": str(portfolio.id), "kind": "first_claim", "agreement_ids": [str(agreement.id)]}
+    page = client.get(
+        "/tenders/new", query_string=plan | {"respond_hours": "48", "case_limit": "1", "preview": "1"}
+    ).text
+    for words, anchor in (
+        ("Scrubbed out", "scrubbed"),
+        ("Outside the plan", "outside"),
+        ("stopped by checks", "agencies"),
+    ):
+        assert (words in page, f'href="#{anchor}"' in page, f'id="{anchor}"' in page) == (True, True, True)
+    assert "Left out" not in page
 
 
 def test_a_plan_without_agencies_is_shown_again_with_what_is_wrong(world: World, signed_in: Client) -> None:

@@ -103,12 +103,13 @@ def _workable(work: Work, placement_id: UUID) -> Placement:
     """The placement, locked FOR SHARE: whoever freezes or recalls it waits, or has been here before."""
     placement = placements.get(work, placement_id)
     with work.as_lender(placement):
-        work.session.refresh(placement, with_for_update={"read": True})
+        placements.lock(work, placement, shared=True)
+        frozen = placements.is_frozen(work, placement)
     if placement.state != ACTIVE:
         raise Conflict("placement_not_active", state=placement.state)
     if placement.expires_at <= work.at and work.session.scalar(_live_cases(work, placement).limit(1)) is None:
         raise Conflict("placement_expired")
-    if placement.frozen_at is not None:
+    if frozen:
         raise Conflict("placement_frozen")
     return placement
 

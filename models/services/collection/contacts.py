@@ -16,7 +16,7 @@ from models.case import Case
 from models.claim import Claim
 from models.columns import CODE_SHAPE
 from models.contact import Contact
-from models.errors import Conflict, Invalid, NotFound, RowError
+from models.errors import Conflict, Invalid, NotFound, RowError, outside
 from models.identifiers import looks_personal
 from models.ids import new_id
 from models.ledger import CaseBalance, Feed
@@ -123,18 +123,17 @@ def closed_since() -> ColumnElement[Any]:
 
 
 def _refuse_impossible(work: Work, placed: Placed, report: ContactReport) -> None:
-    duration = report.duration_seconds
     faults = {
         "channel": None if report.channel in CHANNELS else "unknown_value",
         "direction": None if report.direction in DIRECTIONS else "unknown_value",
         "party": None if report.party in PARTIES else "unknown_value",
         "outcome": None if report.outcome in OUTCOMES else "unknown_value",
         "occurred_at": _fault_of_time(work, placed, report.occurred_at),
-        "duration_seconds": None if duration is None or 0 <= duration <= DURATION_SECONDS_MAX else "out_of_range",
         "external_ref": None if report.external_ref is None else fault_of_reference(report.external_ref),
         "note": None if report.note is None else notes.fault_of(report.note),
     }
     errors = [RowError(0, field, code) for field, code in faults.items() if code]
+    errors += outside("duration_seconds", report.duration_seconds, 0, DURATION_SECONDS_MAX)
     if errors:
         raise Invalid(errors=errors)
 

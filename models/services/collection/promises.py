@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from models.business_day import day_of
 from models.case import Case
-from models.errors import Invalid, NotFound, RowError
+from models.errors import Invalid, NotFound, RowError, outside
 from models.ids import new_id
 from models.promise import Promise
 from models.services.collection.claims import fault_of_amount
@@ -80,8 +80,8 @@ def _refuse_impossible(work: Work, case: Case, report: PromiseReport) -> None:
     faults = {
         "amount": fault_of_amount(report.amount) or ("above_balance" if report.amount > case.balance else None),
         "currency": "currency_mismatch" if report.currency != case.currency else None,
-        "due_on": None if today <= report.due_on <= last else "out_of_range",
     }
     errors = [RowError(0, field, code) for field, code in faults.items() if code]
+    errors += outside("due_on", report.due_on, today, last)
     if errors:
         raise Invalid(errors=errors)

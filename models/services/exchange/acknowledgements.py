@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, exists, select
+from sqlalchemy import ColumnElement, and_, exists, select, true
 from sqlalchemy.dialects.postgresql import insert
 
 from models.acknowledgement_break import MISMATCH, MISSING, AcknowledgementBreak
@@ -14,18 +14,22 @@ from models.notice import AGENCY as TO_AGENCY
 from models.notice import LENDER as TO_LENDER
 from models.placement import AWAITING_ACK, Placement
 from models.services import pages, tenancy
-from models.services.exchange import ends, placements
+from models.services.exchange import ends, placements, turns
 from models.services.oversight import audit
 from models.work import Work
 
 ACKNOWLEDGE_HOURS = 48
 
 
-class OpenBreak(NamedTuple):
-    """A break with the placement that it keeps from starting."""
+class Broken(NamedTuple):
+    """A break with the placement that it keeps, or kept, from starting."""
 
     row: AcknowledgementBreak
     placement: Placement
+
+    @property
+    def id(self) -> UUID:
+        return self.row.id
 
 
 def record_mismatch(work: Work, placement_id: UUID, case_count: int, balance: Decimal) -> AcknowledgementBreak | None:
@@ -62,17 +66,16 @@ def flag_missing(work: Work) -> int:
         AcknowledgementBreak.closed_at.is_(None),
     )
     late = work.session.scalars(
-        select(Placement)
-        .where(
-            tenancy.own(work, Placement),
-            Placement.state == AWAITING_ACK,
-            Placement.frozen_at.is_(None),
-            Placement.started_at <= work.at - dt.timedelta(hours=ACKNOWLEDGE_HOURS),
-            Placement.expires_at > work.at,
-            ~flagged,
+        turns.on_placements(
+            select(Placement).where(
+                tenancy.own(work, Placement),
+                Placement.state == AWAITING_ACK,
+                Placement.frozen_at.is_(None),
+                Placement.started_at <= work.at - dt.timedelta(hours=ACKNOWLEDGE_HOURS),
+                Placement.expires_at > work.at,
+                ~flagged,
+            )
         )
-        .order_by(Placement.id)
-        .with_for_update()
     ).all()
     for placement in late:
         _keep(work, placement, MISSING, {})
@@ -92,8 +95,17 @@ def list_of_placement(work: Work, placement_id: UUID) -> list[AcknowledgementBre
     return list(work.session.scalars(pages.newest(query, AcknowledgementBreak.id, None, pages.LIMIT_MAX)))
 
 
-def list_open(work: Work) -> list[OpenBreak]:
+def list_open(work: Work) -> list[Broken]:
     """Those that keep work from starting, of every placement, newest first."""
+    return _page(work, AcknowledgementBreak.closed_at.is_(None), None)
+
+
+def list_own(work: Work, after: UUID | None = None) -> list[Broken]:
+    """All, open and closed, newest first."""
+    return _page(work, true(), after)
+
+
+def _page(work: Work, which: ColumnElement[bool], after: UUID | None) -> list[Broken]:
     query = (
         select(AcknowledgementBreak, Placement)
         .join(
@@ -106,11 +118,11 @@ def list_open(work: Work) -> list[OpenBreak]:
         .where(
             tenancy.own(work, AcknowledgementBreak),
             tenancy.own(work, Placement),
-            AcknowledgementBreak.closed_at.is_(None),
+            which,
         )
     )
-    rows = work.session.execute(pages.newest(query, AcknowledgementBreak.id, None, pages.LIMIT_MAX))
-    return [OpenBreak(*row) for row in rows]
+    rows = work.session.execute(pages.newest(query, AcknowledgementBreak.id, after, pages.LIMIT_MAX))
+    return [Broken(*row) for row in rows]
 
 
 def _keep(work: Work, placement: Placement, kind: str, counted: dict[str, object]) -> AcknowledgementBreak:

@@ -19,13 +19,13 @@ from models.agreement import ACTIVE, ENDED, PROPOSED, REFUSED, TRANSITIONS, Agre
 from models.buckets import BUCKETS
 from models.business_day import day_of
 from models.columns import PRODUCT
-from models.errors import Conflict, Invalid, NotFound, RowError
+from models.errors import Conflict, Invalid, NotFound, OutOfRange, RowError, outside
 from models.ids import new_id
 from models.money import CURRENCIES
 from models.organisation import AGENCY
 from models.provinces import PROVINCES
 from models.rate_card import INCLUSIVE
-from models.services import notices, pages, second_person, tenancy
+from models.services import bulk, notices, pages, second_person, tenancy
 from models.services.exchange import rate_cards, standard_terms
 from models.services.oversight import audit
 from models.services.parties import organisations
@@ -206,6 +206,15 @@ def get(work: Work, agreement_id: UUID) -> Agreement:
     return found
 
 
+def get_each(work: Work, agreement_ids: Sequence[UUID]) -> list[Agreement]:
+    """The same of several at once, in their order."""
+    found = work.session.scalars(select(Agreement).where(*_seen(work), bulk.among(Agreement.id, agreement_ids)))
+    by_id = {agreement.id: agreement for agreement in found}
+    if not by_id.keys() >= set(agreement_ids):
+        raise NotFound
+    return [by_id[agreement_id] for agreement_id in agreement_ids]
+
+
 def standing_on(agreement: Agreement, on: dt.date) -> str:
     """One of STANDINGS."""
     if agreement.state in (PROPOSED, REFUSED):
@@ -265,19 +274,19 @@ def _faults(terms: Terms) -> list[RowError]:
     wrong = {
         ("ends_on", "dates_reversed"): terms.ends_on < terms.starts_on,
         ("currency", "unknown_currency"): terms.currency not in CURRENCIES,
-        ("contingency_rate", "out_of_range"): rate is not None and not 0 <= rate <= 1,
         ("contingency_rate", "one_expected"): rate is not None and bool(terms.cells),
         ("contingency_rate", "required_missing"): rate is None and not terms.cells,
         ("processing_agreement", "required_missing"): not terms.processing_agreement,
         ("impact_assessment", "required_missing"): not terms.impact_assessment,
     }
     faults = [RowError(0, field, code) for (field, code), told in wrong.items() if told]
-    return [*faults, *_operating_faults({name: getattr(terms, name) for name in OPERATING})]
+    shares = outside("contingency_rate", rate, Decimal(0), Decimal(1))
+    return [*shares, *faults, *_operating_faults({name: getattr(terms, name) for name in OPERATING})]
 
 
 def _operating_faults(terms: Mapping[str, Any]) -> list[RowError]:
     return [
-        *(RowError(0, name, "out_of_range") for name in RANGES if name in terms and not _in_range(name, terms[name])),
+        *(OutOfRange(0, name, *RANGES[name]) for name in RANGES if name in terms and not _in_range(name, terms[name])),
         *(RowError(0, name, code) for name in _LISTS if (code := _list_fault(name, terms.get(name, ())))),
         *contact_policy.faults(terms.get("contact_policy", {})),
     ]

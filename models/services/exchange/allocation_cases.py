@@ -1,7 +1,7 @@
 """What an allocation divides: a portfolio's free cases, who may have each of them, and who had or has its borrower."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from operator import add
 from typing import Any, Final, NamedTuple
@@ -37,6 +37,17 @@ class CameBack(NamedTuple):
     since: dt.datetime
     until: dt.datetime
 
+    def to_json(self) -> dict[str, Any]:
+        """As a tender keeps it, beside its plan."""
+        return {"came_back": [self.tier, self.since.isoformat(), self.until.isoformat()]}
+
+    @staticmethod
+    def from_json(rules: Mapping[str, Any]) -> "CameBack | None":
+        if "came_back" not in rules:
+            return None
+        tier, since, until = rules["came_back"]
+        return CameBack(tier, dt.datetime.fromisoformat(since), dt.datetime.fromisoformat(until))
+
 
 def read(
     work: Work,
@@ -45,19 +56,10 @@ def read(
     exclude_earlier: bool,
     came_back: CameBack | None = None,
 ) -> pl.DataFrame:
-    """CASES and SETS of models.allocation, for the agreements of `panel` in their order; all are of one currency.
-
-    A household of which anything is tendered now is left out whole.
+    """CASES and SETS of models.allocation, for the agreements of `panel` in their order, in order of case id; all are
+    of one currency. A household of which anything is tendered now is left out whole.
     """
-    query = select(
-        cast(Case.id, String),
-        cast(Case.borrower_id, String),
-        Case.balance,
-        Case.bucket,
-        Case.product,
-        province_of(Case.region),
-    ).where(*_free(work, portfolio_id, panel[0].currency, came_back))
-    cases = bulk.read(work, query, _READ)
+    cases = _free(work, portfolio_id, panel[0].currency, came_back)
     borrowers = select(Case.borrower_id).where(tenancy.own(work, Case), Case.portfolio_id == portfolio_id)
     follows = lender_settings.get(work).new_case_follows
     sets = (
@@ -65,27 +67,36 @@ def read(
         _bits_of_agencies(work, panel, "holder", _holding(work, borrowers) if follows else None),
     )
     for bits in sets:
-        cases = cases.join(bits, on="borrower_id", how="left")
+        cases = cases.join(bits, on="borrower_id", how="left", maintain_order="left")
     numbers = bulk.read(work, _numbers(work, portfolio_id), _SEQ)
     return (
-        cases.join(_bits_of_terms(work, panel, cases), on=_KIND, nulls_equal=True)
-        .join(numbers, on="case_id", how="left")
+        cases.join(_bits_of_terms(work, panel, cases), on=_KIND, nulls_equal=True, maintain_order="left")
+        .join(numbers, on="case_id", how="left", maintain_order="left")
         .with_columns(pl.col("placement_seq").fill_null(1), pl.col(words_of("earlier", panel)).fill_null(0))
     )
 
 
 def count(work: Work, portfolio_id: UUID, currency: str, came_back: CameBack) -> int:
     """How many cases `read` would answer."""
-    return work.session.scalar(select(func.count(Case.id)).where(*_free(work, portfolio_id, currency, came_back))) or 0
+    return _free(work, portfolio_id, currency, came_back).height
 
 
-def _free(work: Work, portfolio_id: UUID, currency: str, came_back: CameBack | None) -> Iterator[ColumnElement[bool]]:
+def _free(work: Work, portfolio_id: UUID, currency: str, came_back: CameBack | None) -> pl.DataFrame:
+    """The cases as _READ, in order of id."""
+    bulk.join_by_sets(work)
+    columns = (Case.id, Case.borrower_id, Case.balance, Case.bucket, Case.product, province_of(Case.region))
+    cases = bulk.read(work, select(*columns).where(*_open(work, portfolio_id, currency, came_back)), _READ)
+    # Few households, as a rule: read apart, so that the database need not look for each case's.
+    tendered = bulk.read(work, _tendered(work), {"borrower_id": pl.String})
+    return cases.join(tendered, on="borrower_id", how="anti").sort("case_id")
+
+
+def _open(work: Work, portfolio_id: UUID, currency: str, came_back: CameBack | None) -> Iterator[ColumnElement[bool]]:
     yield tenancy.own(work, Case)
     yield Case.portfolio_id == portfolio_id
     yield Case.currency == currency
     yield Case.agency_id.is_(None)
     yield scrub.clear(work)
-    yield ~_household_tendered(work)
     if came_back:
         yield _returned(work, came_back)
 
@@ -135,15 +146,11 @@ def _numbers(work: Work, portfolio_id: UUID) -> Any:
     )
 
 
-def _household_tendered(work: Work) -> ColumnElement[bool]:
-    household = aliased(Case)
-    return exists().where(
-        tenancy.own(work, household),
-        household.borrower_id == Case.borrower_id,
-        TenderedCase.lender_id == household.lender_id,
-        TenderedCase.case_id == household.id,
-        TenderedCase.open,
-    )
+def _tendered(work: Work) -> Any:
+    """The borrowers of whom anything is tendered now."""
+    held = and_(TenderedCase.lender_id == Case.lender_id, TenderedCase.case_id == Case.id, TenderedCase.open)
+    mine = (tenancy.own(work, Case), tenancy.own(work, TenderedCase))
+    return select(Case.borrower_id).join(TenderedCase, held).where(*mine).distinct()
 
 
 def _holding(work: Work, borrowers: Any) -> Any:

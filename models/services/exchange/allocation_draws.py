@@ -10,10 +10,9 @@ import polars as pl
 from sqlalchemy import select
 
 from models.agreement import Agreement
-from models.allocation import digest, figures, split
-from models.allocation_plan import Plan, faults
+from models.allocation import digest, figures, split, unpack
+from models.allocation_plan import Plan, faults, from_json
 from models.business_day import day_of
-from models.case import Case
 from models.errors import Conflict, Invalid
 from models.rate_card import RateCard
 from models.services import tenancy
@@ -23,13 +22,14 @@ from models.services.exchange.rate_cards import Card
 from models.services.exchange.standard_terms import Effective
 from models.services.job_runs import Report, quietly
 from models.services.portfolio import portfolios
+from models.tender import Tender
 from models.work import AGENCY, Work
 
 READ, SPLIT, CHECKED, WRITTEN = 25, 40, 50, 95  # how far a commit is then, in per cent
 
 
 class Drawn(NamedTuple):
-    """A split, with what was known at the moment when it was drawn; `parts` as models.allocation.SPLIT."""
+    """A split, with what was known at the moment when it was drawn; `parts` are its cases with the seat of each."""
 
     at: dt.datetime
     plan: Plan
@@ -37,6 +37,7 @@ class Drawn(NamedTuple):
     cards: Mapping[UUID, Card | None]  # by agreement, like the next
     effective: Mapping[UUID, Effective]
     parts: pl.DataFrame
+    seats: pl.Series  # of every case that was free, in order of id; null: left out
     preview: dict[str, Any]
     digest: bytes
 
@@ -57,16 +58,39 @@ def draw(
 def draw_to_place(
     work: Work, portfolio_id: UUID, plan: Plan, came_back: CameBack | None = None, report: Report = quietly
 ) -> Drawn:
-    """`draw` for whoever holds the turn at offers and places it in this transaction.
+    """`draw` for whoever holds the turn at offers and places it in this transaction."""
+    panel, at = _hold(work, portfolio_id, plan)
+    return _draw(replace(work, at=at), panel, portfolio_id, plan, came_back, report)
 
-    The agencies' turns and the agreements are waited for first, and nobody else changes them until the end; the moment
-    is the one after the wait.
+
+def draw_again(work: Work, tender: Tender, report: Report = quietly) -> Drawn:
+    """What `draw_to_place` would draw by a tender's preview, without drawing: all that it was drawn from is as it was.
+
+    Conflict `preview_outdated` otherwise, `no_cases_to_offer` where nothing is free any more.
     """
+    plan, came_back = from_json(tender.rules), CameBack.from_json(tender.rules)
+    panel, at = _hold(work, tender.portfolio_id, plan)
+    now = replace(work, at=at)
+    cases = _cases(now, tender.portfolio_id, panel, plan, came_back)
+    report(READ)
+    cards, effective, terms = _terms(now, panel)
+    seats = unpack(tender.preview_seats) if tender.preview_seats else None
+    if seats is None or cases.height != seats.len() or digest(cases, seats, plan.panel, terms) != tender.preview_digest:
+        raise Conflict("preview_outdated")
+    assert tender.preview is not None
+    parts = cases.with_columns(seat=seats)
+    shown = {"agencies": _checked(now, panel, cards, {"seats": tender.preview["agencies"], "follows": []})}
+    return Drawn(at, plan, panel, cards, effective, parts, seats, shown, tender.preview_digest)
+
+
+def _hold(work: Work, portfolio_id: UUID, plan: Plan) -> tuple[list[Agreement], dt.datetime]:
+    """The panel, and the moment that counts: the agencies' turns and the agreements are waited for first, and nobody
+    else changes them until the end; the moment is the one after the wait."""
     panel = require_sound(work, portfolio_id, plan)
     eligibility.take_turns(work, work.tenant_id, [agreement.agency_id for agreement in panel])
     for agreement in panel:
         work.session.refresh(agreement, with_for_update={"read": True})
-    return _draw(replace(work, at=work.now()), panel, portfolio_id, plan, came_back, report)
+    return panel, work.now()
 
 
 def _draw(
@@ -77,19 +101,25 @@ def _draw(
     came_back: CameBack | None,
     report: Report,
 ) -> Drawn:
-    assert work.actor.side != AGENCY
-    cases = allocation_cases.read(work, portfolio_id, panel, plan.exclude_earlier, came_back)
-    if cases.is_empty():
-        raise Conflict("no_cases_to_offer")
+    cases = _cases(work, portfolio_id, panel, plan, came_back)
     report(READ)
     parts = split(cases, plan)
     report(SPLIT)
     told = figures(parts, plan)
-    cards = {one.id: rate_cards.find_in_force(work, one.lender_id, one.id, day_of(work.at)) for one in panel}
-    effective = {one.id: standard_terms.effective(work, one, _row(cards[one.id])) for one in panel}
-    terms = {one.id: _terms(one, cards[one.id], effective[one.id]) for one in panel}
+    cards, effective, terms = _terms(work, panel)
     shown = {"agencies": _checked(work, panel, cards, told), "rules": told["rules"], "left_out": told["left_out"]}
-    return Drawn(work.at, plan, panel, cards, effective, parts, shown, digest(parts, plan.panel, terms))
+    seats = parts["seat"]
+    return Drawn(work.at, plan, panel, cards, effective, parts, seats, shown, digest(cases, seats, plan.panel, terms))
+
+
+def _cases(
+    work: Work, portfolio_id: UUID, panel: list[Agreement], plan: Plan, came_back: CameBack | None
+) -> pl.DataFrame:
+    assert work.actor.side != AGENCY
+    cases = allocation_cases.read(work, portfolio_id, panel, plan.exclude_earlier, came_back)
+    if cases.is_empty():
+        raise Conflict("no_cases_to_offer")
+    return cases
 
 
 def require_eligible(drawn: Drawn) -> None:
@@ -101,8 +131,7 @@ def require_eligible(drawn: Drawn) -> None:
 
 def list_products(work: Work, portfolio_id: UUID) -> list[str]:
     """Those that its cases have: what a rule may name."""
-    products = select(Case.product).where(tenancy.own(work, Case), Case.portfolio_id == portfolio_id)
-    return list(work.session.scalars(products.distinct().order_by(Case.product)))
+    return portfolios.get(work, portfolio_id).products
 
 
 def require_sound(work: Work, portfolio_id: UUID, plan: Plan) -> list[Agreement]:
@@ -123,8 +152,17 @@ def _row(card: Card | None) -> RateCard | None:
     return card.card if card else None
 
 
-def _terms(agreement: Agreement, card: Card | None, effective: Effective) -> list[Any]:
-    """What a placement would freeze beside each case's rate, for the digest; a version of a card never changes."""
+def _terms(
+    work: Work, panel: list[Agreement]
+) -> tuple[dict[UUID, Card | None], dict[UUID, Effective], dict[UUID, list[Any]]]:
+    """By agreement: the card in force, the terms in force, and both as the digest takes them."""
+    cards = {one.id: rate_cards.find_in_force(work, one.lender_id, one.id, day_of(work.at)) for one in panel}
+    effective = {one.id: standard_terms.effective(work, one, _row(cards[one.id])) for one in panel}
+    return cards, effective, {one.id: _frozen(one, cards[one.id], effective[one.id]) for one in panel}
+
+
+def _frozen(agreement: Agreement, card: Card | None, effective: Effective) -> list[Any]:
+    """What a placement would freeze beside each case's rate; a version of a card never changes."""
     own = [agreement.number, agreement.tier, agreement.term_days, card.card.version if card else 0]
     return [*own, str(effective.settlement_floor.value), effective.policy]
 

@@ -1,7 +1,8 @@
 """Allocations (分案): a portfolio's free cases divided over a panel by a plan, first as a preview, then placed at once.
 
-A preview holds nothing: it says what would be. The commit draws the split again, under the turn that every way of
-placing takes, and refuses unless each case goes to the same agency, at the same rate and on the same terms.
+A preview holds nothing: it says what would be. The commit reads all that the split was drawn from again, under the
+turn that every way of placing takes, and refuses unless it is as it was: so each case goes to the same agency, at the
+same rate and on the same terms, and nothing is drawn while others wait.
 
 Of a large portfolio both are a worker's (jobs/allocation.py): the tender is `drawing` or `committing` until
 `carry_out` has done it in one transaction, so a killed worker has done nothing and another begins anew. What it is
@@ -17,10 +18,11 @@ from typing import Any, Final
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, update
 
 from models import queue
 from models.agreement import Agreement
+from models.allocation import pack
 from models.allocation_plan import SEED_BYTES, Plan, from_json, to_json
 from models.errors import Conflict, NotFound
 from models.ids import new_id
@@ -39,8 +41,10 @@ from models.tender import ALLOCATION, AWAITING_APPROVAL, COMMITTING, DRAWING, PR
 from models.work import LENDER, Work
 
 CASES_AT_ONCE = 20_000  # a portfolio of more is a worker's
-PATIENCE: Final = "60s"  # of a worker, whom nobody waits for, where somebody else holds a turn or a case
-FAILED: Final = "failed"  # the refusal of what went wrong otherwise
+# Of a worker: how long it waits where somebody else holds a turn or a case, and what its one transaction may take.
+PATIENCE: Final = {"lock_timeout": "60s", "statement_timeout": "20min", "work_mem": "64MB"}
+BUSY: Final = "busy"  # the refusal of a worker that waited in vain; whoever asked may ask again
+FAILED: Final = "failed"  # and of what went wrong otherwise
 
 
 def preview(work: Work, portfolio_id: UUID, plan: Plan) -> Tender:
@@ -77,7 +81,7 @@ def _add(work: Work, portfolio_id: UUID, plan: Plan, currency: str, came_back: C
         borrower_count=0,
         balance=Decimal("0.00"),
         scrubbed={},
-        rules=to_json(plan) | _came_back_json(came_back),
+        rules=to_json(plan) | (came_back.to_json() if came_back else {}),
         created_by=work.actor.member_id,
         created_at=work.at,
     )
@@ -92,7 +96,7 @@ def _show(work: Work, tender: Tender, drawn: Drawn) -> Tender:
     tender.case_count, tender.borrower_count = placed.height, placed["borrower_id"].n_unique()
     tender.balance = Decimal(placed["balance"].sum() or "0.00")
     tender.scrubbed = scrub.count(work, tender.portfolio_id)
-    tender.preview, tender.preview_digest = drawn.preview, drawn.digest
+    tender.preview, tender.preview_digest, tender.preview_seats = drawn.preview, drawn.digest, pack(drawn.seats)
     work.session.flush()
     subject = {"tender": tender.id, "kind": ALLOCATION, "cases": tender.case_count, "digest": drawn.digest.hex()}
     audit.record(work, audit.Action.TENDER_CREATE, subject)
@@ -121,15 +125,13 @@ def _commit(work: Work, tender_id: UUID, act: str) -> Tender:
         turns.take(work, "offers")
     tender = tenders.lock(work, work.tenant_id, tender.id)
     step(TRANSITIONS, tender.state, act)
-    return _begin(work, tender) if large else settle(work, tender, _draw_again(work, tender))
+    return _begin(work, tender) if large else settle(work, tender, allocation_draws.draw_again(work, tender))
 
 
 def settle(work: Work, tender: Tender, drawn: Drawn) -> Tender:
-    """Place a locked tender's split, which `draw_to_place` has drawn, or wait for a second person."""
+    """Place a locked tender's split, drawn in this transaction to be placed, or wait for a second person."""
     if _may_be_placed(work, tender):
-        placements = _place(work, tender, drawn)
-        tenders.close(work, tender, "commit", drawn.at)
-        _tell(work, tender, placements)
+        _end(work, tender, "commit", drawn.at, _place(work, tender, drawn))
     return tender
 
 
@@ -138,22 +140,27 @@ def carry_out(work: Work, tender_id: UUID, report: Report) -> Tender:
 
     The tender is locked at the end alone, so that its progress may be written beside; two workers take turns.
     """
-    work.session.execute(text(f"set local lock_timeout = '{PATIENCE}'"))
+    _be_patient(work)
     _take_turn(work, tender_id)
     tender = get(work, tender_id)
-    if tender.state not in (DRAWING, COMMITTING):
-        return tender
     if tender.state == DRAWING:
         drawn = allocation_draws.draw(work, tender.portfolio_id, from_json(tender.rules), report=report)
         return _show(work, tenders.lock(work, work.tenant_id, tender.id), drawn)
+    if tender.state == COMMITTING:
+        return _carry_out(work, tender, report)
+    return tender
+
+
+def _carry_out(work: Work, tender: Tender, report: Report) -> Tender:
     turns.take(work, "offers")
     if tender.approved_by is None and tenders.needs_approval(work, tender.case_count, tender.created_by):
         return _ask(work, tenders.lock(work, work.tenant_id, tender.id))  # They have placed something else meanwhile.
-    drawn = _draw_again(work, tender, report)
+    drawn = allocation_draws.draw_again(work, tender, report)
     placements = _place(work, tender, drawn, report)
     tender = tenders.lock(work, work.tenant_id, tender.id)
-    tenders.close(work, tender, "place", drawn.at)
-    _tell(work, tender, placements)
+    _end(work, tender, "place", drawn.at, placements)
+    told = ("allocation.placed", "allocation", tender.id, f"allocation.placed/{tender.id}")
+    notices.tell_self(work, *told, **_facts(tender))
     return tender
 
 
@@ -174,6 +181,7 @@ def stop(work: Work, tender_id: UUID, code: str, facts: Mapping[str, Any]) -> No
 
     Unavailable `busy` while another worker is at it: what that one finishes stands.
     """
+    _be_patient(work)
     _take_turn(work, tender_id)
     tender = tenders.lock(work, work.tenant_id, get(work, tender_id).id)
     if tender.state not in (DRAWING, COMMITTING):
@@ -184,6 +192,8 @@ def stop(work: Work, tender_id: UUID, code: str, facts: Mapping[str, Any]) -> No
         tender.decided_at = work.at
     tender.state = step(TRANSITIONS, tender.state, "fail" if tender.state == DRAWING else "stop")
     audit.record(work, audit.Action.TENDER_REFUSE, {"tender": tender.id, "state": tender.state, "reason": code})
+    key = f"allocation.refused/{tender.id}/{work.at.isoformat()}"
+    notices.tell_self(work, "allocation.refused", "allocation", tender.id, key, code=code, **_facts(tender))
 
 
 def withdraw(work: Work, tender_id: UUID) -> Tender:
@@ -211,6 +221,12 @@ def list_own(work: Work, after: UUID | None = None, limit: int = 50, state: str 
 
 def _is_large(work: Work, portfolio_id: UUID) -> bool:
     return portfolios.get(work, portfolio_id).case_count > CASES_AT_ONCE
+
+
+def _be_patient(work: Work) -> None:
+    """For the rest of the transaction: nobody waits for a worker, and what it does is large."""
+    for name, value in PATIENCE.items():
+        work.session.execute(select(func.set_config(name, value, True)))
 
 
 def _take_turn(work: Work, tender_id: UUID) -> None:
@@ -254,15 +270,6 @@ def _ask(work: Work, tender: Tender) -> Tender:
     return tender
 
 
-def _draw_again(work: Work, tender: Tender, report: Report = quietly) -> Drawn:
-    """Under the turn at offers. Conflict `preview_outdated` unless it is what was previewed."""
-    plan, came_back = from_json(tender.rules), _came_back(tender.rules)
-    drawn = allocation_draws.draw_to_place(work, tender.portfolio_id, plan, came_back, report)
-    if drawn.digest != tender.preview_digest:
-        raise Conflict("preview_outdated")
-    return drawn
-
-
 def _place(work: Work, tender: Tender, drawn: Drawn, report: Report = quietly) -> list[Placement]:
     """One accepted offer and one placement for each agency that gets anything."""
     allocation_draws.require_eligible(drawn)
@@ -275,7 +282,7 @@ def _place(work: Work, tender: Tender, drawn: Drawn, report: Report = quietly) -
     work.session.add_all(offers.values())
     work.session.flush()
     seats = {seat: _seat(drawn, offer, drawn.panel[seat]) for seat, offer in offers.items()}
-    as_read = placed.select("case_id", "balance", "bucket", "product", "seat")
+    as_read = placed.select("case_id", "balance", "bucket", "product", "placement_seq", "seat")
     made = placing.place_many(replace(work, at=drawn.at), as_read, seats, drawn.at)
     report(WRITTEN)
     return made
@@ -311,6 +318,18 @@ def _accepted(tender: Tender, agreement: Agreement, part: pl.DataFrame, now: dt.
     )
 
 
+def _end(work: Work, tender: Tender, act: str, at: dt.datetime, placements: Sequence[Placement]) -> None:
+    """A locked tender is placed; what each case was to get has become its placing."""
+    tenders.close(work, tender, act, at)
+    tender.preview_seats = None
+    _tell(work, tender, placements)
+
+
+def _facts(tender: Tender) -> dict[str, Any]:
+    """For a notice; a preview that was never drawn has no figures."""
+    return {"cases": tender.case_count} if tender.case_count else {}
+
+
 def _tell(work: Work, tender: Tender, placements: Sequence[Placement]) -> None:
     placed = [{"placement": one.id, "agency": one.agency_id, "cases": one.case_count} for one in placements]
     digest_hex = (tender.preview_digest or b"").hex()
@@ -328,16 +347,3 @@ def _tell(work: Work, tender: Tender, placements: Sequence[Placement]) -> None:
             amount=one.referred_amount,
             currency=one.currency,
         )
-
-
-def _came_back_json(came_back: CameBack | None) -> dict[str, Any]:
-    if came_back is None:
-        return {}
-    return {"came_back": [came_back.tier, came_back.since.isoformat(), came_back.until.isoformat()]}
-
-
-def _came_back(rules: Mapping[str, Any]) -> CameBack | None:
-    if "came_back" not in rules:
-        return None
-    tier, since, until = rules["came_back"]
-    return CameBack(tier, dt.datetime.fromisoformat(since), dt.datetime.fromisoformat(until))

@@ -1,24 +1,21 @@
-"""Awards: sealed bids are opened once their windows have closed, judged by `models.award`, and the best one placed.
+"""Awards: sealed bids are opened once their windows have closed, judged by `models.award`, and the best ones placed.
 
 What came of it stands in a record from which anybody entitled to it computes the award again, and whose digest is in
 the lender's log; each bidder has its own part of it.
 """
 
 import datetime as dt
-import json
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
 
-from crypto.errors import SealBroken
 from models import award as rules
 from models.agreement import Agreement
-from models.award import LOST, PART, RECORD, TIE_RULE, WON, Candidate, Result, Terms, canonical
-from models.bid import COMMITTED, REVEALED, TRANSITIONS, Award, Bid
+from models.award import LOST, LOTS_PART, LOTS_TIE_RULE, PART, TIE_RULE, WON, Terms, canonical
+from models.bid import COMMITTED, REVEALED, Award, Bid
 from models.errors import Conflict
 from models.notice import AGENCY as TELL_AGENCY
 from models.notice import LENDER as TELL_LENDER
@@ -26,29 +23,19 @@ from models.offer import OFFERED, Offer
 from models.offer import TRANSITIONS as OFFER_TRANSITIONS
 from models.placement import Placement
 from models.services import notices, tenancy
-from models.services.exchange import bids, eligibility, placing, tender_cases, tenders
-from models.services.exchange.placing import BidTerms
+from models.services.exchange import bids, eligibility, judging, opened_bids, placing, tender_offers, tenders
+from models.services.exchange.judging import Judged, Win
+from models.services.exchange.opened_bids import BidOn, Opened
 from models.services.oversight import audit
 from models.states import step
 from models.tender import OPEN, SEALED_BID, Tender
 from models.work import AGENCY, Work
 
 TOLD = {WON: "bid.won", LOST: "bid.lost", rules.VOID: "bid.void"}
-ACTS = {WON: "win", LOST: "lose", rules.VOID: "void"}
-
-
-class _Entry(NamedTuple):
-    """A standing bid at its award, with what it is judged by."""
-
-    bid: Bid
-    offer: Offer
-    agreement: Agreement
-    gate: list[str]
-    candidate: Candidate
 
 
 def award(work: Work, tender_id: UUID) -> Award:
-    """Open the bids, judge them and place the tender's free cases with whoever won, at the terms that were bid.
+    """Open the bids, judge them and place the tender's free cases, or of its lots those that are won, at the terms bid.
 
     The lender's to ask for, or the job's. Conflict `award_too_early` while bids may still be revealed, `bid_broken`
     where one does not open: then nothing is decided.
@@ -56,26 +43,22 @@ def award(work: Work, tender_id: UUID) -> Award:
     assert work.actor.side != AGENCY
     tender = tenders.lock(work, work.tenant_id, tenders.get(work, tender_id).id)
     now = _require_ripe(work, tender)
-    offers = {offer.id: offer for offer in tenders.lock_offers(work, tender)}
+    offers = {offer.id: offer for offer in tender_offers.lock_unanswered(work, tender)}
     standing = _lock_standing(work, tender, offers)
     eligibility.take_turns(work, tender.lender_id, [bid.agency_id for bid in standing])
     agreements = {bid.id: _lock_agreement(work, offers[bid.offer_id]) for bid in standing}
     free = placing.lock_free_cases(work, next(iter(offers.values()))) if standing else {}
-    entries = [_entry(work, tender, bid, offers[bid.offer_id], agreements[bid.id], now, len(free)) for bid in standing]
-    results = rules.decide(tender.id, bids.scoring_of(tender.rules), [entry.candidate for entry in entries], bool(free))
-    placement = None
-    for entry, result in zip(entries, results, strict=True):
-        _settle(entry, result, now)
-        if result.state == WON:
-            placement = _place(work, entry, free, now)
+    opened = [opened_bids.open_at_award(work, bid, offers[bid.offer_id], agreements[bid.id]) for bid in standing]
+    judged = judging.judge(work, tender, opened, free, now)
+    placements = [_place(work, win, now) for win in judged.wins]
     for offer in offers.values():
         if offer.state == OFFERED:
             offer.state, offer.decided_at = step(OFFER_TRANSITIONS, offer.state, "expire"), now
-    tenders.close(work, tender, "place" if placement else "run_out", now)
-    made = _keep(work, tender, entries, results, now)
-    _tell_lender(work, tender, [*offers.values()], placement)
-    for entry in entries:
-        _tell_bidder(work, entry.bid)
+    tenders.close(work, tender, "place" if placements else "run_out", now)
+    made = _keep(work, tender, opened, judged, now)
+    _tell_lender(work, tender, [*offers.values()], placements, len(free))
+    for bid in standing:
+        _tell_bidder(work, bid)
     return made
 
 
@@ -106,13 +89,14 @@ def part(work: Work, offer: Offer) -> dict[str, Any]:
     bid = bids.find_own(work, offer)
     if bid is None or bid.state in (COMMITTED, REVEALED):
         raise Conflict("not_awarded")
+    in_lots = "lots" in offer.terms["scoring"]
     return {
-        "format": PART,
+        "format": LOTS_PART if in_lots else PART,
         "tender": str(offer.tender_id),
         "lender": str(offer.lender_id),
         "scoring": offer.terms["scoring"],
-        "tie_rule": list(TIE_RULE),
-        "bid": _described(bid, offer, placing.get_agreement(work, offer)),
+        "tie_rule": list(LOTS_TIE_RULE if in_lots else TIE_RULE),
+        "bid": judging.describe(bid, offer, placing.get_agreement(work, offer)),
     }
 
 
@@ -151,70 +135,18 @@ def _lock_agreement(work: Work, offer: Offer) -> Agreement:
     return agreement
 
 
-def _entry(
-    work: Work, tender: Tender, bid: Bid, offer: Offer, agreement: Agreement, now: dt.datetime, case_count: int
-) -> _Entry:
-    """A bid opened, and its agency asked for at the gate once more."""
-    gate = eligibility.reasons(work, agreement, now, case_count, besides=offer.id)
-    if tender_cases.holds_outside(work, tender, agreement, now):
-        gate = [*gate, tenders.OUTSIDE]
-    terms, nonce = _open(work, bid) if bid.state == REVEALED else (None, None)
-    candidate = Candidate(
-        str(bid.id),
-        bid.agency_id,
-        bid.commitment,
-        audit.time_text(bid.committed_at),
-        offer.terms["conduct_factor"],
-        terms,
-        nonce,
-        rules.refusal_of(gate),
-    )
-    return _Entry(bid, offer, agreement, gate, candidate)
+def _place(work: Work, win: Win, now: dt.datetime) -> Placement:
+    return placing.place(work, win.opened.offer, win.opened.agreement, win.cases, now, win.terms)
 
 
-def _open(work: Work, bid: Bid) -> tuple[Terms, bytes]:
-    assert bid.sealed is not None
-    try:
-        opened = json.loads(work.vault.open_secret(bids.seal_place(bid), bid.sealed))
-    except SealBroken:
-        raise Conflict("bid_broken", bid=str(bid.id)) from None
-    nonce = bytes.fromhex(opened.pop("nonce"))
-    return rules.read_terms(opened), nonce
-
-
-def _settle(entry: _Entry, result: Result, now: dt.datetime) -> None:
-    """Write down what became of a bid, and of the offer it was for."""
-    bid, offer, act = entry.bid, entry.offer, ACTS[result.state]
-    bid.state, offer.state = step(TRANSITIONS, bid.state, act), step(OFFER_TRANSITIONS, offer.state, act)
-    bid.reason = offer.outcome_reason = result.reason
-    bid.decided_at = offer.decided_at = now
-    bid.score = None if result.score is None else Decimal(result.score)
-    if terms := entry.candidate.terms:
-        bid.kind, bid.rate, bid.case_fee = terms.kind, Decimal(terms.rate), Decimal(terms.case_fee)
-        bid.nonce = entry.candidate.nonce
-
-
-def _place(work: Work, entry: _Entry, free: dict[UUID, Decimal], now: dt.datetime) -> Placement:
-    assert entry.bid.rate is not None
-    assert entry.bid.case_fee is not None
-    won = BidTerms(entry.bid.rate, entry.bid.case_fee)
-    return placing.place(work, entry.offer, entry.agreement, free, now, won)
-
-
-def _keep(work: Work, tender: Tender, entries: Sequence[_Entry], results: Sequence[Result], now: dt.datetime) -> Award:
+def _keep(work: Work, tender: Tender, opened: Sequence[Opened], judged: Judged, now: dt.datetime) -> Award:
     """The record, and in the log the bids that were revealed and the record's digest."""
-    winner = next((result.bid for result in results if result.state == WON), None)
-    record = {
-        "format": RECORD,
+    record = judged.record | {
         "tender": str(tender.id),
         "lender": str(tender.lender_id),
         **{name: audit.time_text(getattr(tender, name)) for name in ("commit_until", "reveal_until")},
         "awarded_at": audit.time_text(now),
         "scoring": tender.rules["scoring"],
-        "tie_rule": list(TIE_RULE),
-        "bids": [_recorded(one) for one in entries],
-        "outcome": rules.outcome_of(results),
-        "winner": winner,
     }
     made = Award(
         lender_id=tender.lender_id,
@@ -225,48 +157,34 @@ def _keep(work: Work, tender: Tender, entries: Sequence[_Entry], results: Sequen
     )
     work.session.add(made)
     work.session.flush()
-    for entry in entries:
-        if terms := entry.candidate.terms:
-            subject = {"tender": tender.id, "bid": entry.bid.id, "agency": entry.bid.agency_id, **terms._asdict()}
-            audit.record(work, audit.Action.BID_OPEN, subject | {"nonce": entry.candidate.nonce})
-    subject = {"tender": tender.id, "outcome": record["outcome"], "bid": winner, "digest": made.digest}
-    audit.record(work, audit.Action.TENDER_AWARD, subject)
+    for one in opened:
+        if one.bid_on is not None:
+            subject = {"tender": tender.id, "bid": one.bid.id, "agency": one.bid.agency_id, **_logged(one.bid_on)}
+            audit.record(work, audit.Action.BID_OPEN, subject | {"nonce": one.nonce})
+    audit.record(work, audit.Action.TENDER_AWARD, {"tender": tender.id, **judged.told, "digest": made.digest})
     return made
 
 
-def _recorded(entry: _Entry) -> dict[str, Any]:
-    """With what the gate said, also where the bid is void for something else."""
-    judged = {"gate": entry.gate, "refusal": entry.candidate.refusal}
-    return _described(entry.bid, entry.offer, entry.agreement) | judged
+def _logged(bid_on: BidOn) -> dict[str, Any]:
+    """What was bid, as the log names it: packages each as the text that was committed to."""
+    if isinstance(bid_on, Terms):
+        return bid_on._asdict()
+    return {"packages": [canonical(package.spelled()).decode() for package in bid_on]}
 
 
-def _described(bid: Bid, offer: Offer, agreement: Agreement) -> dict[str, Any]:
-    """A decided bid as records tell it."""
-    return {
-        "bid": str(bid.id),
-        "agency": str(bid.agency_id),
-        "agency_name": agreement.agency_name,
-        "offer": str(bid.offer_id),
-        "commitment": bid.commitment.hex(),
-        "committed_at": audit.time_text(bid.committed_at),
-        "revealed_at": audit.time_text(bid.revealed_at) if bid.revealed_at else None,
-        "terms": {"kind": bid.kind, "rate": f"{bid.rate:.6f}", "case_fee": f"{bid.case_fee:.2f}"} if bid.kind else None,
-        "nonce": bid.nonce.hex() if bid.nonce else None,
-        "conduct_factor": offer.terms["conduct_factor"],
-        "refusal": bid.reason if bid.reason in rules.REFUSED_BY_GATE else None,
-        "state": bid.state,
-        "score": None if bid.score is None else f"{bid.score:.8f}",
-        "reason": bid.reason,
-    }
-
-
-def _tell_lender(work: Work, tender: Tender, offers: Sequence[Offer], placement: Placement | None) -> None:
-    """Who has won, or, by way of one of those who were asked, that nobody has."""
-    if placement is not None:
+def _tell_lender(
+    work: Work, tender: Tender, offers: Sequence[Offer], placements: Sequence[Placement], free_count: int
+) -> None:
+    """Who has won, and what is left of the lots; or, by way of one of those who were asked, that nobody has."""
+    for placement in placements:
         told = (work, tender.lender_id, placement.agency_id, TELL_LENDER)
         cases = placement.case_count
         notices.tell(*told, "tender.awarded", "tender", tender.id, placement=placement.id, cases=cases)
-    elif offers:
+    left = free_count - sum(placement.case_count for placement in placements)
+    if placements and left:
+        told = (work, tender.lender_id, placements[0].agency_id, TELL_LENDER)
+        notices.tell(*told, "tender.lots_left", "tender", tender.id, cases=left)
+    if not placements and offers:
         told = (work, tender.lender_id, offers[0].agency_id, TELL_LENDER)
         notices.tell(*told, "tender.unanswered", "tender", tender.id, cases=tender.case_count)
 

@@ -6,7 +6,6 @@ bound to its place, and `awards` alone opens it.
 """
 
 import datetime as dt
-import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -16,15 +15,28 @@ import polars as pl
 from sqlalchemy import func, select
 
 from models import award
-from models.award import AwardRefused
 from models.bid import COMMITTED, REVEALED, TRANSITIONS, VOID, WITHDRAWN, Bid
-from models.errors import Conflict, Invalid, NotFound, RowError
+from models.errors import Conflict, Invalid, NotFound, RowError, outside
 from models.ids import new_id
+from models.lots import find as find_lots
+from models.lots import part
+from models.lots import read as read_lots
 from models.notice import AGENCY as TELL_AGENCY
 from models.offer import OFFERED, Offer
 from models.services import notices, tenancy
-from models.services.exchange import agreements, eligibility, placing, tender_cases, tenders, turns
+from models.services.exchange import (
+    agreements,
+    eligibility,
+    opened_bids,
+    placing,
+    tender_cases,
+    tender_offers,
+    tenders,
+    turns,
+)
+from models.services.exchange import lots as tender_lots
 from models.services.oversight import audit
+from models.services.parties import lender_settings
 from models.states import step
 from models.tender import AWAITING_APPROVAL, FIRST_CLAIM, OPEN, SEALED_BID, Tender
 from models.tender_plan import Plan
@@ -32,10 +44,9 @@ from models.work import AGENCY, LENDER, Work
 
 COMMITMENT_BYTES: Final = 32
 HOURS_MAX: Final = 30 * 24  # of either window
-SEALED_BYTES: Final = 256  # every bid is padded to this, so that its length tells nothing
 UNREVEALED_DAYS: Final = 365
-SPELLINGS: Final = {"kind": "unknown_value", "rate": "rate_spelling", "case_fee": "fee_spelling"}
-FEE_OVER: Final = 10**6  # what a fee for each case is below, as its spelling in models.award
+RATE_STEP: Final = Decimal("0.000001")  # the least rate that can be spelt
+FEE_MAX: Final = Decimal("999999.99")  # for each case, as its spelling in models.award
 COMMIT, REVEAL = "commit", "reveal"
 
 
@@ -60,16 +71,19 @@ def invite(
     provinces: list[str] | None = None,
     rate_max: Decimal | None = None,
     case_fee_max: Decimal | None = None,
+    lots: Sequence[Mapping[str, Sequence[str] | None]] | None = None,
 ) -> Tender:
     """Ask the agencies of these agreements for sealed bids on the portfolio's free cases.
 
     `expected_recovery` is the fraction of the balance that the scoring counts on; `kinds` are of `award.KINDS`. A bid
-    above `rate_max` (a fraction) or `case_fee_max` is refused; None: whatever still scores. Above the lender's limit
-    the tender waits for a second person, and its windows begin with the approval. Whom the gate refuses is passed over;
+    above `rate_max` (a fraction) or `case_fee_max` is refused; None: whatever still scores. `lots`, as `models.lots`
+    reads them, part the cases: then bids are on parts and bundles. Above the lender's limit the tender waits for a
+    second person, and its windows begin with the approval. Whom the gate refuses, for every lot, is passed over;
     Conflict `nobody_eligible` where that is everybody.
     """
     assert work.actor.side == LENDER
     _refuse_impossible(commit_hours, reveal_hours, expected_recovery, kinds, rate_max, case_fee_max)
+    parted = None if lots is None else read_lots(lots)
     plan = Plan(portfolio_id, FIRST_CLAIM, agreement_ids, buckets, provinces, case_limit)  # to a panel, as a claim is
     panel = tenders.get_panel(work, plan)
     agencies = {agreement.agency_id for agreement in panel}
@@ -79,7 +93,9 @@ def invite(
     cases = tender_cases.read(work, plan, panel)
     if cases.is_empty():
         raise Conflict("no_cases_to_offer")
-    tenders.require_anybody(tenders.assess(work, panel, cases))
+    if parted is not None:
+        cases = part(cases, parted, lender_settings.get(work).tape_borrowers_min)
+    tenders.require_anybody([seat.candidate for seat in tender_lots.assess(work, panel, cases)])
     rules = {
         "panel": [str(agreement.id) for agreement in panel],
         "agency_id": str(*agencies) if len(agencies) == 1 else None,
@@ -92,6 +108,7 @@ def invite(
         "kinds": list(kinds),
         "rate_max": None if rate_max is None else f"{rate_max:.6f}",
         "case_fee_max": None if case_fee_max is None else f"{case_fee_max:.2f}",
+        "lots": None if parted is None else parted._asdict(),
     }
     state = AWAITING_APPROVAL if tenders.needs_approval(work, cases.height, work.actor.member_id) else OPEN
     tender = tenders.open_tender(work, portfolio_id, SEALED_BID, cases, rules, state=state)
@@ -105,7 +122,7 @@ def approve(work: Work, tender_id: UUID) -> Tender:
     if tenders.get(work, tender_id).kind != SEALED_BID:
         raise Conflict("no_bids_taken")
     tender = tenders.approve(work, tender_id)
-    _begin(work, tender, tender_cases.read_held(work, tender))
+    _begin(work, tender, tender_lots.read_held(work, tender))
     return tender
 
 
@@ -139,7 +156,8 @@ def commit(work: Work, offer_id: UUID, commitment: bytes) -> Bid:
     with work.as_lender(offer):
         tender = _lock(work, offer)
         now = _require_before(work, tender.commit_until, "commit_window_closed")
-        eligibility.require(work, placing.get_agreement(work, offer), now, offer.case_count or 0, besides=offer.id)
+        least = eligibility.least_cases(offer)
+        eligibility.require(work, placing.get_agreement(work, offer), now, least, besides=offer.id)
         if find_own(work, offer) is not None:
             raise Conflict("bid_stands")
         bid = Bid(
@@ -172,31 +190,29 @@ def withdraw(work: Work, offer_id: UUID) -> Bid:
     return bid
 
 
-def reveal(work: Work, offer_id: UUID, given: Mapping[str, str], nonce: bytes) -> Bid:
-    """Show the bid that was committed: `given` has the texts of `award.Terms`; repeating it changes nothing.
+def reveal(work: Work, offer_id: UUID, given: Mapping[str, Any], nonce: bytes) -> Bid:
+    """Show the bid that was committed; repeating it changes nothing.
 
-    Conflict `reveal_window_not_open` or `reveal_window_closed`, `not_committed`, or `commitment_mismatch`; Invalid
-    `above_maximum` by field.
+    `given` has the texts of `award.Terms`, or where the tender is in lots `packages`: a list of these with `lots`
+    beside. Conflict `reveal_window_not_open` or `reveal_window_closed`, `not_committed`, or `commitment_mismatch`;
+    Invalid by package (row) and field, `above_maximum` too.
     """
-    terms = _read_terms(given, nonce)
     offer = _get(work, offer_id)
+    bid_on = opened_bids.read(offer.terms, given, nonce)
     with work.as_lender(offer):
         tender = _lock(work, offer)
         now = _require_before(work, tender.reveal_until, "reveal_window_closed")
         if tender.commit_until is None or now < tender.commit_until:
             raise Conflict("reveal_window_not_open")
         bid = _get_standing(work, offer)
-        if award.commitment_of(tender.id, offer.agency_id, terms, nonce) != bid.commitment:
+        if opened_bids.commitment_of(offer, bid_on, nonce) != bid.commitment:
             raise Conflict("commitment_mismatch")
-        if terms.kind not in offer.terms["scoring"]["kinds"]:
-            raise Invalid(errors=[RowError(0, "kind", "unknown_value")])
-        if above := award.exceeded(scoring_of(offer.terms), terms):
-            raise Invalid(errors=[RowError(0, name, "above_maximum") for name in above])
+        opened_bids.require_asked_for(offer.terms, given)
         if bid.state == REVEALED:
             return bid
         bid.state = step(TRANSITIONS, bid.state, "reveal")
         bid.revealed_at = now
-        bid.sealed = work.vault.seal_secret(seal_place(bid), _padded(terms, nonce))
+        bid.sealed = opened_bids.seal(work, bid, bid_on, nonce)
         audit.record(work, audit.Action.BID_REVEAL, _named(bid))
     return bid
 
@@ -221,17 +237,6 @@ def remind(work: Work) -> int:
     )
 
 
-def seal_place(bid: Bid) -> str:
-    """Where a sealed bid belongs: it opens in no other tender, offer or bid."""
-    return f"bid/{bid.tender_id}/{bid.offer_id}/{bid.id}"
-
-
-def scoring_of(published: Mapping[str, Any]) -> award.Scoring:
-    """The scoring that stands in a tender's rules and in each of its offers' terms."""
-    scoring = published["scoring"]
-    return award.Scoring(**scoring | {"kinds": tuple(scoring["kinds"])})
-
-
 def count_unrevealed(work: Work) -> dict[UUID, int]:
     """By agency: how many of its bids to this lender became void in the last year because it never revealed them."""
     since = work.at - dt.timedelta(days=UNREVEALED_DAYS)
@@ -247,37 +252,41 @@ def _begin(work: Work, tender: Tender, cases: pl.DataFrame) -> None:
     """Make the offers of a tender that just opened, to whom the gate lets through."""
     panel = [agreements.get(work, UUID(agreement_id)) for agreement_id in tender.rules["panel"]]
     eligibility.take_turns(work, tender.lender_id, [agreement.agency_id for agreement in panel])
-    seats = tenders.assess(work, panel, cases)
-    tenders.require_anybody(seats)
+    seats = tender_lots.assess(work, panel, cases)
+    tenders.require_anybody([seat.candidate for seat in seats])
     tender.commit_until = work.at + dt.timedelta(hours=tender.rules["commit_hours"])
     tender.reveal_until = tender.commit_until + dt.timedelta(hours=tender.rules["reveal_hours"])
-    asked = [seat for seat in seats if not seat.reasons]
-    offers = [tenders.make_offer(work, tender, seat.agreement, cases, tender.reveal_until) for seat in asked]
+    asked = [seat for seat in seats if not seat.candidate.reasons]
+    invited = [one.candidate.agreement for one in asked]
+    offers = tender_offers.make(work, tender, invited, cases, tender.reveal_until)
     scoring = _scoring(tender, offers[0])
-    passed_over = {str(seat.agreement.id): seat.reasons for seat in seats if seat.reasons}
+    passed_over = {str(one.candidate.agreement.id): one.candidate.reasons for one in seats if one.candidate.reasons}
     tender.rules = tender.rules | {"passed_over": passed_over, "scoring": scoring}
     for offer, seat in zip(offers, asked, strict=True):
         offer.terms = {
             "commit_until": audit.time_text(tender.commit_until),
             "reveal_until": audit.time_text(tender.reveal_until),
             "scoring": scoring,
-            "tie_rule": list(award.TIE_RULE),
-            "conduct_factor": f"{seat.conduct_factor:.4f}",
+            "tie_rule": list(award.LOTS_TIE_RULE if "lots" in scoring else award.TIE_RULE),
+            "conduct_factor": f"{seat.candidate.conduct_factor:.4f}",
+            "refused_lots": seat.refused,
         }
     work.session.flush()
 
 
 def _scoring(tender: Tender, shown: Offer) -> dict[str, Any]:
     """What every bid is judged by: figures of the tape, which is the same for all. Conflict `too_few_to_score`."""
-    if not shown.balance or not shown.case_count:
+    limits = {name: tender.rules[name] for name in ("expected_recovery", "kinds", "rate_max", "case_fee_max")}
+    lots = find_lots(tender.rules)
+    if lots is None:
+        published: dict[str, Any] = {"case_count": shown.case_count, "balance": f"{shown.balance or 0:.2f}"}
+        figures = [published]
+    else:
+        figures = tender_lots.published(shown.strata, lots)
+        published = {"divided_by": lots.divided_by, "lots": figures}
+    if not figures or not all(one["case_count"] and Decimal(one["balance"]) for one in figures):
         raise Conflict("too_few_to_score")
-    return {
-        "expected_recovery": tender.rules["expected_recovery"],
-        "case_count": shown.case_count,
-        "balance": f"{shown.balance:.2f}",
-        "currency": shown.currency,
-        **{name: tender.rules[name] for name in ("kinds", "rate_max", "case_fee_max")},
-    }
+    return {"currency": shown.currency, **limits, **published}
 
 
 def _get(work: Work, offer_id: UUID) -> Offer:
@@ -319,19 +328,6 @@ def _named(bid: Bid) -> dict[str, Any]:
     return {"tender": bid.tender_id, "offer": bid.offer_id, "bid": bid.id, "agency": bid.agency_id}
 
 
-def _read_terms(given: Mapping[str, str], nonce: bytes) -> award.Terms:
-    if len(nonce) != award.NONCE_BYTES:
-        raise Invalid(errors=[RowError(0, "nonce", "wrong_shape")])
-    try:
-        return award.read_terms(given)
-    except AwardRefused as refused:
-        raise Invalid(errors=[RowError(0, str(refused), SPELLINGS[str(refused)])]) from None
-
-
-def _padded(terms: award.Terms, nonce: bytes) -> bytes:
-    return json.dumps({**terms._asdict(), "nonce": nonce.hex()}).encode().ljust(SEALED_BYTES)
-
-
 def _refuse_impossible(
     commit_hours: int,
     reveal_hours: int,
@@ -342,13 +338,12 @@ def _refuse_impossible(
 ) -> None:
     unknown = not kinds or not set(kinds) <= set(award.KINDS) or len(set(kinds)) != len(kinds)
     hours = {"commit_hours": commit_hours, "reveal_hours": reveal_hours}
-    costly = case_fee_max is not None and not 0 <= case_fee_max < FEE_OVER
     faults = [
-        *(RowError(0, name, "out_of_range") for name, value in hours.items() if not 1 <= value <= HOURS_MAX),
-        *([RowError(0, "expected_recovery", "out_of_range")] if not 0 < expected_recovery <= 1 else []),
+        *(fault for name, value in hours.items() for fault in outside(name, value, 1, HOURS_MAX)),
+        *outside("expected_recovery", expected_recovery, RATE_STEP, Decimal(1)),
         *([RowError(0, "kinds", "unknown_value")] if unknown else []),
-        *([RowError(0, "rate_max", "out_of_range")] if rate_max is not None and not 0 < rate_max <= 1 else []),
-        *([RowError(0, "case_fee_max", "out_of_range")] if costly else []),
+        *outside("rate_max", rate_max, RATE_STEP, Decimal(1)),
+        *outside("case_fee_max", case_fee_max, 0, FEE_MAX),
     ]
     if faults:
         raise Invalid(errors=faults)

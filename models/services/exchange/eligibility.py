@@ -75,8 +75,7 @@ def require(
 
 def take_turns(work: Work, lender_id: UUID, agency_ids: Sequence[UUID]) -> None:
     """Keep everybody else from placing with these agencies, or changing how they stand, until this transaction ends."""
-    for agency_id in sorted(set(agency_ids)):
-        turns.take(work, turns.of_agency(agency_id), lender_id)
+    turns.take_each(work, map(turns.of_agency, agency_ids), lender_id)
 
 
 def reasons_told(work: Work, offer: Offer) -> list[str]:
@@ -85,7 +84,13 @@ def reasons_told(work: Work, offer: Offer) -> list[str]:
         agreement = work.session.scalars(
             select(Agreement).where(tenancy.of_lender(offer.lender_id, Agreement), Agreement.id == offer.agreement_id)
         ).one()
-        return told(reasons(work, agreement, work.at, offer.case_count or 0, besides=offer.id))
+        return told(reasons(work, agreement, work.at, least_cases(offer), besides=offer.id))
+
+
+def least_cases(offer: Offer) -> int:
+    """The fewest that may come of an offer, as it was shown: those of its smallest lot, where it is in lots."""
+    lots = offer.terms.get("scoring", {}).get("lots")
+    return min(lot["case_count"] for lot in lots) if lots else offer.case_count or 0
 
 
 def shut_to(work: Work, offers: Iterable[Offer]) -> list[UUID]:
@@ -220,7 +225,7 @@ def _with_card(work: Work, lender_id: UUID, agreements: Sequence[Agreement], on:
     """Those whose rate card is in force."""
     query = select(RateCard.agreement_id).where(
         tenancy.of_lender(lender_id, RateCard),
-        RateCard.agreement_id.in_([agreement.id for agreement in agreements]),
+        bulk.among(RateCard.agreement_id, [agreement.id for agreement in agreements]),
         RateCard.state == CARD_ACTIVE,
         RateCard.valid_from <= on,
         or_(RateCard.valid_to.is_(None), RateCard.valid_to >= on),

@@ -20,6 +20,7 @@ from models.recall_request import REQUESTED as RECALL_REQUESTED
 from models.retention import LAPSED, Retention
 from models.retention import REQUESTED as RETENTION_REQUESTED
 from models.services import bulk, tenancy
+from models.services.exchange import turns
 from models.services.sealing import leases
 from models.work import Work
 from models.work_item import WorkItem
@@ -53,13 +54,8 @@ def lock(work: Work, lender_id: UUID, placement_ids: Sequence[UUID], case_ids: S
     For whoever acts under several placements in one transaction. Case by case under each would lock the cases in an
     order of its own, and an exclusion of them, which knows of no placement, would end in a deadlock with it.
     """
-    locked = work.session.scalars(
-        select(Placement)
-        .where(tenancy.of_lender(lender_id, Placement), bulk.among(Placement.id, placement_ids))
-        .order_by(Placement.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).all()
+    named = select(Placement).where(tenancy.of_lender(lender_id, Placement), bulk.among(Placement.id, placement_ids))
+    locked = work.session.scalars(turns.on_placements(named)).all()
     cases = select(Case.id).where(tenancy.of_lender(lender_id, Case), bulk.among(Case.id, case_ids))
     work.session.execute(cases.order_by(Case.id).with_for_update()).all()
     return locked
@@ -120,7 +116,7 @@ def take_back(
 
 def end_if_empty(work: Work, placement: Placement, state: str, at: dt.datetime, reason: str) -> bool:
     """With its last case a placement ends, and with it the breaks before its work; answers whether it did."""
-    if figures(work, placement).case_count:
+    if placement.held_count:
         return False
     placement.state, placement.ended_at, placement.end_reason = state, at, reason
     leases.end(work, placement)

@@ -16,7 +16,7 @@ from models.placement import ACTIVE, LIVE, TERM_OVER, TRANSITIONS, PlacedCase, P
 from models.portfolio import LENDER as SEALED_BY_LENDER
 from models.portfolio import Portfolio
 from models.services import bulk, tenancy
-from models.services.exchange import ends, paying, placements
+from models.services.exchange import ends, paying, placements, turns
 from models.services.oversight import audit
 from models.services.sealing import leases
 from models.states import step
@@ -32,11 +32,11 @@ def expire_due(work: Work) -> int:
         case_ends_at() <= work.at,
     )
     due = work.session.scalars(
-        select(Placement)
-        .where(tenancy.own(work, Placement), Placement.state.in_(LIVE), Placement.expires_at <= work.at, case_due)
-        .order_by(Placement.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
+        turns.on_placements(
+            select(Placement).where(
+                tenancy.own(work, Placement), Placement.state.in_(LIVE), Placement.expires_at <= work.at, case_due
+            )
+        )
     ).all()
     _lock_due_cases(work, due)
     return sum(_expire(work, placement) for placement in due)

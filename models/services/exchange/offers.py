@@ -7,6 +7,7 @@ Another agency cannot tell that the offer exists. Whoever locks the tender first
 
 import datetime as dt
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -19,10 +20,10 @@ from models.notice import LENDER as TELL_LENDER
 from models.offer import DECLINE_REASONS, OFFERED, TAKEN, TRANSITIONS, Offer
 from models.placement import Placement
 from models.services import notices, pages, tenancy
-from models.services.exchange import bids, eligibility, placing, tenders
+from models.services.exchange import bids, eligibility, placing, tender_offers, tenders
 from models.services.oversight import audit
 from models.states import step
-from models.tender import ASSIGNED, SEALED_BID, Tender
+from models.tender import ALLOCATION, ASSIGNED, SEALED_BID, Tender
 from models.work import AGENCY, LENDER, Work
 
 
@@ -31,6 +32,15 @@ class Waiting(NamedTuple):
 
     offer_count: int
     first_until: dt.datetime | None
+
+
+class Figures(NamedTuple):
+    """What an offer holds; without figures where there are too few borrowers to tell an agency any."""
+
+    case_count: int | None
+    borrower_count: int | None
+    balance: Decimal | None
+    is_exact: bool  # else blurred
 
 
 def list_own(
@@ -43,6 +53,20 @@ def list_own(
     if portfolio_id is not None:
         query = query.where(Offer.portfolio_id == portfolio_id)
     return list(work.session.scalars(pages.newest(query, Offer.id, after, limit)))
+
+
+def figures(work: Work, made: Sequence[Offer]) -> dict[UUID, Figures]:
+    """By offer, what its reader may know of it: the lender all of its tender, the agency what it is shown."""
+    if work.actor.side == AGENCY:
+        return {offer.id: _shown(offer) for offer in made}
+    ids = {offer.tender_id for offer in made if offer.kind != ALLOCATION}
+    found = work.session.scalars(select(Tender).where(tenancy.own(work, Tender), Tender.id.in_(ids)))
+    exact = {tender.id: Figures(tender.case_count, tender.borrower_count, tender.balance, True) for tender in found}
+    return {offer.id: exact.get(offer.tender_id) or _shown(offer) for offer in made}
+
+
+def _shown(offer: Offer) -> Figures:
+    return Figures(offer.case_count, offer.borrower_count, offer.balance, offer.kind == ALLOCATION)
 
 
 def waiting(work: Work) -> Waiting:
@@ -156,8 +180,8 @@ def end_due(work: Work, offer_id: UUID) -> bool:
         return False
     if offer.expires_at <= work.at:
         _expire(work, offer)
-    elif tenders.choices_left(work, tender) and not _may_receive(work, offer):
-        tenders.take_back(work, offer, work.at, tenders.INELIGIBLE)
+    elif tender_offers.choices_left(work, tender) and not _may_receive(work, offer):
+        tender_offers.take_back(work, tender, [offer], work.at, tender_offers.INELIGIBLE)
     else:
         return False
     tenders.go_on(work, tender, work.at, offer)

@@ -7,7 +7,7 @@ import datetime as dt
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, and_, exists, select
+from sqlalchemy import and_, exists, select
 
 from models.agency_standing import FROZEN, AgencyStanding
 from models.case import Case
@@ -15,6 +15,7 @@ from models.case_actions import Standing, actions
 from models.errors import CaseClosedToWork, Forbidden, NotFound
 from models.placement import RETURN_CODES, TERM_OVER, Assignment, PlacedCase, Placement, ends_at, reason_of_return
 from models.services import tenancy
+from models.services.exchange import placements
 from models.work import AGENCY, Work
 
 RETURNED: Final = frozenset(map(reason_of_return, RETURN_CODES))
@@ -77,13 +78,18 @@ def hold(work: Work, placed: Placed) -> Held:
     Raises CaseClosedToWork where the case has been recalled, or its placement is over, frozen or not acknowledged yet.
     """
     placement = placed.placement
-    # Before the lock: whoever works without pause must not keep the freeze waiting.
-    if work.session.scalar(_agency_state(placement)) == FROZEN:
-        raise CaseClosedToWork("placement_frozen")
-    work.session.refresh(placement, with_for_update={"read": True})
-    case, placed_case = work.session.execute(
-        select(Case, PlacedCase)
+    placements.lock(work, placement, shared=True)
+    # A statement of its own: what was committed while the lock was waited for is seen, a freeze of the agency too.
+    case, placed_case, agency_state = work.session.execute(
+        select(Case, PlacedCase, AgencyStanding.state)
         .join(PlacedCase, and_(PlacedCase.lender_id == Case.lender_id, PlacedCase.case_id == Case.id))
+        .outerjoin(
+            AgencyStanding,
+            and_(
+                tenancy.of_lender(placement.lender_id, AgencyStanding),
+                AgencyStanding.agency_id == placement.agency_id,
+            ),
+        )
         .where(
             tenancy.of_lender(placement.lender_id, Case),
             Case.id == placed.placed_case.case_id,
@@ -101,18 +107,12 @@ def hold(work: Work, placed: Placed) -> Held:
         expires_at=ends_at(placement, placed_case),
         assigned_to_me=placed.assigned,
         offered=False,
-        frozen=placement.frozen_at is not None,
+        frozen=placement.frozen_at is not None or agency_state == FROZEN,
         erased=case.erased_at is not None,
     )
     held = Held(case, work.now(), standing)
     held.require("record_claim")  # the least that a live placement allows
     return held
-
-
-def _agency_state(placement: Placement) -> Select[str]:
-    return select(AgencyStanding.state).where(
-        tenancy.of_lender(placement.lender_id, AgencyStanding), AgencyStanding.agency_id == placement.agency_id
-    )
 
 
 def code_of_end(end_reason: str | None) -> str:

@@ -3,8 +3,8 @@
 An agency sees its own placements and, of their cases, those still placed with it: a recalled case leaves
 its lists with the recall's commit. It never sees where a case was before or goes afterwards, nor why
 another agency lost it, nor the number of the placement. While a placement is frozen its cases may be
-looked at and nothing more. Recall, freeze and expiry lock the placement FOR UPDATE, every act of the agency on
-one of its cases locks it FOR SHARE: so commit order decides which of two came first. A case that is retained goes on
+looked at and nothing more. Recall, freeze and expiry lock the placement for themselves, every act of the agency on
+one of its cases locks it shared: so commit order decides which of two came first. A case that is retained goes on
 to its own day; recalls that wait for objections are in `recalls`.
 """
 
@@ -25,6 +25,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from models.agency_standing import FROZEN, AgencyStanding
 from models.case import CLOSED, Case
 from models.errors import CaseClosedToWork, Conflict, NotFound
 from models.notice import LENDER as TO_LENDER
@@ -40,7 +41,7 @@ from models.placement import (
 )
 from models.release import ReleaseRecord
 from models.services import notices, pages, tenancy
-from models.services.exchange import ends
+from models.services.exchange import ends, turns
 from models.services.exchange.ends import Figures
 from models.services.oversight import audit
 from models.states import step
@@ -136,10 +137,14 @@ def list_parties(work: Work) -> dict[UUID, str]:
 
 
 def get(work: Work, placement_id: UUID) -> Placement:
-    found = work.session.scalar(select(Placement).where(tenancy.own(work, Placement), Placement.id == placement_id))
-    if found is None:
-        raise NotFound
-    return found
+    """Asked for once in a Work: who may see a placement never changes, and what does change is read under its lock."""
+    known: dict[UUID, Placement] = work.session.info.setdefault(Placement, {})
+    if placement_id not in known:
+        found = work.session.scalar(select(Placement).where(tenancy.own(work, Placement), Placement.id == placement_id))
+        if found is None:
+            raise NotFound
+        known[placement_id] = found
+    return known[placement_id]
 
 
 def find_of_offer(work: Work, offer_id: UUID) -> Placement | None:
@@ -174,7 +179,7 @@ def acknowledge(work: Work, placement_id: UUID, case_count: int, balance: Decima
     placement = get(work, placement_id)
     with work.as_lender(placement):
         lock(work, placement)
-        refuse_frozen(placement)
+        refuse_frozen(work, placement)
         state = step(TRANSITIONS, placement.state, "acknowledge")
         now = work.now()
         if now >= placement.expires_at:
@@ -230,7 +235,8 @@ def export_cases(work: Work, placement_id: UUID) -> list[PlacementCase]:
     """All that `list_cases` would page through; an agency has none of a frozen placement or one that has ended."""
     if work.actor.side == AGENCY:
         placement = get(work, placement_id)
-        refuse_frozen(placement)
+        with work.as_lender(placement):
+            refuse_frozen(work, placement)
         if placement.state not in LIVE:
             raise CaseClosedToWork(CODES_OF_END.get(placement.state, "case_recalled"))
     found: list[PlacementCase] = []
@@ -282,14 +288,24 @@ def _of_release() -> tuple[ColumnElement[bool], ...]:
     return Case.lender_id == ReleaseRecord.lender_id, Case.id == ReleaseRecord.case_id
 
 
-def refuse_frozen(placement: Placement) -> None:
-    if placement.frozen_at is not None:
+def refuse_frozen(work: Work, placement: Placement) -> None:
+    """Conflict while the placement stands still, or its agency does. Stands in the lender's tenant."""
+    if is_frozen(work, placement):
         raise Conflict("placement_frozen")
 
 
-def lock(work: Work, placement: Placement) -> None:
-    """Wait for whoever acts under this placement now, then read it as they left it."""
-    work.session.refresh(placement, with_for_update=True)
+def is_frozen(work: Work, placement: Placement) -> bool:
+    """A freeze of the agency waits for nobody: until it reaches the placements, how the agency stands says it."""
+    standing = select(AgencyStanding.state).where(
+        tenancy.of_lender(placement.lender_id, AgencyStanding), AgencyStanding.agency_id == placement.agency_id
+    )
+    return placement.frozen_at is not None or work.session.scalar(standing) == FROZEN
+
+
+def lock(work: Work, placement: Placement, *, shared: bool = False) -> None:
+    """Wait for whoever acts under this placement now, then read it as they left it; `shared`, for whoever ends it."""
+    one = select(Placement).where(tenancy.of_lender(placement.lender_id, Placement), Placement.id == placement.id)
+    work.session.scalars(turns.on_placements(one, shared=shared)).one()
 
 
 def tell(work: Work, placement: Placement, told: str, kind: str, key: object = "", **facts: object) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import polars as pl
 from psycopg.errors import UniqueViolation
-from sqlalchemy import Select, TableClause, and_, case, func, insert, literal, or_, select, text, update
+from sqlalchemy import Select, TableClause, and_, func, insert, literal, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 
@@ -117,17 +117,18 @@ def place(
     seat = Seat(offer, agreement, card, standard_terms.effective(work, agreement, card.card))
     placement = _begin(work, seat, figures, now, bid)
     these = and_(tenancy.of_lender(placement.lender_id, Case), bulk.among(Case.id, list(balances)))
+    rate = literal(bid.rate) if bid else _rate_of_card(placement.lender_id, card, _seq())
+    _place_cases(work, _placed(placement, rate, now).where(these))
     work.session.execute(
         update(Case).where(these).values(agency_id=placement.agency_id).execution_options(synchronize_session=False)
     )
-    rate = literal(bid.rate) if bid else _rate_of_card(placement.lender_id, card, _seq())
-    _place_cases(work, _placed(literal(placement.id), rate, now).where(these))
     _finish(work, placement, card, bid)
     return placement
 
 
 def place_many(work: Work, parts: pl.DataFrame, seats: Mapping[int, Seat], now: dt.datetime) -> list[Placement]:
-    """Place many cases with many agencies at once: `case_id`, `balance`, `bucket`, `product` and `seat` of each.
+    """Place many cases with many agencies at once: of each its number in its life, `placement_seq`, its `seat`, and
+    `case_id`, `balance`, `bucket` and `product` as they were read under the turn at offers.
 
     They are locked here, in order of id. Conflict `cases_changed` unless all are open, free and as they are given.
     """
@@ -136,42 +137,57 @@ def place_many(work: Work, parts: pl.DataFrame, seats: Mapping[int, Seat], now: 
         balance = part["balance"].sum()
         assert isinstance(balance, Decimal)
         begun[seat] = _begin(work, seats[seat], Figures(part.height, balance), now, None)
-    staged = _stage(work, parts, begun)
-    these = and_(tenancy.own(work, Case), staged.c.case_id == Case.id)
+    bulk.join_by_sets(work)
+    given = _stage(work, parts)
+    _lock(work, given, parts.height)
+    goes = _stage_seats(work, begun, seats)
+    rate = func.coalesce(goes.c.rate, _rate_in_card(work.tenant_id, goes.c.card_id, given.c, given.c.placement_seq))
+    figures = (given.c.placement_seq, given.c.balance, rate, literal(now))
+    placed = select(literal(work.tenant_id), goes.c.placement_id, given.c.case_id, goes.c.agency_id, *figures)
+    _place_cases(work, placed.where(given.c.seat == goes.c.seat))
+    # After what refers to the cases, which so finds rows that nothing but a lock has touched. Where no index of theirs
+    # names the agency, this leaves all of them alone.
     work.session.execute(
-        update(Case).where(these).values(agency_id=staged.c.agency_id).execution_options(synchronize_session=False)
+        update(Case)
+        .where(tenancy.own(work, Case), Case.id == given.c.case_id, given.c.seat == goes.c.seat)
+        .values(agency_id=goes.c.agency_id)
+        .execution_options(synchronize_session=False)
     )
-    seq = _seq()
-    rates = ((staged.c.seat == seat, _rate_of_card(work.tenant_id, seats[seat].card, seq)) for seat in begun)
-    # In the order of the indexes, of which each row goes into five.
-    _place_cases(work, _placed(staged.c.placement_id, case(*rates), now).where(these).order_by(Case.id))
     for seat, placement in begun.items():
         _finish(work, placement, seats[seat].card, None)
     return list(begun.values())
 
 
-def _stage(work: Work, parts: pl.DataFrame, placements: Mapping[int, Placement]) -> TableClause:
-    """The cases in a temporary table with where each goes, locked and looked at."""
+def _stage(work: Work, parts: pl.DataFrame) -> TableClause:
     read = {"case_id": "uuid", "balance": "numeric", "bucket": "text", "product": "text"}
-    types = read | {"seat": "int", "placement_id": "uuid", "agency_id": "uuid"}
-    staged = bulk.make(work, types)
-    ids = {
-        "placement_id": {seat: str(placement.id) for seat, placement in placements.items()},
-        "agency_id": {seat: str(placement.agency_id) for seat, placement in placements.items()},
-    }
-    named = (pl.col("seat").replace_strict(of, return_dtype=pl.String).alias(name) for name, of in ids.items())
-    bulk.fill(work, staged, parts.with_columns(named).select(list(types)))
-    work.session.execute(text(f"analyze {staged.name}"))
-    bulk.join_by_sets(work)
-    mine = select(Case.id).join(staged, staged.c.case_id == Case.id).where(tenancy.own(work, Case))
+    given = bulk.make(work, read | {"placement_seq": "int", "seat": "int"})
+    bulk.fill(work, given, parts.select(*read, "placement_seq", "seat"))
+    work.session.execute(text(f"analyze {given.name}"))
+    return given
+
+
+def _stage_seats(work: Work, begun: Mapping[int, Placement], seats: Mapping[int, Seat]) -> TableClause:
+    """Where each seat goes, with its rate where the card has but one."""
+    goes = bulk.make(
+        work, {"seat": "int", "placement_id": "uuid", "agency_id": "uuid", "card_id": "uuid", "rate": "numeric"}
+    )
+    rows = [
+        (seat, placement.id, placement.agency_id, seats[seat].card.card.id, _only_rate(seats[seat].card))
+        for seat, placement in begun.items()
+    ]
+    work.session.execute(insert(goes), [dict(zip(goes.c.keys(), row, strict=True)) for row in rows])
+    return goes
+
+
+def _lock(work: Work, given: TableClause, count: int) -> None:
+    mine = select(Case.id).join(given, given.c.case_id == Case.id).where(tenancy.own(work, Case))
     locked = mine.order_by(Case.id).with_for_update(of=Case).subquery()
     work.session.execute(select(func.count()).select_from(locked))
     # A second look: whoever changed or excluded one of them while we waited for its lock has been quicker.
-    same = (staged.c[name] == getattr(Case, name) for name in ("balance", "bucket", "product"))
+    same = (given.c[name] == getattr(Case, name) for name in ("balance", "bucket", "product"))
     free = mine.where(*same, Case.agency_id.is_(None), scrub.clear(work)).subquery()
-    if work.session.scalar(select(func.count()).select_from(free)) != parts.height:
+    if work.session.scalar(select(func.count()).select_from(free)) != count:
         raise Conflict("cases_changed")
-    return staged
 
 
 def _begin(work: Work, seat: Seat, figures: Figures, now: dt.datetime, bid: BidTerms | None) -> Placement:
@@ -243,11 +259,10 @@ def _seq() -> Any:
     return before.correlate(Case).scalar_subquery() + 1
 
 
-def _placed(placement_id: Any, rate: Any, now: dt.datetime) -> Select[*tuple[Any, ...]]:
-    """The columns of PLACED_COLUMNS for cases on which the agency is named."""
-    return select(
-        Case.lender_id, placement_id, Case.id, Case.agency_id, _seq(), Case.balance, rate, literal(now)
-    ).select_from(Case)
+def _placed(placement: Placement, rate: Any, now: dt.datetime) -> Select[*tuple[Any, ...]]:
+    """The columns of PLACED_COLUMNS for cases that go to one placement."""
+    where = (literal(placement.id), Case.id, literal(placement.agency_id))
+    return select(Case.lender_id, *where, _seq(), Case.balance, rate, literal(now)).select_from(Case)
 
 
 def _place_cases(work: Work, cases: Select[*tuple[Any, ...]]) -> None:
@@ -259,32 +274,31 @@ def _place_cases(work: Work, cases: Select[*tuple[Any, ...]]) -> None:
         raise
 
 
+def _only_rate(card: Card) -> Decimal | None:
+    return card.cells[0].rate if len(card.cells) == 1 else None
+
+
 def _rate_of_card(lender_id: UUID, card: Card, seq: Any) -> Any:
-    """As models.rates.find_cell, in SQL: the most specific cell that fits the case."""
-    if len(card.cells) == 1:
-        return literal(card.cells[0].rate)
-    return (
-        select(RateCell.rate)
-        .where(
-            tenancy.of_lender(lender_id, RateCell),
-            RateCell.card_id == card.card.id,
-            or_(RateCell.product.is_(None), RateCell.product == Case.product),
-            or_(RateCell.bucket.is_(None), RateCell.bucket == Case.bucket),
-            or_(RateCell.placement_seq.is_(None), RateCell.placement_seq == seq),
-            or_(RateCell.payment_type.is_(None), RateCell.payment_type == PAYMENT),
-            RateCell.amount_from <= Case.balance,
-            or_(RateCell.amount_below.is_(None), RateCell.amount_below > Case.balance),
-        )
-        .order_by(
-            RateCell.product.is_(None),
-            RateCell.bucket.is_(None),
-            RateCell.placement_seq.is_(None),
-            RateCell.payment_type.is_(None),
-        )
-        .limit(1)
-        .correlate(Case)
-        .scalar_subquery()
+    """The rate of a `Case`."""
+    only = _only_rate(card)
+    return _rate_in_card(lender_id, card.card.id, Case, seq) if only is None else literal(only)
+
+
+def _rate_in_card(lender_id: UUID, card_id: Any, of: Any, seq: Any) -> Any:
+    """As models.rates.find_cell, in SQL: the most specific cell that fits `product`, `bucket` and `balance` of a row
+    of the query around it."""
+    found = select(RateCell.rate).where(
+        tenancy.of_lender(lender_id, RateCell),
+        RateCell.card_id == card_id,
+        or_(RateCell.product.is_(None), RateCell.product == of.product),
+        or_(RateCell.bucket.is_(None), RateCell.bucket == of.bucket),
+        or_(RateCell.placement_seq.is_(None), RateCell.placement_seq == seq),
+        or_(RateCell.payment_type.is_(None), RateCell.payment_type == PAYMENT),
+        RateCell.amount_from <= of.balance,
+        or_(RateCell.amount_below.is_(None), RateCell.amount_below > of.balance),
     )
+    specific = (RateCell.product, RateCell.bucket, RateCell.placement_seq, RateCell.payment_type)
+    return found.order_by(*(name.is_(None) for name in specific)).limit(1).correlate_except(RateCell).scalar_subquery()
 
 
 def _freeze_rates(work: Work, placement: Placement) -> None:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from psycopg.errors import ExclusionViolation
-from sqlalchemy import Select, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.exc import IntegrityError
 
@@ -19,16 +19,17 @@ from models.agreement import PROPOSED as AGREEMENT_PROPOSED
 from models.agreement import Agreement
 from models.buckets import BUCKETS
 from models.business_day import day_of
-from models.errors import Conflict, Invalid, NotFound, RowError
+from models.errors import Conflict, Invalid, NotFound, RowError, outside
 from models.ids import new_id
 from models.rate_card import ACTIVE, INCLUSIVE, PROPOSED, TAX_TREATMENTS, TRANSITIONS, RateCard, RateCell
 from models.rates import Cell, Subject, faults, find_cell, is_complete
-from models.services import notices, second_person, tenancy
+from models.services import bulk, notices, second_person, tenancy
 from models.services.oversight import audit
 from models.states import step
 from models.work import AGENCY, LENDER, Work
 
 TAIL_DAYS_MAX: Final = 90
+TAX_RATE_MAX: Final = Decimal("0.999999")
 
 
 class Terms(NamedTuple):
@@ -104,7 +105,7 @@ def approve(work: Work, card_id: UUID) -> Card:
     or `rate_missing` where the agreement covers more by now than the card has rates for.
     """
     found = get(work, card_id)
-    agreement, card = _hold(work, found.card)
+    agreement, card = hold(work, found.card)
     state = step(TRANSITIONS, card.state, "approve")
     second_person.require(work, card.proposed_by)
     if agreement.state != AGREED:
@@ -114,7 +115,7 @@ def approve(work: Work, card_id: UUID) -> Card:
     if not is_complete(cells_of(found), agreement.products, agreement.buckets or BUCKETS):
         raise Conflict("rate_missing")
     for standing in work.session.scalars(_followed(work, agreement.id, card.valid_from)):
-        standing.valid_to = card.valid_from - dt.timedelta(days=1)
+        standing.valid_to, standing.followed_by = card.valid_from - dt.timedelta(days=1), card.id
     work.session.flush()  # before the state changes: the two must not overlap for a moment
     card.state = state
     card.decided_by, card.decided_at = work.actor.member_id, work.at
@@ -124,21 +125,21 @@ def approve(work: Work, card_id: UUID) -> Card:
         if isinstance(refused.orig, ExclusionViolation):
             raise Conflict("rate_card_overlaps") from None
         raise
-    audit.record(work, audit.Action.RATE_CARD_APPROVE, _subject(card))
+    audit.record(work, audit.Action.RATE_CARD_APPROVE, subject_of(card))
     if card.version > 1:
-        _tell(work, agreement, card)
+        tell(work, agreement, card, "rate_card.approved")
     return found
 
 
 def refuse(work: Work, card_id: UUID) -> Card:
     """A second person says no, or the proposer takes it back. An agreement's first card is refused with it."""
     found = get(work, card_id)
-    agreement, card = _hold(work, found.card)
+    agreement, card = hold(work, found.card)
     if agreement.state == AGREEMENT_PROPOSED:
         raise Conflict("wrong_state", state=agreement.state, act="refuse")
     card.state = step(TRANSITIONS, card.state, "refuse")
     card.decided_by, card.decided_at = work.actor.member_id, work.at
-    audit.record(work, audit.Action.RATE_CARD_REFUSE, _subject(card))
+    audit.record(work, audit.Action.RATE_CARD_REFUSE, subject_of(card))
     return found
 
 
@@ -170,7 +171,7 @@ def list_standing(work: Work, agreement_id: UUID, on: dt.date) -> list[Card]:
 
 
 def list_proposed(work: Work) -> list[RateCard]:
-    """Those that wait for a second person beside an agreement that stands, oldest first."""
+    """Those that a second person is to approve or to withdraw, beside an agreement that stands; oldest first."""
     assert work.actor.side == LENDER
     return list(
         work.session.scalars(
@@ -179,12 +180,17 @@ def list_proposed(work: Work) -> list[RateCard]:
             .where(
                 tenancy.own(work, RateCard),
                 tenancy.own(work, Agreement),
-                RateCard.state == PROPOSED,
+                or_(RateCard.state == PROPOSED, withdrawal_waits(work)),
                 Agreement.state == AGREED,
             )
             .order_by(RateCard.id)
         )
     )
+
+
+def withdrawal_waits(work: Work) -> ColumnElement[bool]:
+    """Of cards: that somebody has asked to withdraw it, and a second person still can."""
+    return and_(RateCard.state == ACTIVE, RateCard.withdrawal_by.is_not(None), RateCard.valid_from > day_of(work.at))
 
 
 def list_newest(work: Work) -> dict[UUID, Card]:
@@ -254,7 +260,8 @@ def _hold_agreement(work: Work, agreement_id: UUID) -> Agreement:
     return agreement
 
 
-def _hold(work: Work, card: RateCard) -> tuple[Agreement, RateCard]:
+def hold(work: Work, card: RateCard) -> tuple[Agreement, RateCard]:
+    """Its agreement and itself, as whoever changed them last left them."""
     assert work.actor.side == LENDER
     agreement = _hold_agreement(work, card.agreement_id)
     work.session.refresh(card, with_for_update=True)
@@ -304,20 +311,21 @@ def _add(work: Work, agreement: Agreement, terms: Terms, version: int) -> Card:
     ]
     work.session.add_all(cells)
     work.session.flush()
-    audit.record(work, audit.Action.RATE_CARD_PROPOSE, _subject(card))
+    audit.record(work, audit.Action.RATE_CARD_PROPOSE, subject_of(card))
     return Card(card, cells)
 
 
-def _tell(work: Work, agreement: Agreement, card: RateCard) -> None:
+def tell(work: Work, agreement: Agreement, card: RateCard, kind: str) -> None:
+    """Tell the agency what became of the card."""
     notices.tell(
         work,
         card.lender_id,
         card.agency_id,
         AGENCY,
-        "rate_card.approved",
+        kind,
         "agreement",
         agreement.id,
-        key=f"rate_card.approved/{card.id}",
+        key=f"{kind}/{card.id}",
         number=agreement.number,
         version=card.version,
         valid_from=card.valid_from,
@@ -326,7 +334,7 @@ def _tell(work: Work, agreement: Agreement, card: RateCard) -> None:
 
 def _with_cells(work: Work, cards: Sequence[RateCard]) -> list[Card]:
     cells: dict[UUID, list[RateCell]] = {card.id: [] for card in cards}
-    query = select(RateCell).where(tenancy.own(work, RateCell), RateCell.card_id.in_(list(cells)))
+    query = select(RateCell).where(tenancy.own(work, RateCell), bulk.among(RateCell.card_id, list(cells)))
     for cell in work.session.scalars(query.order_by(RateCell.position)):
         cells[cell.card_id].append(cell)
     return [Card(card, cells[card.id]) for card in cards]
@@ -347,21 +355,24 @@ def _refuse_faulty(agreement: Agreement, terms: Terms) -> None:
 
 
 def _faults(agreement: Agreement, terms: Terms) -> list[RowError]:
-    floor, ends = terms.settlement_floor, terms.valid_to
+    ends = terms.valid_to
     wrong = {
         ("valid_to", "dates_reversed"): ends is not None and ends < terms.valid_from,
         ("valid_to", "outside_agreement"): ends is not None and ends > agreement.ends_on,
         ("valid_from", "outside_agreement"): not agreement.starts_on <= terms.valid_from <= agreement.ends_on,
-        ("tail_days", "out_of_range"): not 0 <= terms.tail_days <= TAIL_DAYS_MAX,
-        ("settlement_floor", "out_of_range"): floor is not None and not 0 <= floor <= 1,
         ("tax_treatment", "unknown_value"): terms.tax_treatment not in TAX_TREATMENTS,
-        ("tax_rate", "out_of_range"): not 0 <= terms.tax_rate < 1,
         ("cells", "required_missing"): not terms.cells,
     }
-    return [RowError(0, field, code) for (field, code), told in wrong.items() if told]
+    return [
+        *outside("tail_days", terms.tail_days, 0, TAIL_DAYS_MAX),
+        *outside("settlement_floor", terms.settlement_floor, Decimal(0), Decimal(1)),
+        *outside("tax_rate", terms.tax_rate, Decimal(0), TAX_RATE_MAX),
+        *(RowError(0, field, code) for (field, code), told in wrong.items() if told),
+    ]
 
 
-def _subject(card: RateCard) -> dict[str, object]:
+def subject_of(card: RateCard) -> dict[str, object]:
+    """What the log says of it."""
     return {
         "rate_card": card.id,
         "agreement": card.agreement_id,

@@ -10,10 +10,9 @@ from models.errors import Invalid, RowError
 from models.identifiers import looks_personal
 from models.recall_file import RECALL_COLUMNS, read
 from models.services import tenancy
-from models.services.collection.activity_files import FileOutcome
-from models.services.exchange import recalls
+from models.services.exchange import recall_cases, recalls
 from models.services.exchange.recalls import AT_ONCE
-from models.tabular import Source, Upload
+from models.tabular import FileOutcome, Source, Upload
 from models.work import LENDER, Work
 
 
@@ -32,8 +31,8 @@ def request(work: Work, stream: Source, file_name: str, *, immediate: bool = Fal
         rows += batch.rows.select("row", "case_number", "reason").iter_rows()
         errors += [RowError(*error) for error in batch.errors.iter_rows()]
     found = _find_numbered(work, {number for _, number, _ in rows})
-    placed = recalls.lock_placed(work, set(found.values()))
-    asked = recalls.asked_of(work, list(placed))
+    placed = recall_cases.lock_placed(work, set(found.values()))
+    asked = recall_cases.asked_of(work, list(placed))
     groups: dict[tuple[UUID, str], list[UUID]] = {}
     repeated = 0
     for row, number, reason in rows:

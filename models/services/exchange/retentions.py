@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, func, insert, literal, select, updat
 from models.business_day import day_of
 from models.case import Case
 from models.claim import Claim
-from models.errors import Conflict, Invalid, NotFound, RowError
+from models.errors import Conflict, Invalid, NotFound, RowError, outside
 from models.ids import new_ids
 from models.notice import AGENCY as TO_AGENCY
 from models.notice import LENDER as TO_LENDER
@@ -184,7 +184,7 @@ def _refuse_impossible(case_ids: list[UUID], ground: str, days: int) -> None:
     errors = [
         *([RowError(0, "case_ids", "required_missing")] if not case_ids else []),
         *([RowError(0, "ground", "unknown_value")] if ground not in GROUNDS else []),
-        *([RowError(0, "days", "out_of_range")] if days < 1 else []),
+        *outside("days", days, 1),
     ]
     if errors:
         raise Invalid(errors=errors)
@@ -194,10 +194,10 @@ def _hold_for_asking(work: Work, placement: Placement, days: int) -> None:
     placements.lock(work, placement)
     if placement.state != ACTIVE:
         raise Conflict("placement_not_active", state=placement.state)
-    placements.refuse_frozen(placement)
+    placements.refuse_frozen(work, placement)
     open_ = _window(work, placement)
-    if days > open_.days_max:
-        raise Invalid(errors=[RowError(0, "days", "out_of_range")])
+    if faults := outside("days", days, 1, open_.days_max):
+        raise Invalid(errors=faults)
     if not open_.opens_at <= work.now() < open_.closes_at:
         raise Conflict("retention_window", opens_at=open_.opens_at.isoformat(), closes_at=open_.closes_at.isoformat())
 

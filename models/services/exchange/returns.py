@@ -18,11 +18,10 @@ from models.notice import LENDER as TO_LENDER
 from models.placement import LIVE, RETURN_CODES, TRANSITIONS, PlacedCase, Placement, reason_of_return
 from models.recall_file import RETURN_COLUMNS, read
 from models.services import bulk, tenancy
-from models.services.collection.activity_files import FileOutcome
 from models.services.exchange import ends, placements
 from models.services.oversight import audit
 from models.states import step
-from models.tabular import Source, Upload
+from models.tabular import FileOutcome, Source, Upload
 from models.work import AGENCY, Work
 
 BORROWER, CASE, NOTHING = "borrower", "case", "nothing"
@@ -79,7 +78,7 @@ def give_back(work: Work, placement_id: UUID, code: str, case_ids: list[UUID]) -
     wanted = sorted(set(case_ids))
     with work.as_lender(placement):
         placements.lock(work, placement)
-        _require_returning(placement)
+        _require_returning(work, placement)
         now, ends_at = work.now(), ends.ends_of(work, placement, wanted)
         if len(ends_at) != len(wanted):
             raise NotFound
@@ -139,7 +138,7 @@ def _give_back_of_lender(work: Work, rows: list[Row]) -> list[RowError]:
 def _give_back_rows(work: Work, placement: Placement, rows: list[Row], now: dt.datetime) -> list[RowError]:
     """The same of one placement, locked with the cases: what became of them while they were waited for counts."""
     try:
-        _require_returning(placement)
+        _require_returning(work, placement)
     except Conflict as refusal:
         return [RowError(row.row, "case_number", refusal.code) for row in rows]
     ends_at = ends.ends_of(work, placement, [row.case_id for row in rows])
@@ -160,9 +159,9 @@ def _give_back_rows(work: Work, placement: Placement, rows: list[Row], now: dt.d
     ]
 
 
-def _require_returning(placement: Placement) -> None:
+def _require_returning(work: Work, placement: Placement) -> None:
     step(TRANSITIONS, placement.state, "give_back")
-    placements.refuse_frozen(placement)
+    placements.refuse_frozen(work, placement)
 
 
 def _give_back(work: Work, placement: Placement, code: str, case_ids: list[UUID], now: dt.datetime) -> None:

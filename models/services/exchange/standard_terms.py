@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 
 from models import contact_policy
 from models.agreement import Agreement
-from models.errors import Invalid, NotFound, RowError
+from models.errors import Invalid, NotFound, outside
 from models.ids import new_id
 from models.rate_card import RateCard
 from models.services import second_person, tenancy
@@ -51,8 +51,8 @@ def propose(work: Work, tier: int, policy: Mapping[str, Any], settlement_floor: 
     assert work.actor.member_id is not None
     floor = settlement_floor
     errors = [
-        *([RowError(0, "tier", "out_of_range")] if not EVERY_TIER <= tier <= TIER_MAX else []),
-        *([RowError(0, "settlement_floor", "out_of_range")] if floor is not None and not 0 <= floor <= 1 else []),
+        *outside("tier", tier, EVERY_TIER, TIER_MAX),
+        *outside("settlement_floor", floor, Decimal(0), Decimal(1)),
         *contact_policy.faults(policy),
     ]
     if errors:

@@ -13,7 +13,7 @@ from models.notice import AGENCY as TO_AGENCY
 from models.notice import LENDER as TO_LENDER
 from models.recall_request import EXECUTED, RECALLED, RecallCase, RecallRequest
 from models.services import tenancy
-from models.services.exchange import placements, recalls
+from models.services.exchange import placements, recall_cases, recalls
 from models.services.oversight import audit
 from models.services.oversight.conduct import FLAGGED
 from models.work import Work
@@ -35,7 +35,7 @@ def confirm(work: Work, request_id: UUID, case_count: int) -> RecallRequest:
             raise Conflict("wrong_state", state=found.state, act="confirm")
         if found.stop_confirmed_at is not None:
             raise Conflict("stop_work_confirmed")
-        recalled = len(recalls.cases_in(work, found, RECALLED))
+        recalled = len(recall_cases.ids_in(work, found, RECALLED))
         if case_count != recalled:
             raise Conflict("stop_work_mismatch", case_count=case_count, case_count_expected=recalled)
         found.stop_confirmed_by, found.stop_confirmed_at = work.actor.member_id, work.at
@@ -81,7 +81,7 @@ def _flag_if_missing(work: Work, found: RecallRequest) -> bool:
         return False
     found.stop_missed_at = work.at
     assert found.stop_due_at is not None
-    case_id = min(recalls.cases_in(work, found, RECALLED))
+    case_id = min(recall_cases.ids_in(work, found, RECALLED))
     borrower_id = work.session.scalars(
         select(Case.borrower_id).where(tenancy.own(work, Case), Case.id == case_id)
     ).one()

@@ -1,4 +1,7 @@
-"""Publishing a tender's safe tape: made once, shown to every agency that is asked, and kept with the tender."""
+"""Publishing a tender's safe tape: made once, shown to every agency that is asked, and kept with the tender.
+
+Beside it a synthetic sample, made of what is shown alone.
+"""
 
 import datetime as dt
 import os
@@ -10,17 +13,22 @@ from sqlalchemy import and_, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
-from models import tape
+from models import lots, tape, tape_sample
 from models.case import Case
+from models.errors import Conflict
+from models.offer import Offer
 from models.services import tenancy
+from models.services.oversight import exports
 from models.services.parties import lender_settings
 from models.strata import borrowers_in
 from models.tape import Tape
+from models.tape_sample import Sample
 from models.tender import TapeKey, Tender, TenderedCase
 from models.work import Work
 
-# Two tenders of a portfolio that differ by fewer than k borrowers, and by few of each, show the same figures: an agency
-# that compares them learns nothing of those few. A month later balances have moved, and old figures would mislead.
+# Two tenders of a portfolio that differ by fewer than k borrowers, and by few of each, show the same figures where they
+# are in the same lots, if in any: an agency that compares them learns nothing of those few. A month later balances have
+# moved, and old figures would mislead.
 ALIKE_DAYS: Final = 30
 ALIKE_PERCENT: Final = 10
 
@@ -30,17 +38,40 @@ SECRET_BYTES: Final = 32
 def publish(work: Work, tender: Tender, cases: pl.DataFrame | None) -> Tape:
     """What is shown of the tender, from its cases as they stand when it is first shown; afterwards the same again.
 
-    `cases` as CANDIDATE, None where the tape stands. In the lender's tenant.
+    `cases` as CANDIDATE, with `lot` where it is in lots; None where the tape stands. In the lender's tenant.
     """
     if tender.tape is None:
         assert cases is not None
         k = lender_settings.of_lender(work, tender.lender_id).tape_borrowers_min
         like = _find_alike(work, tender, borrowers_in(cases), k)
         tender.tape_of = like.id if like else tender.id
-        tender.tape = dict(like.tape or {}) if like else dict(tape.make(cases, k, _secret(work, tender)).strata)
+        tender.tape = dict(like.tape or {}) if like else _make(work, tender, cases, k)
         work.session.flush()
     strata: Any = tender.tape
     return tape.read(strata)
+
+
+def sample(offer: Offer) -> Sample:
+    """Made-up cases with the figures that the offer shows. Conflict `no_tape` where it shows none of so few, or was
+    never to be answered."""
+    shown: Any = offer.strata
+    found = tape_sample.draw(shown)
+    if found is None:
+        raise Conflict("no_tape")
+    return found
+
+
+def sample_file(work: Work, offer: Offer, mark: str) -> list[str]:
+    """The same as pieces of a CSV file, whose rows are numbered under `mark`. The download is logged; it needs no
+    second person, because whoever sees the offer could make it up."""
+    found = sample(offer)
+    pieces = tape_sample.file_lines(found, mark)
+    exports.record_exempt(work, "tape_sample", {"offer": offer.id}, len(found.rows), "".join(pieces).encode())
+    return pieces
+
+
+def _make(work: Work, tender: Tender, cases: pl.DataFrame, k: int) -> dict[str, Any]:
+    return dict(tape.make(cases, k, _secret(work, tender), lots.find(tender.rules)).strata)
 
 
 def _find_alike(work: Work, tender: Tender, borrower_count: int, k: int) -> Tender | None:
@@ -63,7 +94,8 @@ def _find_alike(work: Work, tender: Tender, borrower_count: int, k: int) -> Tend
         )
         .order_by(Tender.id.desc())
     ).all()
-    return next((one for one in shown if _count_apart(work, tender, one.id) <= most), None)
+    same_lots = (one for one in shown if one.rules.get("lots") == tender.rules.get("lots"))
+    return next((one for one in same_lots if _count_apart(work, tender, one.id) <= most), None)
 
 
 def _count_apart(work: Work, tender: Tender, other_id: UUID) -> int:

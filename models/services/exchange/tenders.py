@@ -10,12 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import (
-    case,
-    func,
-    select,
-    update,
-)
+from sqlalchemy import case, func, select, update
 from sqlalchemy.orm import defer
 
 from models.agreement import Agreement
@@ -23,12 +18,10 @@ from models.bid import COMMITTED, REVEALED, Bid
 from models.bid import TRANSITIONS as BID_TRANSITIONS
 from models.errors import Conflict, NotFound
 from models.ids import new_id
-from models.notice import AGENCY as TELL_AGENCY
 from models.notice import LENDER as TELL_LENDER
-from models.offer import OFFERED, Offer
-from models.offer import TRANSITIONS as OFFER_TRANSITIONS
+from models.offer import Offer
 from models.services import bulk, notices, pages, second_person, tenancy
-from models.services.exchange import agreements, eligibility, tape, tender_cases, turns
+from models.services.exchange import agreements, eligibility, tender_cases, tender_offers, turns
 from models.services.oversight import audit
 from models.services.parties import lender_settings
 from models.services.portfolio import portfolios, scrub
@@ -49,7 +42,6 @@ from models.work import LENDER, Work
 
 OUTSIDE = "cases_outside_agreement"  # beside the gate's reasons: some of the cases are not what was agreed on
 ONE_PERSON_SPAN: Final = dt.timedelta(hours=24)  # so that many small ones are not a way around a second person
-INELIGIBLE = "ineligible"  # why an offer was taken back from an agency that may not receive any more
 
 
 def create(work: Work, plan: Plan) -> Tender:
@@ -87,7 +79,7 @@ def assign(
     tender = create(work, plan)
     if tender.state == AWAITING_APPROVAL:
         raise Conflict("needs_approval")
-    (offer,) = lock_offers(work, tender)
+    (offer,) = tender_offers.lock_unanswered(work, tender)
     return offer
 
 
@@ -98,7 +90,7 @@ def get_panel(work: Work, plan: Plan) -> list[Agreement]:
     """
     refuse_impossible(plan)
     portfolios.get(work, plan.portfolio_id)
-    panel = [agreements.get(work, agreement_id) for agreement_id in plan.agreement_ids]
+    panel = agreements.get_each(work, plan.agreement_ids)
     if len({agreement.currency for agreement in panel}) > 1:
         raise Conflict("currencies_mixed")
     tender_cases.require_currency(work, plan.portfolio_id, panel[0].currency)
@@ -166,48 +158,15 @@ def open_tender(
     work.session.add(tender)
     work.session.flush()
     held = cases.select(
-        lender_id=pl.lit(str(tender.lender_id)), tender_id=pl.lit(str(tender.id)), case_id="case_id", open=True
+        *(["lot"] if "lot" in cases.columns else []),  # of sealed bids
+        lender_id=pl.lit(str(tender.lender_id)),
+        tender_id=pl.lit(str(tender.id)),
+        case_id="case_id",
+        open=True,
     )
     bulk.append(work, TenderedCase, held)
     audit.record(work, audit.Action.TENDER_CREATE, {"tender": tender.id, "kind": kind, "cases": tender.case_count})
     return tender
-
-
-def make_offer(
-    work: Work, tender: Tender, agreement: Agreement, cases: pl.DataFrame | None, expires_at: dt.datetime
-) -> Offer:
-    """Show one agency the tender as its safe tape, which is made from `cases` when it is first shown.
-
-    `cases` None: those that it holds and that may still be placed. Stands in the lender's tenant.
-    """
-    if cases is None and tender.tape is None:
-        cases = tender_cases.read_held(work, tender)
-    shown = tape.publish(work, tender, cases)
-    offer = Offer(
-        lender_id=tender.lender_id,
-        id=new_id(),
-        agency_id=agreement.agency_id,
-        agreement_id=agreement.id,
-        tender_id=tender.id,
-        portfolio_id=tender.portfolio_id,
-        kind=tender.kind,
-        state=OFFERED,
-        currency=tender.currency,
-        case_count=shown.case_count,
-        borrower_count=shown.borrower_count,
-        balance=shown.balance,
-        strata=dict(shown.strata),
-        terms={},
-        created_at=work.at,
-        expires_at=expires_at,
-    )
-    work.session.add(offer)
-    work.session.flush()
-    subject = {"offer": offer.id, "agency": offer.agency_id, "tender": tender.id, "cases": tender.case_count}
-    audit.record(work, audit.Action.OFFER_CREATE, subject)
-    until = audit.time_text(expires_at)
-    notices.tell(work, tender.lender_id, offer.agency_id, TELL_AGENCY, "offer.made", "offer", offer.id, until=until)
-    return offer
 
 
 def list_own(
@@ -232,25 +191,6 @@ def count_by_state(work: Work) -> dict[str, int]:
         select(Tender.state, func.count()).where(tenancy.own(work, Tender)).group_by(Tender.state)
     )
     return {row[0]: row[1] for row in rows}
-
-
-def count_answers(work: Work, tender_ids: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
-    """Of each tender, how many of its offers stand in each state."""
-    rows = work.session.execute(
-        select(Offer.tender_id, Offer.state, func.count())
-        .where(tenancy.own(work, Offer), Offer.tender_id.in_(tender_ids))
-        .group_by(Offer.tender_id, Offer.state)
-    )
-    found: dict[UUID, dict[str, int]] = {tender_id: {} for tender_id in tender_ids}
-    for tender_id, state, count in rows:
-        found[tender_id][state] = count
-    return found
-
-
-def list_offers(work: Work, tender_id: UUID) -> list[Offer]:
-    """Every offer of a tender, in the order in which they were made."""
-    query = select(Offer).where(tenancy.own(work, Offer), Offer.tender_id == tender_id)
-    return list(work.session.scalars(query.order_by(Offer.id)))
 
 
 def get(work: Work, tender_id: UUID) -> Tender:
@@ -315,8 +255,7 @@ def withdraw(work: Work, tender_id: UUID) -> Tender:
     assert work.actor.side == LENDER
     tender = lock(work, work.tenant_id, get(work, tender_id).id)
     close(work, tender, "withdraw", work.at)
-    for offer in lock_offers(work, tender):
-        take_back(work, offer, work.at)
+    tender_offers.take_back(work, tender, tender_offers.lock_unanswered(work, tender), work.at)
     _call_off_bids(work, tender)
     audit.record(work, audit.Action.TENDER_WITHDRAW, {"tender": tender.id})
     return tender
@@ -333,28 +272,12 @@ def _call_off_bids(work: Work, tender: Tender) -> None:
     ).all()
     for bid in standing:
         bid.state, bid.decided_at = step(BID_TRANSITIONS, bid.state, "call_off"), work.at
-        subject = {"tender": tender.id, "offer": bid.offer_id, "bid": bid.id, "agency": bid.agency_id}
-        audit.record(work, audit.Action.BID_WITHDRAW, subject)
-        notices.tell(work, bid.lender_id, bid.agency_id, TELL_AGENCY, "bid.withdrawn", "offer", bid.offer_id)
-
-
-def take_back(work: Work, offer: Offer, now: dt.datetime, reason: str | None = None) -> None:
-    """End a locked offer that is not answered yet, and tell its agency."""
-    offer.state = step(OFFER_TRANSITIONS, offer.state, "withdraw")
-    offer.decided_at, offer.outcome_reason = now, reason
-    audit.record(work, audit.Action.OFFER_WITHDRAW, {"offer": offer.id, "agency": offer.agency_id, "reason": reason})
-    notices.tell(work, offer.lender_id, offer.agency_id, TELL_AGENCY, "offer.withdrawn", "offer", offer.id)
-
-
-def lock_offers(work: Work, tender: Tender) -> Sequence[Offer]:
-    """The unanswered offers of a locked tender, in order of id."""
-    return work.session.scalars(
-        select(Offer)
-        .where(tenancy.of_lender(tender.lender_id, Offer), Offer.tender_id == tender.id, Offer.state == OFFERED)
-        .order_by(Offer.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).all()
+    subjects = (
+        {"tender": tender.id, "offer": bid.offer_id, "bid": bid.id, "agency": bid.agency_id} for bid in standing
+    )
+    audit.record_each(work, audit.Action.BID_WITHDRAW, subjects)
+    told = [(bid.agency_id, bid.offer_id) for bid in standing]
+    notices.tell_agencies(work, tender.lender_id, "bid.withdrawn", "offer", told)
 
 
 def go_on(work: Work, tender: Tender, now: dt.datetime, last: Offer) -> None:
@@ -362,23 +285,12 @@ def go_on(work: Work, tender: Tender, now: dt.datetime, last: Offer) -> None:
 
     `last` is that offer. Stands in the lender's tenant, in the same transaction.
     """
-    if lock_offers(work, tender) or (tender.kind == ASSIGNED and _ask_next(work, tender, now, None)):
+    if tender_offers.lock_unanswered(work, tender) or (tender.kind == ASSIGNED and _ask_next(work, tender, now, None)):
         return
     close(work, tender, "run_out", now)
     audit.record(work, audit.Action.TENDER_RUN_OUT, {"tender": tender.id})
     told = (work, tender.lender_id, last.agency_id, TELL_LENDER)
     notices.tell(*told, "tender.unanswered", "tender", tender.id, cases=tender.case_count)
-
-
-def choices_left(work: Work, tender: Tender) -> list[UUID]:
-    """The agreements of an assigned tender that were neither asked nor passed over yet, in their order."""
-    asked = set(
-        work.session.scalars(
-            select(Offer.agreement_id).where(tenancy.of_lender(tender.lender_id, Offer), Offer.tender_id == tender.id)
-        )
-    )
-    done = {*map(str, asked), *tender.rules.get("passed_over", {})}
-    return [UUID(choice) for choice in tender.rules.get("choices", []) if choice not in done]
 
 
 def release(work: Work, case_ids: Sequence[UUID]) -> int:
@@ -396,21 +308,19 @@ def _begin(work: Work, tender: Tender, cases: pl.DataFrame | None) -> None:
         if _ask_next(work, tender, work.at, cases) is None:
             raise Conflict("nobody_eligible", reasons=_codes(tender.rules["passed_over"]))
         return
-    panel = [agreements.get(work, UUID(agreement_id)) for agreement_id in tender.rules["panel"]]
+    panel = agreements.get_each(work, [UUID(agreement_id) for agreement_id in tender.rules["panel"]])
     cases = tender_cases.read_held(work, tender) if cases is None else cases
     eligibility.take_turns(work, tender.lender_id, [agreement.agency_id for agreement in panel])
     seats = assess(work, panel, cases)
     require_anybody(seats)
     tender.rules = tender.rules | {"passed_over": {str(one.agreement.id): one.reasons for one in seats if one.reasons}}
-    until = _answer_until(tender, work.at)
-    for seat in seats:
-        if not seat.reasons:
-            make_offer(work, tender, seat.agreement, cases, until)
+    asked = [one.agreement for one in seats if not one.reasons]
+    tender_offers.make(work, tender, asked, cases, _answer_until(tender, work.at))
 
 
 def _ask_next(work: Work, tender: Tender, now: dt.datetime, cases: pl.DataFrame | None) -> Offer | None:
     """The next choice whom the gate lets through has its offer; whom it does not is passed over, with the reasons."""
-    left = choices_left(work, tender)
+    left = tender_offers.choices_left(work, tender)
     found = work.session.scalars(
         select(Agreement).where(tenancy.of_lender(tender.lender_id, Agreement), Agreement.id.in_(left))
     )
@@ -419,7 +329,8 @@ def _ask_next(work: Work, tender: Tender, now: dt.datetime, cases: pl.DataFrame 
     for agreement_id in left:
         reasons = eligibility.reasons(work, by_id[agreement_id], now, tender.case_count)
         if not reasons and not tender_cases.holds_outside(work, tender, by_id[agreement_id], now):
-            return make_offer(work, tender, by_id[agreement_id], cases, _answer_until(tender, now))
+            (made,) = tender_offers.make(work, tender, [by_id[agreement_id]], cases, _answer_until(tender, now))
+            return made
         passed = tender.rules.get("passed_over", {}) | {str(agreement_id): reasons or [OUTSIDE]}
         tender.rules = tender.rules | {"passed_over": passed}
     return None

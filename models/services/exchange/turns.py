@@ -1,13 +1,23 @@
 """One at a time: the second of two runs over the same lender waits a moment, or is told to come again."""
 
+from collections.abc import Iterable
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from psycopg.errors import LockNotAvailable
-from sqlalchemy import text
+from sqlalchemy import Select, Text, func, text
+from sqlalchemy import cast as as_type
 from sqlalchemy.exc import OperationalError
 
 from models.errors import Unavailable
+from models.placement import Placement
 from models.work import Work
+
+_TAKE = text("select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(cast(:names as text[])) as name")
+_PLACEMENT = func.hashtextextended(as_type(Placement.id, Text), 0)
+_ALONE, _SHARED = func.pg_advisory_xact_lock(_PLACEMENT), func.pg_advisory_xact_lock_shared(_PLACEMENT)
+
+Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
 
 def of_agency(agency_id: UUID) -> str:
@@ -20,12 +30,30 @@ def take(work: Work, what: str, lender_id: UUID | None = None) -> None:
 
     An agency that crossed names the lender, in whose tenant the turn is.
     """
+    take_each(work, [what], lender_id)
+
+
+def take_each(work: Work, what: Iterable[str], lender_id: UUID | None = None) -> None:
+    """The same of several, in order of name, so that of two who want the same the first has all."""
     try:
-        work.session.execute(
-            text("select pg_advisory_xact_lock(hashtextextended(:name, 0))"),
-            {"name": f"{lender_id or work.tenant_id}/{what}"},
-        )
+        work.session.execute(_TAKE, {"names": [f"{lender_id or work.tenant_id}/{name}" for name in sorted(set(what))]})
     except OperationalError as refused:
         if isinstance(refused.orig, LockNotAvailable):
             raise Unavailable("busy", retry_seconds=10) from None
         raise
+
+
+def on_placements(query: Query, *, shared: bool = False) -> Query:
+    """The query of `Placement`s, locking each: first its turn, then its row, in order of lender and id.
+
+    Alone to end, freeze or count one, `shared` to act under it. Rows are not locked in the order of asking: an agency
+    whose acts overlap without a pause would keep a recall waiting for as long as it pleases. Turns are. One statement
+    locks both; the turn is its last column, and says nothing.
+    """
+    locking = (
+        query.add_columns(_SHARED if shared else _ALONE)
+        .order_by(Placement.lender_id, Placement.id)
+        .with_for_update(read=shared, of=Placement)
+        .execution_options(populate_existing=True)
+    )
+    return cast(Query, locking)

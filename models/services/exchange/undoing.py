@@ -17,7 +17,7 @@ from models.placement import TRANSITIONS as PLACEMENT_TRANSITIONS
 from models.promise import Promise
 from models.release import ReleaseRecord
 from models.services import notices, second_person, tenancy
-from models.services.exchange import ends, tenders
+from models.services.exchange import ends, tenders, turns
 from models.services.oversight import audit
 from models.services.parties import lender_settings
 from models.states import step
@@ -95,9 +95,8 @@ def _of_tender(work: Work, tender: Tender) -> Any:
 
 def _lock_live(work: Work, tender: Tender) -> Sequence[Placement]:
     """Every act of an agency locks its placement too: so what it did before this is seen, and nothing comes after."""
-    query = _of_tender(work, tender).where(Placement.state.in_(LIVE)).order_by(Placement.id)
-    locked = query.with_for_update().execution_options(populate_existing=True)
-    live: Sequence[Placement] = work.session.scalars(locked).all()
+    query = _of_tender(work, tender).where(Placement.state.in_(LIVE))
+    live: Sequence[Placement] = work.session.scalars(turns.on_placements(query)).all()
     if not live:
         raise Conflict("wrong_state", state=tender.state, act="undo")
     return live

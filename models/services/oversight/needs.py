@@ -4,37 +4,36 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from sqlalchemy import DateTime, Select, and_, cast, exists, func, select
+from sqlalchemy import DateTime, Select, and_, cast, exists, func, literal, or_, select, union_all
 
-from models.acknowledgement_break import AcknowledgementBreak
+from models.agency_document import AgencyDocument
 from models.agreement import ACTIVE as AGREED
 from models.agreement import PROPOSED as AGREEMENT_PROPOSED
 from models.agreement import Agreement
 from models.breach import Breach
 from models.break_item import Break
 from models.business_day import ZONE, day_of
-from models.case import OPEN as OPEN_CASE
-from models.case import Case
+from models.case import NOT_OPEN
+from models.export import AWAITING as EXPORT_AWAITING
+from models.export import Export
 from models.job_run import JobRun
 from models.key_order import OPEN as OPEN_ORDER
 from models.key_order import KeyOrder
 from models.ledger import LedgerPayment
 from models.offer import Offer
-from models.placement import AWAITING_ACK, Assignment, PlacedCase, Placement, case_ends_at
+from models.placement import Assignment, PlacedCase, Placement
 from models.portfolio import UPLOADED, Portfolio
 from models.rate_card import PROPOSED as CARD_PROPOSED
 from models.rate_card import RateCard
-from models.recall_request import EXECUTED, OBJECTED, RecallCase, RecallRequest
-from models.recall_request import REQUESTED as RECALL_REQUESTED
-from models.retention import REQUESTED as RETENTION_REQUESTED
-from models.retention import Retention
 from models.services import tenancy
-from models.services.exchange import offers
+from models.services.exchange import rate_cards
 from models.services.job_runs import FAILED
+from models.services.oversight import exchange_needs
 from models.services.oversight.conduct import FLAGGED
 from models.services.portfolio import cases
 from models.services.settlement.reconciliations import OPEN as OPEN_BREAK
-from models.tender import AWAITING_APPROVAL, Tender
+from models.standard_terms import PROPOSED as TERMS_PROPOSED
+from models.standard_terms import StandardTerms
 from models.work import AGENCY, LENDER, OPERATOR, Work
 from models.work_item import NEW, NEW_HIGH, WorkItem
 
@@ -52,9 +51,12 @@ class Need(NamedTuple):
 
 
 def list_own(work: Work) -> list[Need]:
-    """The longest waiting first; a kind of which nothing waits is left out."""
-    found = [_counted(work, kind, waiting(work)) for kind, waiting in _kinds(work).items()]
-    return sorted((need for need in found if need), key=lambda need: need.oldest_at)
+    """The longest waiting first; a kind of which nothing waits is left out. Counted in one statement."""
+    counted = [_counted(kind, waiting(work)) for kind, waiting in _kinds(work).items()]
+    if not counted:
+        return []
+    found = [Need(*row) for row in work.session.execute(union_all(*counted))]
+    return sorted((need for need in found if need.waiting_count), key=lambda need: need.oldest_at)
 
 
 def _kinds(work: Work) -> Mapping[str, Waiting]:
@@ -63,11 +65,10 @@ def _kinds(work: Work) -> Mapping[str, Waiting]:
     return OF_A_SIDE.get(work.actor.side, {})
 
 
-def _counted(work: Work, kind: str, waiting: Select[Any]) -> Need | None:
+def _counted(kind: str, waiting: Select[Any]) -> Select[str, int, Any]:
     rows = waiting.subquery()
     (since,) = rows.c
-    count, oldest_at = work.session.execute(select(func.count(), func.min(since)).select_from(rows)).one()
-    return Need(kind, count, oldest_at) if count else None
+    return select(literal(kind), func.count(), func.min(since)).select_from(rows)
 
 
 def _breaches_flagged(work: Work) -> Select[Any]:
@@ -100,6 +101,32 @@ def _orders_waiting(work: Work) -> Select[Any]:
     return select(KeyOrder.created_at).where(tenancy.own(work, KeyOrder), KeyOrder.state == OPEN_ORDER)
 
 
+def _standards_proposed(work: Work) -> Select[Any]:
+    return select(StandardTerms.proposed_at).where(
+        tenancy.own(work, StandardTerms),
+        StandardTerms.state == TERMS_PROPOSED,
+        StandardTerms.proposed_by.is_distinct_from(work.actor.member_id),
+    )
+
+
+def _papers_attested(work: Work) -> Select[Any]:
+    return select(AgencyDocument.attested_at).where(
+        tenancy.own(work, AgencyDocument),
+        AgencyDocument.attested_at.is_not(None),
+        AgencyDocument.accepted_at.is_(None),
+        AgencyDocument.withdrawn_at.is_(None),
+    )
+
+
+def _exports_unapproved(work: Work) -> Select[Any]:
+    return select(Export.requested_at).where(
+        tenancy.mine(work, Export),
+        Export.state == EXPORT_AWAITING,
+        Export.expires_at > work.at,
+        Export.requested_by.is_distinct_from(work.actor.member_id),
+    )
+
+
 def _agreements_proposed(work: Work) -> Select[Any]:
     return select(Agreement.created_at).where(
         tenancy.own(work, Agreement),
@@ -109,61 +136,17 @@ def _agreements_proposed(work: Work) -> Select[Any]:
 
 
 def _rate_cards_proposed(work: Work) -> Select[Any]:
-    """Those that come with a new agreement are decided with it."""
+    """Those that come with a new agreement are decided with it; approved ones may wait to be withdrawn."""
     return (
-        select(RateCard.proposed_at)
+        select(func.coalesce(RateCard.withdrawal_at, RateCard.proposed_at))
         .join(Agreement, and_(Agreement.lender_id == RateCard.lender_id, Agreement.id == RateCard.agreement_id))
         .where(
             tenancy.own(work, RateCard),
             tenancy.own(work, Agreement),
-            RateCard.state == CARD_PROPOSED,
+            or_(RateCard.state == CARD_PROPOSED, rate_cards.withdrawal_waits(work)),
             Agreement.state == AGREED,
-            RateCard.proposed_by.is_distinct_from(work.actor.member_id),
+            func.coalesce(RateCard.withdrawal_by, RateCard.proposed_by).is_distinct_from(work.actor.member_id),
         )
-    )
-
-
-def _tenders_unapproved(work: Work) -> Select[Any]:
-    return select(Tender.created_at).where(
-        tenancy.own(work, Tender),
-        Tender.state == AWAITING_APPROVAL,
-        Tender.created_by.is_distinct_from(work.actor.member_id),
-    )
-
-
-def _retentions_requested(work: Work) -> Select[Any]:
-    return select(Retention.requested_at).where(tenancy.own(work, Retention), Retention.state == RETENTION_REQUESTED)
-
-
-def _recalls_objected(work: Work) -> Select[Any]:
-    """Recalls with an objection that nobody has answered, since the first."""
-    return (
-        select(func.min(RecallCase.objected_at))
-        .join(
-            RecallRequest,
-            and_(RecallRequest.lender_id == RecallCase.lender_id, RecallRequest.id == RecallCase.request_id),
-        )
-        .where(
-            tenancy.own(work, RecallCase),
-            tenancy.own(work, RecallRequest),
-            RecallRequest.state == RECALL_REQUESTED,
-            RecallCase.state == OBJECTED,
-        )
-        .group_by(RecallCase.request_id)
-    )
-
-
-def _stops_unconfirmed(work: Work) -> Select[Any]:
-    return select(RecallRequest.executed_at).where(
-        tenancy.own(work, RecallRequest),
-        RecallRequest.state == EXECUTED,
-        RecallRequest.stop_confirmed_at.is_(None),
-    )
-
-
-def _acknowledgements_broken(work: Work) -> Select[Any]:
-    return select(AcknowledgementBreak.noted_at).where(
-        tenancy.own(work, AcknowledgementBreak), AcknowledgementBreak.closed_at.is_(None)
     )
 
 
@@ -175,22 +158,9 @@ def _runs_failed_anywhere(work: Work) -> Select[Any]:
     return select(JobRun.finished_at).where(JobRun.state == FAILED)
 
 
-def _offers_unanswered(work: Work) -> Select[Any]:
-    return select(Offer.created_at).where(offers.open_to_answer(work), Offer.expires_at > work.at)
-
-
-def _placements_unacknowledged(work: Work) -> Select[Any]:
-    return select(Placement.started_at).where(
-        tenancy.own(work, Placement),
-        Placement.state == AWAITING_ACK,
-        Placement.expires_at > work.at,
-        Placement.frozen_at.is_(None),
-    )
-
-
 def _cases_unassigned(work: Work) -> Select[Any]:
     assigned = exists().where(tenancy.own(work, Assignment), _of_item(Assignment))
-    return _work_items(work, PlacedCase.started_at).where(~assigned)
+    return _work_items(work, Placement.started_at).where(~assigned)
 
 
 def _promises_due(work: Work) -> Select[Any]:
@@ -204,22 +174,23 @@ def _own_promises_due(work: Work) -> Select[Any]:
 
 def _own_never_contacted(work: Work) -> Select[Any]:
     never = WorkItem.priority.in_((NEW_HIGH, NEW))
-    return _work_items(work, PlacedCase.started_at).where(never, _assigned_to_me(work))
+    return _work_items(work, Placement.started_at).where(never, _assigned_to_me(work))
 
 
 def _work_items(work: Work, since: Any) -> Select[Any]:
-    """Of the cases that may be worked today."""
+    """Of the cases that may be worked today. Asked the other way round, of the few that may not: an agency holds many,
+    and to look at each in the tables of all would take long."""
+    retained = exists().where(tenancy.own(work, PlacedCase), _of_item(PlacedCase), PlacedCase.retained_until > work.at)
     return (
         select(since)
         .select_from(WorkItem)
-        .join(PlacedCase, _of_item(PlacedCase))
         .join(Placement, and_(Placement.lender_id == WorkItem.lender_id, Placement.id == WorkItem.placement_id))
-        .join(Case, and_(Case.lender_id == WorkItem.lender_id, Case.id == WorkItem.case_id))
         .where(
-            *(tenancy.own(work, table) for table in (WorkItem, PlacedCase, Placement, Case)),
-            case_ends_at() > work.at,
+            tenancy.own(work, WorkItem),
+            tenancy.own(work, Placement),
+            or_(Placement.expires_at > work.at, retained),
             Placement.frozen_at.is_(None),
-            Case.status == OPEN_CASE,
+            ~cases.of_item(work, NOT_OPEN),
         )
     )
 
@@ -246,18 +217,29 @@ OF_A_SIDE: Final[Mapping[str, Mapping[str, Waiting]]] = {
         "payments_in_suspense": _payments_in_suspense,
         "agreements_proposed": _agreements_proposed,
         "rate_cards_proposed": _rate_cards_proposed,
-        "tenders_unapproved": _tenders_unapproved,
-        "retentions_requested": _retentions_requested,
-        "recalls_objected": _recalls_objected,
-        "acknowledgements_broken": _acknowledgements_broken,
+        "standards_proposed": _standards_proposed,
+        "papers_attested": _papers_attested,
+        "exports_unapproved": _exports_unapproved,
+        "tenders_unapproved": exchange_needs.tenders_unapproved,
+        "own_tenders_unapproved": exchange_needs.own_tenders_unapproved,
+        "undoings_unconfirmed": exchange_needs.undoings_unconfirmed,
+        "tenders_unanswered": exchange_needs.tenders_unanswered,
+        "placements_ended": exchange_needs.placements_ended,
+        "retentions_requested": exchange_needs.retentions_requested,
+        "recalls_objected": exchange_needs.recalls_objected,
+        "acknowledgements_broken": exchange_needs.acknowledgements_broken,
+        "stops_overdue": exchange_needs.stops_overdue,
         "orders_waiting": _orders_waiting,
         "portfolios_unoffered": _portfolios_unoffered,
         "runs_failed": _runs_failed,
     },
     AGENCY: {
-        "offers_unanswered": _offers_unanswered,
-        "placements_unacknowledged": _placements_unacknowledged,
-        "stops_unconfirmed": _stops_unconfirmed,
+        "offers_unanswered": exchange_needs.offers_unanswered,
+        "placements_unacknowledged": exchange_needs.placements_unacknowledged,
+        "stops_unconfirmed": exchange_needs.stops_unconfirmed,
+        "stops_overdue": exchange_needs.stops_overdue,
+        "freezes_lifted": exchange_needs.freezes_lifted,
+        "exports_unapproved": _exports_unapproved,
         "cases_unassigned": _cases_unassigned,
         "promises_due": _promises_due,
         "breaks_ours": _breaks_ours,

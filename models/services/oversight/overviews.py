@@ -12,18 +12,20 @@ from models.audit import OutboxEntry
 from models.breach import Breach
 from models.break_item import Break
 from models.business_day import ZONE, bounds, day_of, period_of
-from models.case import CLOSED, Case
+from models.case import CLOSED
+from models.case_tally import CaseTally
 from models.commission_line import CommissionLine
 from models.contact import Contact
 from models.job_run import JobRun
 from models.member import Member
 from models.organisation import Organisation
-from models.placement import Assignment, PlacedCase, Placement
+from models.placement import Assignment, Placement
 from models.services import tenancy
 from models.services.oversight.conduct import FLAGGED, WITHDRAWN
-from models.services.portfolio import cases
+from models.services.portfolio import cases, tallies
 from models.services.settlement.reconciliations import OPEN as OPEN_BREAK
 from models.work import AGENCY, OPERATOR, Work
+from models.work_item import WorkItem
 
 NEW_DAYS: Final = 7  # what counts as new on a first page
 TREND_WEEKS: Final = 12
@@ -158,11 +160,12 @@ def parties(work: Work, currency: str) -> list[Party]:
     """Each agency of a lender, or each lender of an agency, by name."""
     name = Placement.lender_name if work.actor.side == AGENCY else Placement.agency_name
     referred = _by_party(work, Placement, func.max(name), func.sum(Placement.referred_amount))
-    placed = _by_party(work, Case, func.count(), func.sum(Case.balance)).where(*_in_hand())
+    count, owed = func.sum(CaseTally.case_count), func.sum(CaseTally.balance)
+    placed = _by_party(work, CaseTally, count, owed).where(*tallies.IN_HAND)
     booked = _by_party(work, CommissionLine, func.sum(CommissionLine.base_amount))
     breaches = _by_party(work, Breach, func.count()).where(Breach.state.in_(OPEN_BREACH))
     breaks = _by_party(work, Break, func.count()).where(Break.state == OPEN_BREAK)
-    placed_of = _found(work, placed.where(Case.currency == currency))
+    placed_of = _found(work, placed.where(CaseTally.currency == currency))
     recovered_of = _found(work, booked.where(CommissionLine.currency == currency))
     breaches_of, breaks_of = _found(work, breaches), _found(work, breaks)
     weekly = _recovered_by_week(work, currency)
@@ -186,6 +189,13 @@ def parties(work: Work, currency: str) -> list[Party]:
     return sorted(found, key=lambda party: (party.name, party.id))
 
 
+def largest(found: Sequence[Party], limit: int) -> list[Party]:
+    """Those with most in their hands, in the order given."""
+    most_first = sorted(found, key=lambda party: party.placed_balance, reverse=True)
+    chosen = {party.id for party in most_first[:limit]}
+    return [party for party in found if party.id in chosen]
+
+
 def breach_trend(work: Work) -> dict[UUID, dict[dt.date, int]]:
     """Breaches that stand, by agency and the Monday of their week, over the last TREND_WEEKS weeks."""
     weeks = _weeks(work)
@@ -204,10 +214,8 @@ def team(work: Work) -> list[Teammate]:
     """The agency's collectors by name; a collector finds themselves alone."""
     assigned = (
         select(Assignment.collector_id, func.count())
-        .join(PlacedCase, and_(_of_placement(PlacedCase, Assignment), PlacedCase.case_id == Assignment.case_id))
-        .join(Case, and_(Case.lender_id == PlacedCase.lender_id, Case.id == PlacedCase.case_id))
-        .where(*(tenancy.own(work, table) for table in (Assignment, PlacedCase, Case)))
-        .where(PlacedCase.ended_at.is_(None), Case.status.not_in(CLOSED))
+        .join(WorkItem, and_(_of_placement(WorkItem, Assignment), WorkItem.case_id == Assignment.case_id))
+        .where(tenancy.own(work, Assignment), tenancy.own(work, WorkItem), ~cases.of_item(work, CLOSED))
         .group_by(Assignment.collector_id)
     )
     start, end = bounds(day_of(work.at))
@@ -239,11 +247,6 @@ def health(work: Work) -> Health:
         dict(work.session.execute(states).all()),
         *work.session.execute(waiting).one(),
     )
-
-
-def _in_hand() -> tuple[ColumnElement[bool], ...]:
-    """Placed with an agency, and still owed."""
-    return Case.agency_id.is_not(None), Case.status.not_in(CLOSED)
 
 
 def _periods(today: dt.date) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from models.agreement import ACTIVE, ENDED, Agreement
 from models.business_day import day_of
 from models.errors import Conflict, Invalid, NotFound
 from models.ids import new_id
-from models.services import notices, tenancy
+from models.services import bulk, notices, tenancy
 from models.services.exchange import turns
 from models.services.oversight import audit
 from models.services.parties import lender_settings
@@ -125,7 +125,7 @@ def find_counting(
         select(AgencyDocument)
         .where(
             tenancy.of_lender(lender_id, AgencyDocument),
-            AgencyDocument.agency_id.in_(agency_ids),
+            bulk.among(AgencyDocument.agency_id, list(agency_ids)),
             AgencyDocument.attested_at.is_not(None),
             AgencyDocument.accepted_at.is_not(None),
             AgencyDocument.withdrawn_at.is_(None),

@@ -14,7 +14,7 @@ from models.breach import Breach
 from models.business_day import day_of, start_of
 from models.offer import OFFERED, Offer
 from models.placement import LIVE, UNDONE, Placement
-from models.services import tenancy
+from models.services import bulk, tenancy
 from models.tender import ASSIGNED, Tender
 from models.work import Work
 
@@ -57,7 +57,7 @@ def read(
     standings = _by_agency(
         work,
         select(AgencyStanding.agency_id, AgencyStanding.state, AgencyStanding.upheld_complaints).where(
-            tenancy.of_lender(lender_id, AgencyStanding), AgencyStanding.agency_id.in_(these)
+            tenancy.of_lender(lender_id, AgencyStanding), bulk.among(AgencyStanding.agency_id, these)
         ),
     )
     placed = _by_agency(
@@ -65,7 +65,7 @@ def read(
         select(Placement.agency_id, func.sum(Placement.case_count))
         .where(
             tenancy.of_lender(lender_id, Placement),
-            Placement.agency_id.in_(these),
+            bulk.among(Placement.agency_id, these),
             Placement.started_at >= start_of(since),
             Placement.end_reason.is_distinct_from(UNDONE),
         )
@@ -74,7 +74,9 @@ def read(
     held = _by_agency(
         work,
         select(Placement.agency_id, func.sum(Placement.held_count))
-        .where(tenancy.of_lender(lender_id, Placement), Placement.agency_id.in_(these), Placement.state.in_(LIVE))
+        .where(
+            tenancy.of_lender(lender_id, Placement), bulk.among(Placement.agency_id, these), Placement.state.in_(LIVE)
+        )
         .group_by(Placement.agency_id),
     )
     tendered = _by_agency(work, _tendered(lender_id, these, at, besides))
@@ -100,7 +102,7 @@ def _tendered(lender_id: UUID, agency_ids: list[UUID], at: dt.datetime, besides:
         .where(
             tenancy.of_lender(lender_id, Offer),
             tenancy.of_lender(lender_id, Tender),
-            Offer.agency_id.in_(agency_ids),
+            bulk.among(Offer.agency_id, agency_ids),
             Offer.state == OFFERED,
             Offer.kind == ASSIGNED,
             Offer.expires_at > at,
@@ -115,7 +117,7 @@ def _breaches(work: Work, lender_id: UUID, agency_ids: list[UUID], since: dt.dat
         select(Breach.agency_id, Breach.severity, func.count())
         .where(
             tenancy.of_lender(lender_id, Breach),
-            Breach.agency_id.in_(agency_ids),
+            bulk.among(Breach.agency_id, agency_ids),
             Breach.business_date >= since,
             Breach.state.not_in(UNCOUNTED),
         )

@@ -18,7 +18,7 @@ from models.notice import AGENCY as TO_AGENCY
 from models.placement import LIVE, Placement
 from models.placement_freeze import FREEZE_REASONS, PlacementFreeze
 from models.services import tenancy
-from models.services.exchange import placements
+from models.services.exchange import placements, turns
 from models.services.oversight import audit
 from models.work import LENDER, Work
 
@@ -58,16 +58,14 @@ def freeze_all(work: Work, agency_id: UUID, reason: str, by: UUID) -> int:
     It tells nobody: the freeze of the agency has.
     """
     unfrozen = work.session.scalars(
-        select(Placement)
-        .where(
-            tenancy.own(work, Placement),
-            Placement.agency_id == agency_id,
-            Placement.state.in_(LIVE),
-            Placement.frozen_at.is_(None),
+        turns.on_placements(
+            select(Placement).where(
+                tenancy.own(work, Placement),
+                Placement.agency_id == agency_id,
+                Placement.state.in_(LIVE),
+                Placement.frozen_at.is_(None),
+            )
         )
-        .order_by(Placement.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
     ).all()
     for placement in unfrozen:
         _freeze(work, placement, reason, by, whole_agency=True)
@@ -166,7 +164,7 @@ def _freeze(work: Work, placement: Placement, reason: str, by: UUID, *, whole_ag
 
 def _standing_of(work: Work, agency_id: UUID) -> Sequence[Row[Placement, PlacementFreeze]]:
     """The placements that stand still because the whole agency does, locked, each with its freeze."""
-    return work.session.execute(
+    standing = (
         select(Placement, PlacementFreeze)
         .join(PlacementFreeze, OF_PLACEMENT)
         .where(
@@ -176,10 +174,8 @@ def _standing_of(work: Work, agency_id: UUID) -> Sequence[Row[Placement, Placeme
             PlacementFreeze.whole_agency,
             PlacementFreeze.lifted_at.is_(None),
         )
-        .order_by(Placement.id)
-        .with_for_update(of=Placement)
-        .execution_options(populate_existing=True)
-    ).all()
+    )
+    return work.session.execute(turns.on_placements(standing)).columns(0, 1).all()
 
 
 def _lift(work: Work, placement: Placement, made: PlacementFreeze) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from models.agency_document import DOCUMENT_KINDS, DUE_DILIGENCE, LICENCE
-from models.errors import Invalid, RowError
+from models.errors import Invalid, OutOfRange, RowError
 from models.lender_setting import EARLIER_AGENCIES, NOTHING, OFF, ROTATIONS, LenderSetting
 from models.services import tenancy
 from models.services.exchange import turns
@@ -88,7 +88,7 @@ def change(work: Work, changes: Mapping[str, Value]) -> Settings:
     may be distributed without a second person: that other person is whoever raises it.
     """
     assert work.actor.side == LENDER
-    errors = [RowError(0, name, code) for name, value in changes.items() if (code := _fault(name, value))]
+    errors = [fault for name, value in changes.items() if (fault := _fault(name, value))]
     if errors:
         raise Invalid(errors=errors)
     turns.take(work, "lender settings")
@@ -116,12 +116,14 @@ def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _fault(name: str, value: object) -> str | None:
+def _fault(name: str, value: object) -> RowError | None:
     if name in RANGES:
         low, high = RANGES[name]
-        return None if isinstance(value, int) and low <= value <= high else "out_of_range"
+        return None if isinstance(value, int) and low <= value <= high else OutOfRange(0, name, low, high)
     if name in CHOICES:
-        return None if value in CHOICES[name] else "unknown_value"
-    if name == "required_documents":
-        return None if isinstance(value, list) and set(value) <= set(DOCUMENT_KINDS) else "unknown_value"
-    return None if name == "new_case_follows" and isinstance(value, bool) else "unknown_value"
+        known = value in CHOICES[name]
+    elif name == "required_documents":
+        known = isinstance(value, list) and set(value) <= set(DOCUMENT_KINDS)
+    else:
+        known = name == "new_case_follows" and isinstance(value, bool)
+    return None if known else RowError(0, name, "unknown_value")

@@ -13,7 +13,7 @@ from sqlalchemy import and_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from crypto import totp
-from models.errors import Conflict, Forbidden, Invalid, NotFound, RowError, Unauthenticated
+from models.errors import Conflict, Forbidden, Invalid, NotFound, RowError, Unauthenticated, outside
 from models.ids import new_id
 from models.member import ROLES, ApiToken, Member, SignIn
 from models.organisation import Organisation, Tenant
@@ -266,7 +266,7 @@ def create_token(
 ) -> NewSecret:
     faults = [
         *([RowError(0, "scopes", "unknown_value")] if not scopes or not set(scopes) <= set(SCOPES) else []),
-        *([RowError(0, "days", "out_of_range")] if not 1 <= days <= TOKEN_DAYS_MAX else []),
+        *outside("days", days, 1, TOKEN_DAYS_MAX),
     ]
     if faults:
         raise Invalid(errors=faults)

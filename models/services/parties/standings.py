@@ -2,8 +2,9 @@
 
 Frozen is the emergency: it stops whatever the agency does under its placements, and that anything new is offered to
 it, bid for, claimed or placed. Every other act waits for whoever is placing with the agency: commit order decides. A
-freeze waits for nobody: with its commit every act on a case is refused (`placed_cases.hold`), and `stop_placements`, in
-a Work of its own, catches those placements that were being made.
+freeze waits for nobody: every act on a case that begins after its commit is refused (`placed_cases`, `placements`),
+and `stop_placements`, each time in a Work of its own, stops each placement: first those that stand, then those too that
+were being made.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ from models.agency_standing import (
     AgencyStanding,
     StandingChange,
 )
-from models.errors import Invalid, RowError
+from models.errors import Invalid, RowError, outside
 from models.ids import new_id
 from models.placement import LIVE, Placement
 from models.placement_freeze import FREEZE_REASONS
@@ -65,13 +66,14 @@ def freeze(work: Work, agency_id: UUID, reason: str) -> AgencyStanding:
     return change(work, agency_id, FREEZE, reason)
 
 
-def stop_placements(work: Work, agency_id: UUID) -> int:
+def stop_placements(work: Work, agency_id: UUID, *, being_made: bool = True) -> int:
     """Freeze every live placement of a frozen agency; answers how many were not frozen yet.
 
-    Waits up to FREEZE_WAIT_SECONDS for whoever places with the agency, so that what comes of it stands still too.
+    With those `being_made` it waits up to FREEZE_WAIT_SECONDS for whoever places with the agency.
     """
-    work.session.execute(text(f"set local lock_timeout = '{FREEZE_WAIT_SECONDS}s'"))
-    eligibility.take_turns(work, work.tenant_id, [agency_id])
+    if being_made:
+        work.session.execute(text(f"set local lock_timeout = '{FREEZE_WAIT_SECONDS}s'"))
+        eligibility.take_turns(work, work.tenant_id, [agency_id])
     standing = find(work, agency_id)
     if standing is None or standing.state != FROZEN or standing.reason is None:
         return 0
@@ -136,8 +138,8 @@ def change(work: Work, agency_id: UUID, act: str, reason: str | None) -> AgencyS
 
 def record_complaints(work: Work, agency_id: UUID, upheld: int) -> AgencyStanding:
     """How many complaints against the agency were upheld in the last twelve months, as the lender counts them."""
-    if not 0 <= upheld <= COMPLAINTS_MAX:
-        raise Invalid(errors=[RowError(0, "upheld_complaints", "out_of_range")])
+    if faults := outside("upheld_complaints", upheld, 0, COMPLAINTS_MAX):
+        raise Invalid(errors=faults)
     old = _lock(work, agency_id)
     audit.record(
         work,

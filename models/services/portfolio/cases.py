@@ -7,11 +7,25 @@ there are masks alone. A collector sees, of all that, the cases assigned to them
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Select, and_, exists, func, literal, or_, select, tuple_, union_all
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 from sqlalchemy import case as case_when
 from sqlalchemy.orm import aliased
 
@@ -309,6 +323,20 @@ def _assigned(work: Work, collector_id: UUID | None = None) -> ColumnElement[boo
 def own_only(work: Work) -> bool:
     """A collector sees their own cases; who manages sees the agency's."""
     return work.actor.side == AGENCY and "manager" not in work.actor.roles
+
+
+def of_item(work: Work, statuses: Sequence[str]) -> ColumnElement[bool]:
+    """The case of an agency's `WorkItem` has one of these statuses, none of them open: there is an index of those.
+
+    The planner has to see the statuses for it, so they stand in the statement.
+    """
+    among: BindParameter[Any] = bindparam("statuses", statuses, expanding=True, literal_execute=True)
+    return exists().where(
+        tenancy.own(work, Case),
+        Case.lender_id == WorkItem.lender_id,
+        Case.id == WorkItem.case_id,
+        Case.status.in_(among),
+    )
 
 
 def _seen(work: Work) -> list[ColumnElement[bool]]:

@@ -19,10 +19,9 @@ from models.exclusion import RECORDED_REASONS, SOURCES, Exclusion
 from models.exclusion_file import read_exclusions
 from models.ids import new_id
 from models.services import bulk, pages, tenancy
-from models.services.collection.activity_files import FileOutcome
 from models.services.exchange import tenders
 from models.services.oversight import audit
-from models.tabular import Source, Upload
+from models.tabular import FileOutcome, Source, Upload
 from models.work import LENDER, Work
 
 _ROW: Final = {"row": "bigint", "case_number": "text", "reason": "text", "source": "text", "noted_on": "date"}

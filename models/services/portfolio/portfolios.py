@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, case, exists, func, literal, select
+from sqlalchemy import Select, and_, func, literal, select, union_all
 from sqlalchemy.dialects.postgresql import array
 
 from crypto.fields import FIELD_CLASSES
@@ -24,14 +24,15 @@ from models.services import bulk, pages, tenancy
 from models.services.exchange import turns
 from models.services.oversight import audit
 from models.services.parties import organisations
-from models.services.portfolio import incoming_cases, sealed_portfolios
+from models.services.portfolio import incoming_cases, sealed_portfolios, tallies
 from models.services.portfolio.incoming_cases import Intake, Stored
 from models.strata import BALANCE_BAND_ABOVE, BALANCE_BANDS, CASE_SCHEMA, Strata, stratify
 from models.tabular import Upload
-from models.tender import TenderedCase
+from models.tender import Tender, TenderedCase
 from models.work import Work
 
 NAME_CHARS_MAX = 100
+OFFERED = "offered"  # beside the places of the tallies
 
 
 class Progress(NamedTuple):
@@ -151,24 +152,21 @@ def strata(work: Work, portfolio_id: UUID) -> Strata:
 
 
 def progress(work: Work, portfolio_ids: Iterable[UUID]) -> dict[UUID, Progress]:
-    offered = exists().where(
-        TenderedCase.lender_id == Case.lender_id, TenderedCase.case_id == Case.id, TenderedCase.open
-    )
-    place = case(
-        (Case.status.in_(CLOSED), literal("closed")),
-        (Case.agency_id.is_not(None), literal("placed")),
-        (offered, literal("offered")),
-        else_=literal("free"),
-    )
+    """All in one statement: an acceptance between two would count a case twice, or not at all."""
     wanted = list(portfolio_ids)
-    mine = (tenancy.own(work, Case), Case.portfolio_id.in_(wanted))
-    placed = select(Case.portfolio_id, place.label("place")).where(*mine).subquery()
-    found = {portfolio_id: dict.fromkeys(Progress._fields, 0) for portfolio_id in wanted}
-    for portfolio_id, where, count in work.session.execute(
-        select(placed.c.portfolio_id, placed.c.place, func.count()).group_by(placed.c.portfolio_id, placed.c.place)
-    ):
-        found[portfolio_id][where] = count
-    return {portfolio_id: Progress(**counts) for portfolio_id, counts in found.items()}
+    found = {portfolio_id: dict.fromkeys((*tallies.PLACES, OFFERED), 0) for portfolio_id in wanted}
+    counted = union_all(tallies.of_portfolios(work, wanted), _offered(work, wanted))
+    for portfolio_id, place, count in work.session.execute(counted):
+        found[portfolio_id][place] = count
+    return {
+        portfolio_id: Progress(
+            placed=counts[tallies.PLACED],
+            closed=counts[tallies.CLOSED],
+            offered=counts[OFFERED],
+            free=counts[tallies.UNPLACED] - counts[OFFERED],
+        )
+        for portfolio_id, counts in found.items()
+    }
 
 
 def once_placed(work: Work, portfolio_ids: Sequence[UUID]) -> set[UUID]:
@@ -200,6 +198,23 @@ def list_keys(work: Work, portfolio_id: UUID) -> list[ClassKey]:
     keys = select(ClassKey).where(tenancy.own(work, ClassKey), ClassKey.portfolio_id == portfolio_id)
     newest = {key.field_class: key for key in work.session.scalars(keys.order_by(ClassKey.epoch))}
     return [newest[field_class] for field_class in FIELD_CLASSES if field_class in newest]
+
+
+def _offered(work: Work, portfolio_ids: Sequence[UUID]) -> Select[UUID, str, int]:
+    """Of each portfolio, the cases in live tenders that are neither placed nor closed: few beside all it has."""
+    return (
+        select(Tender.portfolio_id, literal(OFFERED), func.count())
+        .join(TenderedCase, and_(TenderedCase.lender_id == Tender.lender_id, TenderedCase.tender_id == Tender.id))
+        .join(Case, and_(Case.lender_id == TenderedCase.lender_id, Case.id == TenderedCase.case_id))
+        .where(
+            *(tenancy.own(work, table) for table in (Tender, TenderedCase, Case)),
+            Tender.portfolio_id.in_(portfolio_ids),
+            TenderedCase.open,
+            Case.agency_id.is_(None),
+            Case.status.not_in(CLOSED),
+        )
+        .group_by(Tender.portfolio_id)
+    )
 
 
 def _check_name(name: str) -> None:
@@ -241,6 +256,7 @@ def _begin(work: Work, name: str, intake: Intake) -> Portfolio:
         borrower_count=0,
         refused_count=0,
         balances={},
+        products=[],
         created_by=work.actor.member_id,
         created_at=work.at,
     )
@@ -271,6 +287,8 @@ def _settle(work: Work, portfolio: Portfolio, file_digest: bytes, stored: Stored
     mine = (tenancy.own(work, Case), Case.portfolio_id == portfolio.id)
     totals = work.session.execute(select(Case.currency, func.sum(Case.balance)).where(*mine).group_by(Case.currency))
     portfolio.balances = {currency: str(total) for currency, total in totals}
+    products = select(Case.product).where(*mine).distinct().order_by(Case.product)
+    portfolio.products = list(work.session.scalars(products))
     portfolio.borrower_count = work.session.scalar(select(func.count(Case.borrower_id.distinct())).where(*mine)) or 0
     portfolio.case_count = stored.cases
     portfolio.refused_count = stored.refused

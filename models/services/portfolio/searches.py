@@ -25,7 +25,7 @@ from models.release import REASONS
 from models.search import KINDS, Search
 from models.services import tenancy
 from models.services.collection import releases
-from models.services.exchange import turns
+from models.services.exchange import placements, turns
 from models.services.oversight import audit
 from models.services.parties import organisations
 from models.services.portfolio.cases import own_only
@@ -146,6 +146,8 @@ def _in_every_placement(work: Work, kind: str, wanted: str, subject: dict[str, o
                 closed.append(placement.lender_name)
                 continue
             held = _lock_live(work, placement)
+            if placements.is_frozen(work, placement):
+                continue
             query = _holding(work, placement.lender_id, kind, wanted)
             found += _search(work, _placed_under(work, query, held), {**subject, "agency": placement.agency_id})
     if lenders and len(closed) == len(lenders):
@@ -169,7 +171,7 @@ def _lock_live(work: Work, placement: Placement) -> list[UUID]:
     held = select(Placement.id).where(
         tenancy.of_lender(placement.lender_id, Placement), Placement.agency_id == placement.agency_id, *_live(work)
     )
-    return list(work.session.scalars(held.order_by(Placement.id).with_for_update(read=True)))
+    return list(work.session.scalars(turns.on_placements(held, shared=True)))
 
 
 def _holds_own_keys(work: Work, lender_id: UUID) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import ColumnElement, and_, delete, func, select
+from sqlalchemy import ColumnElement, Select, and_, delete, func, select
 
 from crypto import cobblestone, strict
 from crypto.fields import FIELD_CLASSES, FIELDS
@@ -23,6 +23,7 @@ from models.lease import Lease, LeasedCase
 from models.organisation import SIGNING, OrganisationKey
 from models.placement import AWAITING_KEYS, LIVE, TRANSITIONS, PlacedCase, Placement
 from models.services import bulk, tenancy
+from models.services.exchange import turns
 from models.services.sealing import class_grants, key_directory, key_orders
 from models.states import step
 from models.work import Work
@@ -46,6 +47,7 @@ def order(work: Work, placement: Placement) -> KeyOrder:
 
 def order_for_live(work: Work, *which: ColumnElement[bool]) -> int:
     """The same for the lender's live placements of sealed portfolios that are `which`; answers how many."""
+    # The rows alone: of turns the server has fewer than a lender may have placements.
     found = work.session.scalars(
         select(Placement)
         .where(tenancy.own(work, Placement), Placement.state.in_(LIVE), *which)
@@ -94,9 +96,7 @@ def settle(work: Work, order: KeyOrder, answer: Mapping[str, Any]) -> None:
 
 def lock(work: Work, order: KeyOrder) -> Placement:
     """The order's placement, as whoever acted on it last has left it."""
-    placement = _placement(work, order)
-    work.session.refresh(placement, with_for_update=True)
-    return placement
+    return work.session.scalars(turns.on_placements(_of_order(order))).one()
 
 
 def take_back(work: Work, placement: Placement, case_ids: Sequence[UUID] | None = None) -> None:
@@ -146,9 +146,11 @@ def get(work: Work, placement: Placement, case_id: UUID, field_class: str, epoch
 
 
 def _placement(work: Work, order: KeyOrder) -> Placement:
-    return work.session.scalars(
-        select(Placement).where(tenancy.of_lender(order.lender_id, Placement), Placement.id == order.subject_id)
-    ).one()
+    return work.session.scalars(_of_order(order)).one()
+
+
+def _of_order(order: KeyOrder) -> Select[Placement]:
+    return select(Placement).where(tenancy.of_lender(order.lender_id, Placement), Placement.id == order.subject_id)
 
 
 def _expiry(placement: Placement) -> int:

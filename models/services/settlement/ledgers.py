@@ -31,7 +31,7 @@ from crypto import cobblestone
 from crypto.cells import lp
 from models.business_day import day_of
 from models.case import Case
-from models.errors import AlreadyUploaded, Conflict, Invalid, NotFound, RowError
+from models.errors import AlreadyUploaded, Conflict, Invalid, NotFound, RowError, outside
 from models.ids import new_id, new_ids
 from models.ledger import CaseBalance, Feed, FeedError, LedgerPayment
 from models.ledger_file import read_balances, read_payments
@@ -181,7 +181,7 @@ def suspense_context(lender_id: UUID, payment_id: UUID) -> bytes:
 def _checked(work: Work, key: FeedKey) -> FeedKey:
     faults = [
         *([RowError(0, "business_date", "in_future")] if key.business_date > day_of(work.at) else []),
-        *([RowError(0, "sequence", "out_of_range")] if not 1 <= key.sequence <= SEQUENCE_MAX else []),
+        *outside("sequence", key.sequence, 1, SEQUENCE_MAX),
     ]
     if faults:
         raise Invalid(errors=faults)

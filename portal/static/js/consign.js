@@ -87,6 +87,21 @@ document.addEventListener("click", (event) => {
   dialog.showModal();
 });
 
+// --- wide tables on a phone: a card for each row, each value beside its column's name -------------------------
+
+for (const table of document.querySelectorAll("table.cards")) {
+  const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
+  for (const row of table.querySelectorAll("tbody tr, tfoot tr")) {
+    let at = 0;
+    for (const cell of row.cells) {
+      cell.dataset.column = names[at];
+      cell.toggleAttribute("data-nothing", ["", "\u2013"].includes(cell.textContent.trim()) && !cell.querySelector("input, progress"));
+      at += cell.colSpan;
+    }
+  }
+  table.classList.add("named");
+}
+
 // --- worklist and bulk selection -----------------------------------------------------------------------------
 
 const rows = [...document.querySelectorAll("[data-worklist] tbody tr[data-href]")];

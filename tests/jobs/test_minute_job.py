@@ -1,10 +1,10 @@
-"""The minute's job: what is due of recalls and acknowledgements, for every lender, and one's trouble is its own."""
+"""The minute: what is due of recalls and acknowledgements, for every lender, and one's trouble is its own."""
 
 import pytest
 from sqlalchemy.engine import URL
 
 from crypto.vault import Vault
-from jobs import recalls as job
+from jobs import minute as job
 from models.acknowledgement_break import MISSING
 from models.database import Database
 from models.services.exchange import acknowledgements, recalls
@@ -38,7 +38,7 @@ def test_what_is_due_is_carried_out_and_flagged_for_every_lender(admin: URL, fre
     assert breach.rule_id == "stop_work_not_confirmed"
 
 
-def test_the_trouble_of_one_part_is_not_anothers(
+def test_the_trouble_of_one_verb_is_not_anothers(
     admin: URL, fresh_database: str, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(work: Work) -> int:
@@ -49,6 +49,6 @@ def test_the_trouble_of_one_part_is_not_anothers(
     world = World(database, clock)
     world.placement(world.lender(), world.agency(), acknowledged=False)
     clock.forward(hours=48)
-    monkeypatch.setattr(job, "PARTS", {**job.PARTS, "stops": fails})
+    monkeypatch.setattr(job, "VERBS", {**job.VERBS, "stops": fails})
     assert job.carry_on(database) == 1
     database.close()

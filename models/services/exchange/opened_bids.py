@@ -1,0 +1,99 @@
+"""What a bidder reveals: terms, or packages where the tender is in lots; read, checked, padded, sealed and opened."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from crypto.errors import SealBroken
+from models import award
+from models.agreement import Agreement
+from models.award import AwardRefused, Package, Terms
+from models.bid import REVEALED, Bid
+from models.errors import Conflict, Invalid, RowError
+from models.offer import Offer
+from models.work import Work
+
+# Every bid of a kind is padded to the same length, so that it tells nothing.
+SEALED_BYTES: Final = 256
+LOTS_SEALED_BYTES: Final = 1280
+
+BidOn: TypeAlias = Terms | tuple[Package, ...]
+
+
+class Opened(NamedTuple):
+    """A standing bid at its award; `bid_on` and `nonce` are None where it was never revealed."""
+
+    bid: Bid
+    offer: Offer
+    agreement: Agreement
+    bid_on: BidOn | None
+    nonce: bytes | None
+
+
+def read(published: Mapping[str, Any], given: Mapping[str, Any], nonce: bytes) -> BidOn:
+    """`given` has the texts of `award.Terms`, or `packages`. Invalid by package (row) and field."""
+    if len(nonce) != award.NONCE_BYTES:
+        raise Invalid(errors=[RowError(0, "nonce", "wrong_shape")])
+    lots = published["scoring"].get("lots")
+    if lots is None:
+        try:
+            return award.read_terms(given)
+        except AwardRefused as refused:
+            raise Invalid(errors=[RowError(0, str(refused), award.SPELLINGS[str(refused)])]) from None
+    if faults := award.faults_in(given.get("packages"), len(lots)):
+        raise Invalid(errors=[RowError(*fault) for fault in faults])
+    return award.read_packages(given["packages"], len(lots))
+
+
+def commitment_of(offer: Offer, bid_on: BidOn, nonce: bytes) -> bytes:
+    if isinstance(bid_on, Terms):
+        return award.commitment_of(offer.tender_id, offer.agency_id, bid_on, nonce)
+    return award.commitment_to_packages(offer.tender_id, offer.agency_id, bid_on, nonce)
+
+
+def require_asked_for(published: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Invalid for a kind that is not bid on here, and for what is above a maximum that was published.
+
+    `given` as `read` has taken it.
+    """
+    rows = enumerate(given["packages"], start=1) if "packages" in given else [(0, given)]
+    terms = [(row, award.read_terms(one)) for row, one in rows]
+    scoring = published["scoring"]
+    limits = (scoring["rate_max"], scoring["case_fee_max"])
+    faults = [
+        *(RowError(row, "kind", "unknown_value") for row, one in terms if one.kind not in scoring["kinds"]),
+        *(RowError(row, name, "above_maximum") for row, one in terms for name in award.exceeded(one, *limits)),
+    ]
+    if faults:
+        raise Invalid(errors=faults)
+
+
+def seal(work: Work, bid: Bid, bid_on: BidOn, nonce: bytes) -> bytes:
+    """Sealed to the platform's own principal, in its place."""
+    length = SEALED_BYTES if isinstance(bid_on, Terms) else LOTS_SEALED_BYTES
+    plain = json.dumps(spelled(bid_on) | {"nonce": nonce.hex()}).encode()
+    return work.vault.seal_secret(seal_place(bid), plain.ljust(length))
+
+
+def open_at_award(work: Work, bid: Bid, offer: Offer, agreement: Agreement) -> Opened:
+    """Conflict `bid_broken` where what is sealed does not open."""
+    if bid.state != REVEALED:
+        return Opened(bid, offer, agreement, None, None)
+    assert bid.sealed is not None
+    try:
+        opened = json.loads(work.vault.open_secret(seal_place(bid), bid.sealed))
+    except SealBroken:
+        raise Conflict("bid_broken", bid=str(bid.id)) from None
+    nonce = bytes.fromhex(opened.pop("nonce"))
+    return Opened(bid, offer, agreement, read(offer.terms, opened, nonce), nonce)
+
+
+def spelled(bid_on: BidOn) -> dict[str, Any]:
+    if isinstance(bid_on, Terms):
+        return bid_on._asdict()
+    return {"packages": [package.spelled() for package in bid_on]}
+
+
+def seal_place(bid: Bid) -> str:
+    """Where a sealed bid belongs: it opens in no other tender, offer or bid."""
+    return f"bid/{bid.tender_id}/{bid.offer_id}/{bid.id}"
