@@ -37,7 +37,7 @@ portal/translations/zh/LC_MESSAGES/messages.mo: portal/translations/zh/LC_MESSAG
 demo: install translations ## The whole main job through the real API, then the portal on 127.0.0.1:8000 (SERVE=0, PORTFOLIO=FILE, CASES=6000, PORT=8000)
 	@$(BIN)/python -m portal.demo --cases $(CASES) --port $(PORT) $(if $(filter 0,$(SERVE)),--stop) $(if $(PORTFOLIO),--portfolio "$(PORTFOLIO)")
 
-serve: install translations ## Serve again what the last demo made (PORT=8000, DAYS=91: so many days later)
+serve: install translations ## Serve again what the last demo made (PORT=8000, DAYS=91: so many days later than last served; everyone signs in again)
 	@$(BIN)/python -m portal.demo --serve --port $(PORT) --days $(DAYS)
 
 # Tests start hundreds of processes, and each would compile everything anew.

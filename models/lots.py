@@ -22,7 +22,7 @@ _COLUMNS: Final = {BUCKETS_OF: pl.col("bucket"), PROVINCES_OF: PROVINCE}
 
 
 class Lots(NamedTuple):
-    """`values` of each lot, in their order; lots are numbered from 1."""
+    """`values` of each lot, in ascending order, so that equal lots are equal lists; lots are numbered from 1."""
 
     divided_by: str
     values: list[list[str]]
@@ -30,6 +30,11 @@ class Lots(NamedTuple):
     @property
     def numbers(self) -> range:
         return range(1, len(self.values) + 1)
+
+    @property
+    def as_sets(self) -> tuple[str, frozenset[frozenset[str]]]:
+        """The same of lots that part cases in the same way, in whatever order they were named."""
+        return self.divided_by, frozenset(map(frozenset, self.values))
 
 
 def read(given: Sequence[Mapping[str, Sequence[str] | None]]) -> Lots:
@@ -53,12 +58,13 @@ def read(given: Sequence[Mapping[str, Sequence[str] | None]]) -> Lots:
         taken.update(values)
     if faults:
         raise Invalid(errors=faults)
-    return Lots(divided_by, [list(lot[divided_by] or ()) for lot in given])
+    return Lots(divided_by, [sorted(lot[divided_by] or ()) for lot in given])
 
 
 def find(rules: Mapping[str, Any]) -> Lots | None:
     """The lots of a tender by its rules; None where it is placed as a whole."""
-    return Lots(**rules["lots"]) if rules.get("lots") else None
+    lots = rules.get("lots")
+    return Lots(lots["divided_by"], [sorted(values) for values in lots["values"]]) if lots else None
 
 
 def part(cases: pl.DataFrame, lots: Lots, k: int) -> pl.DataFrame:

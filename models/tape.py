@@ -6,9 +6,9 @@ Nobody may be found in it, also not by comparing one tape with another:
 - Each borrower's balance enters with a secret factor of its own, which never changes. However many tapes are compared,
   what they say of one borrower's balance is at least FACTOR_MIN off.
 - Each figure is off by as much as COUNT_NOISE times, or BALANCE_NOISE times, what one borrower can make out in it. The
-  noise is a function of the lender's secret, the tender's cases with all that is told of them, and the place of the
-  figure: equal cases always show equal figures, so asking again averages nothing out, and where one case differs every
-  figure on the tape changes, so that which of them changed says nothing.
+  noise is a function of the lender's secret, the tender's cases with all that is told of them, and which of them the
+  figure is of: equal cases always show equal figures, on one tape too, so asking again averages nothing out, and where
+  one case differs every figure on the tape changes, so that which of them changed says nothing.
 - Two tenders of one portfolio that are too alike show the same figures: see models/services/exchange/tape.py.
 
 - Lots that a tender is parted into take the place of the dimension they are made of, so that nothing is told of what is
@@ -19,6 +19,7 @@ moves by one where noise moves it by up to 2 × COUNT_NOISE, its balance by less
 """
 
 import hmac
+from array import array
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -64,14 +65,14 @@ def make(cases: pl.DataFrame, k: int, secret: bytes, lots: Lots | None = None) -
     strata = stratify(weighed, k, noise.tell)
     if lots is not None:
         strata["currencies"][0]["dimensions"][TAPE_DIMENSIONS[lots.divided_by]] = [
-            noise.tell("lot", values, weighed.filter(pl.col("lot") == number))
+            noise.tell("lot", sorted(values), weighed.filter(pl.col("lot") == number))
             for number, values in zip(lots.numbers, lots.values, strict=True)
         ]
     return read(strata)
 
 
 class _Noise:
-    """The noise of one tape, by the place of each figure on it."""
+    """The noise of one tape, by the cases that a figure is of."""
 
     def __init__(self, cases: pl.DataFrame, k: int, secret: bytes) -> None:
         # Without the lots: the same cases parted otherwise show what else they show as they did.
@@ -83,10 +84,10 @@ class _Noise:
         """As strata.Tell. Its own sums are exact; the smallest that it says of borrowers is k."""
         largest = cases.group_by("borrower_id").agg(pl.len(), pl.col("weighed").sum())
         most_cases, most_owed = largest.select(pl.col("len").max(), pl.col("weighed").max()).row(0)
-        place = "\0".join((dimension, *values))
-        borrowers = max(self._k, largest.height + self._drawn(f"borrowers\0{place}", COUNT_NOISE))
-        in_cases = cases.height + self._drawn(f"cases\0{place}", COUNT_NOISE * most_cases)
-        cents = int(cases["weighed"].sum()) + self._drawn(f"balance\0{place}", BALANCE_NOISE * most_owed)
+        rows = array("I", cases["row"].sort().to_list()).tobytes()
+        borrowers = max(self._k, largest.height + self._drawn(b"borrowers", rows, COUNT_NOISE))
+        in_cases = cases.height + self._drawn(b"cases", rows, COUNT_NOISE * most_cases)
+        cents = int(cases["weighed"].sum()) + self._drawn(b"balance", rows, BALANCE_NOISE * most_owed)
         return {
             "values": values,
             "case_count": max(borrowers, in_cases),
@@ -94,20 +95,23 @@ class _Noise:
             "balance": f"{Decimal(_rounded(max(0, cents))) / 100:.2f}",
         }
 
-    def _drawn(self, place: str, most: int) -> int:
+    def _drawn(self, figure: bytes, rows: bytes, most: int) -> int:
         """A whole number from -most to most, each as likely."""
-        digest = blake2b(place.encode(), key=self._key, digest_size=16).digest()
+        digest = blake2b(rows, key=self._key, digest_size=16, person=figure).digest()
         return int.from_bytes(digest) % (2 * most + 1) - most
 
 
 def _weighed(cases: pl.DataFrame, secret: bytes) -> pl.DataFrame:
-    """The cases with `weighed`: the balance in cents times its borrower's own factor. Borrowers become numbers."""
+    """The cases with `row`, their place in the order of their ids, and `weighed`: the balance in cents times its
+    borrower's own factor. Borrowers become numbers."""
     borrowers = cases.select(pl.col("borrower_id").unique()).with_row_index("number")
     factors = [_factor(one, secret) for one in borrowers["borrower_id"].to_list()]
     known = borrowers.with_columns(factor=pl.Series(factors, dtype=pl.Int64))
     cents = (pl.col("balance") * 100).cast(pl.Int64)
     return (
-        cases.join(known, on="borrower_id")
+        cases.sort("case_id")
+        .with_row_index("row")
+        .join(known, on="borrower_id")
         .with_columns(weighed=cents * pl.col("factor") // 1000, borrower_id=pl.col("number"))
         .drop("number", "factor", "case_id")
     )

@@ -79,10 +79,10 @@ def draw(tape: Strata) -> Sample | None:
 
 
 def file_lines(sample: Sample, mark: str) -> list[str]:
-    """As CSV. The first column is the row's number under `mark`, which tells on every cut-out what this is."""
+    """As CSV, with the names of the API. Each row begins with `mark`, so that every cut-out tells what it is."""
     facts = (sample.currency, sample.stands_for)
-    rows = ((number, *row, *facts) for number, row in enumerate(sample.rows, 1))
-    return list(csv_lines([(mark, *Row._fields, "currency", "stands_for"), *rows], bom=True))
+    rows = ((mark, number, *row, *facts) for number, row in enumerate(sample.rows, 1))
+    return list(csv_lines([("synthetic", "number", *Row._fields, "currency", "stands_for"), *rows], bom=True))
 
 
 def _seed(tape: Strata) -> int:

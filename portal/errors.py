@@ -184,7 +184,10 @@ def field_errors(messages: Any, path: str = "") -> list[errors.RowError]:
             found += field_errors(inner, ".".join(part for part in (path, step) if part))
         return found
     texts = messages if isinstance(messages, list) else [messages]
-    return [shape_fault(path or "*", str(text)) for text in texts]
+    return [
+        text.at(0, path or "*") if isinstance(text, errors.RowError) else shape_fault(path or "*", str(text))
+        for text in texts
+    ]
 
 
 # How a text begins -> its code; some go on with the bounds.
@@ -212,7 +215,7 @@ BOUNDS = re.compile(
 
 
 def shape_fault(field: str, text: str) -> errors.RowError:
-    """A validator of ours may say a code itself."""
+    """A validator of ours may say a code itself, as `field_errors` has it even a whole fault."""
     if bounds := BOUNDS.fullmatch(text):
         least, most = (None if bound is None else int(bound) for bound in bounds.group("least", "most"))
         return errors.OutOfRange(0, field, least, most)

@@ -173,6 +173,10 @@ MESSAGES = {
     "lot_shape": lazy_gettext("A lot is made of buckets or of provinces, one of the two."),
     "lots_mixed": lazy_gettext("All lots are made of buckets, or all of provinces."),
     "lots_overlap": lazy_gettext("This stands in a lot already: each belongs to exactly one."),
+    "lots_of_other_division": lazy_gettext(
+        "Lots are filled in under another way to part the cases than the one chosen."
+    ),
+    "one_lot_alone": lazy_gettext("One lot alone parts nothing: make two at least, or do not part the cases."),
     "cases_in_no_lot": lazy_gettext("Some of the cases are in no lot: give each bucket or province a lot."),
     "lot_empty": lazy_gettext("There is no case in this lot."),
     "lot_too_small": lazy_gettext("So few borrowers are in this lot that its figures could not be published."),

@@ -271,7 +271,8 @@ def _line(notice: Notice, names: Mapping[UUID, str], side: str) -> Line:
 def details_of(notice: Notice) -> list[str]:
     """The facts that have words, in the order of FACTS."""
     codes = SENTENCES[notice.kind].codes
-    said = [say(notice.facts[name], codes) for name, say in FACTS.items() if name in notice.facts]
+    ways = FACTS | FACTS_OF.get(notice.kind, {})
+    said = [say(notice.facts[name], codes) for name, say in ways.items() if name in notice.facts]
     return [text for text in said if text]
 
 
@@ -283,6 +284,10 @@ def _href(notice: Notice, side: str) -> str:
 
 def _cases(value: Any, _codes: str) -> str:
     return ngettext("%(count)s case", "%(count)s cases", int(value), count=count(int(value)))
+
+
+def _counted(value: Any, _codes: str) -> str:
+    return ngettext("counted: %(count)s case", "counted: %(count)s cases", int(value), count=count(int(value)))
 
 
 def _placements(value: Any, _codes: str) -> str:
@@ -299,7 +304,7 @@ def _day(value: Any, _codes: str) -> str:
     return _("ends %(day)s", day=str(value))
 
 
-FACTS: Final[Mapping[str, Callable[[Any, str], str]]] = {
+FACTS: Final[dict[str, Callable[[Any, str], str]]] = {
     "number": lambda value, codes: str(value),
     "document_kind": lambda value, codes: label(value, "paper"),
     "cases": _cases,
@@ -312,3 +317,5 @@ FACTS: Final[Mapping[str, Callable[[Any, str], str]]] = {
     "expires_on": _day,
     "late": lambda value, codes: _("late") if value else "",
 }
+# Where a fact is not what it is elsewhere.
+FACTS_OF: Final[Mapping[str, dict[str, Callable[[Any, str], str]]]] = {"placement.mismatch": {"cases": _counted}}

@@ -5,6 +5,15 @@ from typing import Any, NamedTuple
 
 from flask_babel import ngettext
 
+from portal.formats import count
+
+
+class Counted(int):
+    """A number that its sentence tells with its thousands mark."""
+
+    def __str__(self) -> str:
+        return count(self)
+
 
 class Task(NamedTuple):
     """A need as the page tells it: what to open, and the sentence."""
@@ -21,7 +30,7 @@ TASKS = {
         "breaches.index",
         "shield",
         "breaches.read",
-        lambda n: ngettext("%(num)s breach stands flagged", "%(num)s breaches stand flagged", n),
+        lambda n: ngettext("%(num)s breach is flagged", "%(num)s breaches are flagged", n),
         {"state": "flagged"},
     ),
     "breaks_ours": Task(
@@ -141,11 +150,22 @@ TASKS = {
         {"state": "requested"},
     ),
     "acknowledgements_broken": Task(
-        "breaks.index",
+        "placements.index",
         "warning",
-        "breaks.read",
+        "placements.read",
         lambda n: ngettext("%(num)s acknowledgement is wrong or late", "%(num)s acknowledgements are wrong or late", n),
-        {"_anchor": "before-work"},
+        {"state": "awaiting_acknowledgement"},
+    ),
+    "stops_awaited": Task(
+        "recalls.index",
+        "clock",
+        "placements.read",
+        lambda n: ngettext(
+            "%(num)s recall: the agency has not confirmed yet that work has stopped",
+            "%(num)s recalls: the agency has not confirmed yet that work has stopped",
+            n,
+        ),
+        {"unconfirmed": "true"},
     ),
     "stops_unconfirmed": Task(
         "recalls.index",

@@ -46,6 +46,7 @@ from .whole_record import (
     FRAME_SHAPE,
     GATE_SHAPE,
     HEAD_SHAPE,
+    OF_THESE_BIDS,
     PUBLISHED_SHAPE,
     require_closed,
     require_in_time,
@@ -55,8 +56,7 @@ from .whole_record import (
 
 LOTS_RECORD, LOTS_PART = "consign/award/2", "consign/award-part/2"
 
-_LOST_FOR: Final = (OUTBID, OTHER_PACKAGE_WON, NO_CASES)
-_REASONS: Final = (*_LOST_FOR, *VOID_REASONS)
+_REASONS: Final = (OUTBID, OTHER_PACKAGE_WON, NO_CASES, *VOID_REASONS)
 _SCORING_SHAPE: Final[Shape] = PUBLISHED_SHAPE | {
     "divided_by": one_of(("buckets", "provinces")),
     "lots": list_of(is_object),
@@ -115,7 +115,8 @@ def verify_lots_record(record: dict[str, Any]) -> str:
         raise AwardRefused(f"the bids come to {outcome}, worth {value}, the lots to {held}")
     placed = sum(one is not None for one in held)
     scored = sum(one.packages is not None and one.reason != COMMITMENT_MISMATCH for one in results)
-    return f"VERIFIED: {len(bids)} bids, {scored} scored, {placed} of {len(held)} lots placed, worth {value}"
+    came_out = f"{len(bids)} bids, {scored} scored, {placed} of {len(held)} lots placed, worth {value}"
+    return f"VERIFIED: {came_out}; {OF_THESE_BIDS}"
 
 
 def verify_lots_part(part: dict[str, Any]) -> str:
@@ -125,7 +126,8 @@ def verify_lots_part(part: dict[str, Any]) -> str:
     bid = _read_bid(entry, scoring, _PACKAGE_SHAPE)
     judged = judge_packages(UUID(part["tender"]), scoring, bid)
     written = entry["packages"] or []
-    found = [_own_result(scoring, bid, one, *judgement) for one, judgement in zip(written, judged, strict=True)]
+    won = any(one["state"] == WON for one in written)
+    found = [_own_result(scoring, bid, one, won, *judgement) for one, judgement in zip(written, judged, strict=True)]
     if sum(one.state == WON for one in found) > 1:
         raise AwardRefused("more than one package of the bid has won")
     _require_same(entry, whole_of(bid, found))
@@ -133,15 +135,17 @@ def verify_lots_part(part: dict[str, Any]) -> str:
 
 
 def _own_result(
-    scoring: LotScoring, bid: LotBid, written: dict[str, Any], package: Package, flaw: str | None
+    scoring: LotScoring, bid: LotBid, written: dict[str, Any], won: bool, package: Package, flaw: str | None
 ) -> PackageResult:
-    """What the bidder can compute: whether a package is void. Which valid one won follows from others' bids."""
+    """What the bidder can compute: whether a package is void. Which valid one `won`, if any, follows from others' bids,
+    and whether its lots were empty from the lender's record."""
     if flaw:
         return void_package(scoring, bid, package, flaw)
     told = told_of(scoring, bid, package)
     if written["state"] == WON:
         return PackageResult(WON, *told, None)
-    return PackageResult(LOST, *told, written["reason"] if written["reason"] in _LOST_FOR else OUTBID)
+    lost_for = OTHER_PACKAGE_WON if won else OUTBID
+    return PackageResult(LOST, *told, NO_CASES if written["reason"] == NO_CASES else lost_for)
 
 
 def _read_scoring(given: dict[str, Any]) -> LotScoring:

@@ -25,11 +25,13 @@ def verify(text: bytes) -> str:
         spelled = canonical(document)
     except (ValueError, RecursionError):
         raise AwardRefused("not a document in JSON") from None
-    if not isinstance(document, dict) or document.get("format") not in READERS:
+    found = document.get("format") if isinstance(document, dict) else None
+    reader = READERS.get(found) if isinstance(found, str) else None
+    if reader is None:
         raise AwardRefused(f"none of {', '.join(READERS)}")
     if spelled != text:
         raise AwardRefused("not in its canonical spelling: this is not the file as it was downloaded")
-    return READERS[document["format"]](document)
+    return reader(document)
 
 
 def verify_file(path: Path) -> int:

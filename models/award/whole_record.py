@@ -42,6 +42,8 @@ from .terms import (
 from .whole import SCORE_LOWER, TIE_LOST, TIE_RULE, Candidate, Result, decide, judge, outcome_of
 
 RECORD, PART = "consign/award/1", "consign/award-part/1"
+# What no record can show of itself: a bid left out leaves an award that comes out as well.
+OF_THESE_BIDS: Final = "that no bid is missing is shown by the digest in the audit log alone"
 
 # What is published of how bids are judged, whatever is bid on.
 PUBLISHED_SHAPE: Final[Shape] = {
@@ -118,7 +120,8 @@ def verify_record(record: dict[str, Any]) -> str:
     winner = next((result.bid for result in results if result.state == WON), None)
     if record["winner"] != winner or record["outcome"] != outcome_of(results):
         raise AwardRefused(f"the bids come to {outcome_of(results)}, winner {winner}")
-    return f"VERIFIED: {len(bids)} bids, {sum(one.score is not None for one in results)} scored, winner {winner}"
+    scored = sum(one.score is not None for one in results)
+    return f"VERIFIED: {len(bids)} bids, {scored} scored, winner {winner}; {OF_THESE_BIDS}"
 
 
 def verify_part(part: dict[str, Any]) -> str:
@@ -151,7 +154,7 @@ def require_in_time(bid: dict[str, Any], commit_until: str, reveal_until: str) -
 
 def require_revealed(bid: dict[str, Any], revealed: bool) -> None:
     """What was bid stands there with its nonce and its time, or none of them."""
-    if revealed != (bid["nonce"] is not None) or (revealed and bid["revealed_at"] is None):
+    if {bid["nonce"] is not None, bid["revealed_at"] is not None} != {revealed}:
         raise AwardRefused(f"bid {bid['bid']}: half revealed")
 
 

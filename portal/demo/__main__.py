@@ -75,7 +75,7 @@ def main() -> int:
     given = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        with own_home() as settings:
+        with own_home(given.serve) as settings:
             return serve_what_stands(settings, given.port, given.days) if given.serve else tell(settings, given)
     except KeyboardInterrupt:
         return 0
@@ -90,7 +90,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--stop", action="store_true", help="stop after the table")
     parser.add_argument("--serve", action="store_true", help="serve what an earlier run made")
-    parser.add_argument("--days", type=int, default=0, help="with --serve: its clock goes on by so many days first")
+    parser.add_argument(
+        "--days",
+        type=int,
+        default=0,
+        help="with --serve: its clock goes on by so many days from where it stands; everyone signs in again",
+    )
     given = parser.parse_args()
     if given.portfolio and not given.portfolio.is_file():
         parser.error(f"there is no file {given.portfolio}")
@@ -102,8 +107,11 @@ def arguments() -> argparse.Namespace:
 
 
 @contextmanager
-def own_home() -> Iterator[Settings]:
-    """var/demo, or its next neighbour where another demonstration is at home; plain HTTP, and a clock of its own."""
+def own_home(serve: bool) -> Iterator[Settings]:
+    """var/demo, or its next neighbour where another demonstration is at home; plain HTTP, and a clock of its own.
+
+    To serve is to serve what stands in var/demo, which one does at a time.
+    """
     wanted = Path(os.environ.get("CONSIGN_HOME", "var/demo")).absolute()
     for home in (wanted, *(wanted.with_name(f"{wanted.name}-{number}") for number in range(2, 10))):
         home.mkdir(parents=True, exist_ok=True)
@@ -111,6 +119,8 @@ def own_home() -> Iterator[Settings]:
             try:
                 fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                if serve:
+                    raise SystemExit(f"a demonstration still runs in {home.name}: stop it first (Ctrl-C)") from None
                 print(f"a demonstration is at home in {home.name} already; taking the next", flush=True)
                 continue
             os.environ |= {"CONSIGN_HOME": str(home), "CONSIGN_SECURE_COOKIES": "0"}

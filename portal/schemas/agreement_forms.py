@@ -11,11 +11,13 @@ from werkzeug.datastructures import MultiDict
 from models.contact_policy import FLAGS
 from models.contact_policy import RANGES as POLICY_RANGES
 from models.errors import RowError
-from models.rates import CELLS_MAX
-from models.services.exchange.agreements import STANDINGS
+from models.rates import CELLS_MAX, PLACEMENT_SEQ_MAX
+from models.services.exchange.agreements import RANGES, STANDINGS
+from models.services.exchange.rate_cards import TAIL_DAYS_MAX, TAX_RATE_MAX
 from portal.schemas.agreements import (
     AgreementRequest,
     ContactPolicy,
+    MoneyTerms,
     OperatingTerms,
     RateCardRequest,
     RateCellRequest,
@@ -33,8 +35,8 @@ SEPARATORS: Final = re.compile(r"[,，、;；\n]")
 
 class CellForm(Form, RateCellRequest):
     rate = Percent(required=True)
-    placement_seq = TypedInteger(load_default=None)
-    amount_from = TypedMoney(load_default=Decimal("0.00"))
+    placement_seq = TypedInteger(load_default=None, validate=validate.Range(1, PLACEMENT_SEQ_MAX))
+    amount_from = TypedMoney(load_default=Decimal("0.00"), least=Decimal(0))
     amount_below = TypedMoney(load_default=None)
 
 
@@ -44,26 +46,28 @@ class PolicyForm(Form, ContactPolicy):
     attempts_per_day = fields.Integer()
 
 
-class RateCardForm(Form, RateCardRequest):
-    tail_days = TypedInteger(required=True)
+class MoneyForm(Form, MoneyTerms):
+    """The terms of money that an agreement and each of its rate cards ask for."""
+
+    tail_days = TypedInteger(required=True, validate=validate.Range(0, TAIL_DAYS_MAX))
     settlement_floor = Percent(load_default=None)
-    tax_rate = Percent(load_default=Decimal(0))
+    tax_rate = Percent(load_default=Decimal(0), most=TAX_RATE_MAX)
+
+
+class RateCardForm(MoneyForm, RateCardRequest):
     cells = fields.List(fields.Nested(CellForm), required=True, validate=validate.Length(1, CELLS_MAX))
 
 
 class OperatingForm(Form, OperatingTerms):
-    tier = TypedInteger(required=True)
-    term_days = TypedInteger(required=True)
-    open_cases_max = TypedInteger(load_default=None)
-    collectors = TypedInteger(load_default=None)
-    cases_per_collector = TypedInteger(load_default=None)
+    tier = TypedInteger(required=True, validate=validate.Range(*RANGES["tier"]))
+    term_days = TypedInteger(required=True, validate=validate.Range(*RANGES["term_days"]))
+    open_cases_max = TypedInteger(load_default=None, validate=validate.Range(*RANGES["open_cases_max"]))
+    collectors = TypedInteger(load_default=None, validate=validate.Range(*RANGES["collectors"]))
+    cases_per_collector = TypedInteger(load_default=None, validate=validate.Range(*RANGES["cases_per_collector"]))
     contact_policy = fields.Nested(PolicyForm, load_default=dict)
 
 
-class AgreementForm(OperatingForm, AgreementRequest):
-    tail_days = TypedInteger(required=True)
-    settlement_floor = Percent(load_default=None)
-    tax_rate = Percent(load_default=Decimal(0))
+class AgreementForm(OperatingForm, MoneyForm, AgreementRequest):
     contingency_rate = Percent(load_default=None)
     cells = fields.List(fields.Nested(CellForm), load_default=list, validate=validate.Length(max=CELLS_MAX))
 

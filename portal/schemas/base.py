@@ -4,7 +4,9 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
-from marshmallow import INCLUDE, Schema, fields, validate
+from marshmallow import INCLUDE, Schema, ValidationError, fields, validate
+
+from models.errors import Bound, outside
 
 MONEY_PATTERN = r"^-?[0-9]{1,16}(\.[0-9]{1,2})?$"
 # No ledger and no job looks further back; and days before the year 1 are beyond any calendar of ours.
@@ -13,21 +15,31 @@ BusinessDay = validate.Range(dt.date(2000, 1, 1), error="Not a valid date.")
 Line = validate.Regexp(r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*\Z", error="Not a valid string.")
 
 
-class Money(fields.String):
-    """An amount as a string with at most two decimals, so that no JSON number rounds it."""
+def refuse_outside(value: Any, least: Bound, most: Bound = None) -> None:
+    """The verb's own bounds, where a form knows them: what else is wrong with it is then told with this."""
+    if faults := outside("*", value, least, most):
+        raise ValidationError(list(faults))
 
-    def __init__(self, **kwargs: Any) -> None:
+
+class Money(fields.String):
+    """An amount as a string with at most two decimals, so that no JSON number rounds it; `least`: none is less."""
+
+    def __init__(self, least: Decimal | None = None, **kwargs: Any) -> None:
         metadata = {"pattern": MONEY_PATTERN, "example": "1234.56", **kwargs.pop("metadata", {})}
         super().__init__(
             validate=validate.Regexp(MONEY_PATTERN, error="Not a valid number."), metadata=metadata, **kwargs
         )
+        self.least = least
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else f"{value:.2f}"
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         text = super().deserialize(value, *args, **kwargs)
-        return Decimal(text) if isinstance(text, str) else text
+        if not isinstance(text, str):
+            return text
+        refuse_outside(Decimal(text), self.least)
+        return Decimal(text)
 
 
 class Rate(fields.String):
@@ -86,6 +98,12 @@ def page_of(view: type[Schema]) -> type[Schema]:
 def page(items: list[Any], limit: int) -> dict[str, Any]:
     """The items, and the last one's id where there may be more."""
     return {"items": items, "next_after": items[-1].id if len(items) == limit else None}
+
+
+def cut(asked: list[Any], rows: int) -> tuple[list[Any], Any]:
+    """Of one row more than the page holds: the page, and its last row where another page follows."""
+    shown = asked[:rows]
+    return shown, shown[-1] if len(asked) > rows else None
 
 
 def with_facts(view: type[Schema], row: Any, **facts: Any) -> dict[str, Any]:

@@ -117,7 +117,7 @@ class CommitRequest(Schema):
 def _read_packages(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValidationError("wrong_shape") from None
 
 

@@ -7,6 +7,7 @@ from marshmallow import Schema, fields, validate
 from models.buckets import BUCKETS
 from models.errors import Invalid, RowError
 from models.tender import SEALED_BID
+from models.tender_plan import RESPOND_HOURS_MAX
 from portal.schemas.base import Line, Money, Rate
 
 
@@ -68,7 +69,7 @@ class OfferRequest(Schema):
     agreement_id = fields.UUID(required=True)
     buckets = fields.List(fields.String(validate=validate.OneOf(BUCKETS)), load_default=None, allow_none=True)
     case_limit = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(1, 10_000_000))
-    respond_hours = fields.Integer(load_default=72, validate=validate.Range(1, 24 * 60))
+    respond_hours = fields.Integer(load_default=72, validate=validate.Range(1, RESPOND_HOURS_MAX))
 
 
 class OfferView(Schema):

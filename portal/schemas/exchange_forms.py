@@ -9,23 +9,28 @@ from models.buckets import BUCKETS
 from models.commission.engine import CASE_FEE
 from models.offer import DECLINE_REASONS
 from models.placement import RECALL_REASONS
-from portal.schemas.base import Rate
+from models.tender_plan import RESPOND_HOURS_MAX
+from portal.schemas.base import Rate, refuse_outside
 from portal.schemas.directory import MandateRequest, MemberRequest
 from portal.schemas.exchange import AcknowledgeRequest
 from portal.schemas.forms import Form, ListQuery, TypedInteger, TypedMoney
 
 
 class Percent(Rate):
-    """A rate as people say it: `18` or `18.5` is read as the fraction 0.18 or 0.185."""
+    """A rate as people say it: `18` or `18.5` is read as the fraction 0.18 or 0.185, of `least` to `most`."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        fields.String.__init__(
-            self, validate=validate.Regexp(r"^\d{1,3}(\.\d{1,4})?$", error="Not a valid number."), **kwargs
-        )
+    def __init__(self, least: Decimal = Decimal(0), most: Decimal = Decimal(1), **kwargs: Any) -> None:
+        pattern = validate.Regexp(r"^-?[0-9]{1,9}(\.[0-9]{1,4})?\Z", error="Not a valid number.")
+        fields.String.__init__(self, validate=pattern, **kwargs)
+        self.least, self.most = least, most
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         text = fields.String.deserialize(self, value, *args, **kwargs)
-        return Decimal(text) / 100 if isinstance(text, str) else text
+        if not isinstance(text, str):
+            return text
+        rate = Decimal(text) / 100
+        refuse_outside(rate, self.least, self.most)
+        return rate
 
 
 class MandateForm(Form, MandateRequest):
@@ -40,7 +45,7 @@ class OfferForm(Form):
     agreement_id = fields.UUID(required=True)
     buckets = fields.List(fields.String(validate=validate.OneOf(BUCKETS)), load_default=None)
     case_limit = TypedInteger(load_default=None, validate=validate.Range(1, 10_000_000))
-    respond_hours = fields.Integer(load_default=72, validate=validate.Range(1, 24 * 60))
+    respond_hours = TypedInteger(load_default=72, validate=validate.Range(1, RESPOND_HOURS_MAX))
 
 
 class DeclineForm(Form):
@@ -48,8 +53,8 @@ class DeclineForm(Form):
 
 
 class AcknowledgeForm(Form, AcknowledgeRequest):
-    case_count = TypedInteger(required=True)
-    balance = TypedMoney(required=True)
+    case_count = TypedInteger(required=True, validate=validate.Range(0))
+    balance = TypedMoney(required=True, least=Decimal(0))
 
 
 class RecallForm(Form):

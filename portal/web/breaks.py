@@ -61,19 +61,25 @@ def download() -> AnyResponse:
 def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
     """Breaks before work starts, then those between claims and ledger: both have their counted and placed amounts."""
     for broken in whole(lambda after: acknowledgements.list_own(work, after)):
-        yield broken.row.lender_id, _unstarted(broken, work.actor.side)
+        yield broken.row.lender_id, _unstarted(broken)
     yield from _reconciled(work)
 
 
-def _unstarted(broken: acknowledgements.Broken, side: str) -> tuple[object, ...]:
-    """An agency that has not counted yet is not told what there is to count."""
+def _unstarted(broken: acknowledgements.Broken) -> tuple[object, ...]:
     row, placement = broken
-    told = side != AGENCY or row.case_count is not None
-    placed, cases = (row.balance_expected, row.case_count_expected) if told else (None, None)
-    amounts = (row.balance, placed, placement.currency)
+    amounts = (row.balance, row.balance_expected, placement.currency)
     state = "open" if row.closed_at is None else "closed"
     course = (AGENCY, state, row.cause, row.noted_at, row.closed_at)
-    return (None, row.kind, *amounts, *course, placement.agreement_number, row.placement_id, row.case_count, cases)
+    return (
+        None,
+        row.kind,
+        *amounts,
+        *course,
+        placement.agreement_number,
+        row.placement_id,
+        row.case_count,
+        row.case_count_expected,
+    )
 
 
 def _reconciled(work: Work) -> Iterator[Line]:

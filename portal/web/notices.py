@@ -14,7 +14,7 @@ from models.work import AGENCY, Work
 from portal import sheets
 from portal.access import open_work, permit, require_known
 from portal.formats import count
-from portal.notices import details_of, kinds_of, lines_of
+from portal.notices import kinds_of, lines_of
 from portal.schemas.base import page
 from portal.schemas.forms import require
 from portal.schemas.notices import NoticeListForm, ReadForm
@@ -53,13 +53,13 @@ def download() -> AnyResponse:
 
 
 def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
-    """By time, however the page lists them."""
+    """By time, however the page lists them; facts as programs are told them, in no language."""
     kind, read = subject.get("kind"), False if subject.get("show") == "unread" else None
     found = bounded(lambda after: notices.list_own(work, after, SHEET_ROWS, kind, read))
     names = notices.names_of(work, found)
     for n in found:
         other = n.lender_id if work.actor.side == AGENCY else n.agency_id
-        facts = "; ".join(details_of(n))
+        facts = "; ".join(f"{name}={value}" for name, value in n.facts.items())
         yield n.lender_id, (n.told_at, n.kind, names.get(other), n.subject_kind, n.subject_id, facts, n.read_at)
 
 

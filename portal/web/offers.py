@@ -12,8 +12,9 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
 from models.errors import Refusal
-from models.offer import DECLINE_REASONS, OFFERED, PLACED, TRANSITIONS, Offer
-from models.services.exchange import agreements, bids, eligibility, offers, placements, rate_cards, tape
+from models.offer import DECLINE_REASONS, OFFERED, TRANSITIONS, Offer
+from models.placement import UNDONE, Placement
+from models.services.exchange import agreements, bids, eligibility, offers, rate_cards, tape
 from models.services.portfolio import portfolios
 from models.tender import SEALED_BID
 from models.work import AGENCY, LENDER, Work
@@ -63,21 +64,24 @@ def download() -> AnyResponse:
 
 def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
     parties = {agreement.id: agreement for agreement in agreements.list_own(work)}
+    cards = rate_cards.list_newest(work)
     found = bounded(lambda after: offers.list_own(work, after))
     figures = offers.figures(work, found)
     for o in found:
-        party = parties[o.agreement_id]
-        names = (party.number, party.lender_name, party.agency_name, o.state)
-        cases, borrowers, balance, _is_exact = figures[o.id]
-        yield o.lender_id, (*names, cases, borrowers, o.currency, balance, o.created_at, o.expires_at)
+        party, f = parties[o.agreement_id], figures[o.id]
+        names = (party.number, party.lender_name, party.agency_name, o.kind, UNDONE if f.is_undone else o.state)
+        card = None if o.kind == SEALED_BID else cards.get(o.agreement_id)
+        held = (f.case_count, f.borrower_count, o.currency, f.balance, _rate(f.placement or card))
+        yield o.lender_id, (*names, *held, o.created_at, o.expires_at)
 
 
-SHEET = Sheet(
-    "offers",
-    "offers.read",
-    ("agreement", "lender", "agency", "state", "cases", "borrowers", "currency", "balance", "made", "ends"),
-    _lines,
-)
+def _rate(terms: Placement | rate_cards.Card | None) -> str:
+    """A rate, or the lowest and highest of several; nothing where it is yet to be bid."""
+    return "" if terms is None else "-".join(dict.fromkeys((str(terms.lowest_rate), str(terms.highest_rate))))
+
+
+COLUMNS = "agreement lender agency kind state cases borrowers currency balance rate made ends"
+SHEET = Sheet("offers", "offers.read", tuple(COLUMNS.split()), _lines)
 
 
 @blueprint.get("/offers/<uuid:offer_id>")
@@ -146,7 +150,6 @@ def _offer(offer_id: UUID, form: Mapping[str, Any], refusal: Refusal | None = No
         card = rate_cards.list_newest(work)[agreement.id]
         figures = offers.figures(work, [offer])[offer.id]
         portfolio = portfolios.get(work, offer.portfolio_id) if work.actor.side == LENDER else None
-        placement = placements.find_of_offer(work, offer_id) if offer.state in PLACED else None
         overdue = offer.state == OFFERED and offer.expires_at <= work.at
         asked = offer.state == OFFERED and work.actor.side == AGENCY
         bid = bids.find_own(work, offer) if work.actor.side == AGENCY and offer.kind == SEALED_BID else None
@@ -160,7 +163,7 @@ def _offer(offer_id: UUID, form: Mapping[str, Any], refusal: Refusal | None = No
         agreement=agreement,
         card=card,
         portfolio=portfolio,
-        placement=placement,
+        placement=figures.placement,
         overdue=overdue,
         bid=bid,
         blocked=blocked,

@@ -26,7 +26,7 @@ from portal.charts import lines
 from portal.formats import count, percent
 from portal.schemas.conduct_forms import MandateChoiceForm
 from portal.sheets import Line, Sheet
-from portal.tasks import TASKS
+from portal.tasks import TASKS, Counted
 from portal.web.frame import may
 
 blueprint = Blueprint("overview", __name__)
@@ -185,7 +185,7 @@ def _waiting(found: list[Need]) -> list[Waiting]:
         task = TASKS[need.kind]
         if may(task.permission):
             href = url_for(task.endpoint, **task.query)
-            shown.append(Waiting(task.sentence(need.waiting_count), task.icon, href, need.oldest_at))
+            shown.append(Waiting(task.sentence(Counted(need.waiting_count)), task.icon, href, need.oldest_at))
     return shown
 
 

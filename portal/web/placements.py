@@ -28,7 +28,7 @@ from portal import sheets
 from portal.access import open_work, permit, tenant_work
 from portal.acknowledging import acknowledge as acknowledge_placement
 from portal.placement_states import items_of
-from portal.schemas.base import page
+from portal.schemas.base import cut, page
 from portal.schemas.erasure import FreezeForm
 from portal.schemas.exchange_forms import AcknowledgeForm, AssignForm, DealForm, RecallForm
 from portal.schemas.forms import ListQuery, require
@@ -269,7 +269,7 @@ def list_opened(placement_id: UUID) -> str:
     with tenant_work() as work:
         placement = placements.get(work, placement_id)
         counted = placements.count_opened(work, placement_id)
-        found = placements.opened(work, placement_id, query["cursor"], OPENED_ROWS)
+        found, last = cut(placements.opened(work, placement_id, query["cursor"], OPENED_ROWS + 1), OPENED_ROWS)
         agency_looks = work.actor.side == AGENCY
     return render_template(
         "placements/opened.html",
@@ -277,7 +277,7 @@ def list_opened(placement_id: UUID) -> str:
         counted=counted,
         opened=found,
         agency_looks=agency_looks,
-        next_after=found[-1].release.id if len(found) == OPENED_ROWS else None,
+        next_after=last.release.id if last else None,
     )
 
 
@@ -308,7 +308,7 @@ def _placement(placement_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
         placement = placements.get(work, placement_id)
         figures = placements.figures(work, placement_id)
         owed = placements.figures_owed(work, placement_id)
-        found = placements.list_cases(work, placement_id, query["cursor"], CASE_ROWS)
+        found, last = cut(placements.list_cases(work, placement_id, query["cursor"], CASE_ROWS + 1), CASE_ROWS)
         assigning = may("cases.assign") and placement.state == ACTIVE and placement.frozen_at is None
         collectors = assignments.collectors(work) if may("cases.assign") else []
         unassigned = assignments.count_unassigned(work, placement_id) if assigning else 0
@@ -330,7 +330,7 @@ def _placement(placement_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
         figures=figures,
         owed=owed,
         cases=found,
-        next_after=found[-1].case.id if len(found) == CASE_ROWS else None,
+        next_after=last.case.id if last else None,
         collectors=collectors,
         names={collector.id: collector.name for collector in collectors},
         unassigned=unassigned,

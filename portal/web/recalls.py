@@ -19,6 +19,7 @@ from models.work import AGENCY, Work
 from portal import sheets
 from portal.access import open_work, permit, tenant_work
 from portal.schemas import placements as s
+from portal.schemas.base import cut
 from portal.schemas.forms import ListQuery, require
 from portal.sheets import Line, Sheet
 from portal.web.forms import MENDABLE, Answer, Page, show
@@ -204,7 +205,7 @@ def _recall(recall_id: UUID, form: Mapping[str, Any], refusal: Refusal | None = 
     query = require(ListQuery(), request.args)
     with tenant_work() as work:
         line = recall_lists.get_line(work, recall_id)
-        found = recall_lists.list_cases(work, recall_id, query["cursor"], CASE_ROWS)
+        found, last = cut(recall_lists.list_cases(work, recall_id, query["cursor"], CASE_ROWS + 1), CASE_ROWS)
         agency_looks = work.actor.side == AGENCY
         at = work.at
     window_open = line.request.state == REQUESTED and at < line.request.object_until
@@ -215,7 +216,7 @@ def _recall(recall_id: UUID, form: Mapping[str, Any], refusal: Refusal | None = 
         line=line,
         recall=line.request,
         cases=found,
-        next_after=found[-1].id if len(found) == CASE_ROWS else None,
+        next_after=last.id if last else None,
         agency_looks=agency_looks,
         waits=line.request.state == REQUESTED,
         window_open=window_open,

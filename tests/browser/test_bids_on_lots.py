@@ -38,7 +38,8 @@ def test_packages_are_committed_revealed_and_awarded(
     for bucket, lot in (("M1", "1"), ("M2", "2"), ("M3", "3")):
         asking.page.locator(f"[name='lot_{bucket}']").select_option(lot)
     asking.look("lots-new")
-    asking.press("Ask for bids")
+    asking.button("Ask for bids").click()
+    asking.confirm()
     asking.look("lots-sealed")
     tender_url = asking.page.url
     with database.work(lender.actor) as work:

@@ -35,7 +35,8 @@ def test_a_bid_is_committed_revealed_and_awarded(world: World, database: Databas
     asking.page.locator("[name=expected_recovery]").fill("12")
     asking.page.locator("[name=rate_max]").fill("40")
     asking.page.locator("[name=case_fee_max]").fill("9")
-    asking.press("Ask for bids")
+    asking.button("Ask for bids").click()
+    asking.confirm()
     asking.look("bids-sealed")
     tender_url = asking.page.url
     with database.work(lender.actor) as work:

@@ -1,5 +1,6 @@
 """`make demo` as a newcomer runs it: processes, HTTP, jobs, the stand-alone verifiers."""
 
+import fcntl
 import json
 import os
 import socket
@@ -55,6 +56,23 @@ def test_the_real_accounts_stand_where_they_have_a_balance(tmp_path: Path, share
     figures = demo(tmp_path, "--portfolio", str(shared_folder / "data" / "uci_credit_card_default.csv"))
     assert figures["cases"] == 5129
     assert figures["audit_verified"] is True
+
+
+def test_what_is_served_already_is_not_served_again(tmp_path: Path) -> None:
+    with (tmp_path / "in-use").open("w") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        told = subprocess.run(
+            [sys.executable, "-m", "portal.demo", "--serve"],
+            cwd=ROOT,
+            env=os.environ | {"CONSIGN_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_MAX,
+            check=False,
+        )
+    assert told.returncode == 1
+    assert "still runs" in told.stderr
+    assert "stop it first" in told.stderr
 
 
 @pytest.mark.parametrize(

@@ -344,7 +344,11 @@ def test_a_record_that_was_changed_does_not_verify(change: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"null", b"[]", b"{}", b"\xff", b'{"format":"consign/award/2"}', b"[" * 100_000, b'{"a":1,"a":1}']
+    "text",
+    [
+        *(b"", b"null", b"[]", b"{}", b"\xff", b'{"format":"consign/award/2"}', b"[" * 100_000, b'{"a":1,"a":1}'),
+        *(b'{"format":[]}', b'{"format":{}}', b'{"format":null}', b'{"format":1}'),
+    ],
 )
 def test_what_is_no_record_is_refused(text: bytes) -> None:
     with pytest.raises(AwardRefused):
@@ -413,6 +417,7 @@ def test_the_verifier_runs_alone_on_any_machine(tmp_path: Path) -> None:
     done = run("-E", "-S", "-m", "award", "verify", file, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "3 bids, 2 scored, winner" in done.stdout
+    assert "that no bid is missing is shown by the digest in the audit log alone" in done.stdout
     assert sha256(file.read_bytes()).hexdigest() in done.stdout
 
 

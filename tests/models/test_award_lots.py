@@ -415,6 +415,18 @@ def twice(changed: dict[str, Any]) -> None:
     changed["winners"][2] = changed["bids"][0]["bid"]
 
 
+def blanked(changed: dict[str, Any]) -> None:
+    """Never revealed, if it were not for when it was; everything else as it would follow."""
+    rest = record(
+        bid(1, package([1], "0.100000"), revealed=False),
+        bid(2, package([2], "0.100000")),
+        bid(3, package([1, 2], "0.150000")),
+    )
+    revealed_at = changed["bids"][0]["revealed_at"]
+    changed.update(rest)
+    changed["bids"][0]["revealed_at"] = revealed_at
+
+
 CHANGES: dict[str, Any] = {
     "a worse set of packages": worse,
     "fewer packages": fewer,
@@ -434,6 +446,7 @@ CHANGES: dict[str, Any] = {
     "a bid left out": lambda r: r["bids"].pop(0),
     "a bid twice": lambda r: r["bids"].append(r["bids"][0]),
     "never revealed": lambda r: r["bids"][0].update(packages=None, nonce=None, revealed_at=None),
+    "blanked after it was revealed": blanked,
     "half revealed": lambda r: r["bids"][0].update(nonce=None),
     "nonce": lambda r: r["bids"][0].update(nonce="00" * 32),
     "factor": lambda r: r["bids"][2].update(conduct_factor="0.9000"),
@@ -466,7 +479,7 @@ CHANGES: dict[str, Any] = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_record_that_was_changed_does_not_verify(change: str) -> None:
     changed = made_of_three()
-    assert verify(changed) == "VERIFIED: 3 bids, 3 scored, 2 of 4 lots placed, worth 21600.00"
+    assert verify(changed).startswith("VERIFIED: 3 bids, 3 scored, 2 of 4 lots placed, worth 21600.00; that no bid is")
     CHANGES[change](changed)
     with pytest.raises(AwardRefused):
         verify(changed)
@@ -497,6 +510,23 @@ def test_in_a_part_no_two_packages_have_won() -> None:
     changed["bid"]["packages"][1].update(state="won", reason=None)
     with pytest.raises(AwardRefused, match="more than one"):
         verify(changed)
+
+
+@pytest.mark.parametrize(("won", "reason"), [(False, "other_package_won"), (True, "outbid")])
+def test_in_a_part_another_package_has_won_exactly_if_one_has(won: bool, reason: str) -> None:
+    changed = part(made_of_three())
+    first, second = changed["bid"]["packages"]
+    if not won:
+        first.update(state="lost", reason=reason)
+        changed["bid"].update(state="lost", reason=reason)
+    second.update(reason=reason)
+    with pytest.raises(AwardRefused, match="reason is"):
+        verify(changed)
+
+
+def test_a_record_without_its_bids_verifies_and_says_what_alone_shows_that_none_is_missing() -> None:
+    assert "0 bids" in verify(record())
+    assert "shown by the digest in the audit log alone" in verify(record())
 
 
 GIVEN = {"lots": [1, 2], "kind": "rate", "rate": "0.180000", "case_fee": "0.00"}

@@ -212,6 +212,23 @@ def test_a_malformed_reveal_is_refused_by_field_without_its_value(
     assert refused.value.facts == {}
 
 
+@pytest.mark.parametrize("packages", [[], [{}], [1], None, 5, "x", float("nan")])
+def test_packages_on_a_tender_without_lots_are_refused_and_no_way_around_kind_and_maximum(
+    world: World, clock: Clock, packages: object
+) -> None:
+    lender, agency = world.lender(), world.agency()
+    portfolio, agreement = world.portfolio(lender, 30), world.agreement(lender, agency)
+    with world.database.work(lender.actor) as work:
+        limits = {"kinds": ["rate"], "rate_max": Decimal("0.2")}
+        tender = bids.invite(work, portfolio.id, [agreement.id], None, None, 24, 24, Decimal("0.1"), **limits)
+    bidder = Bidder(agency, bidding.offer_of(world, agency, tender), terms("0.300000", "0.10"), bytes(32))
+    bidding.commit(world, bidder)
+    clock.forward(hours=24)
+    with pytest.raises(Invalid) as refused, world.database.work(agency.actor) as work:
+        bids.reveal(work, bidder.offer.id, bidder.given | {"packages": packages}, bidder.nonce)
+    assert [tuple(error) for error in refused.value.errors] == [(0, "packages", "unknown_field")]
+
+
 def test_a_commitment_is_32_bytes(world: World, pair: Auction) -> None:
     with pytest.raises(Invalid), world.database.work(pair.bidders[0].someone.actor) as work:
         bids.commit(work, pair.bidders[0].offer.id, bytes(31))

@@ -173,19 +173,59 @@ def invited(world: World, *limits: dict[str, object], sizes: tuple[int, ...] = (
     return bidding.invite(world, lender, portfolio, panel, [packages] * len(limits), lots=lots)
 
 
-def test_an_agency_with_room_or_territory_for_one_lot_is_asked_and_learns_which_are_shut(
+def test_an_agency_with_room_or_territory_for_one_lot_is_asked_and_learns_which_are_beyond_its_agreement(
     world: World, clock: Clock
 ) -> None:
     tendered = invited(world, {"open_cases_max": 30}, {"buckets": ["M2"]})
-    assert [bidder.offer.terms["refused_lots"] for bidder in tendered.bidders] == [
-        {},
-        {"1": ["cases_outside_agreement"]},
-    ]
+    assert [bidder.offer.terms["lots_outside"] for bidder in tendered.bidders] == [[], [1]]
     made = held(world, clock, tendered)
     assert winners(made, tendered) == [0, 1]
     reasons = [[one["reason"] for one in bid["packages"]] for bid in made.record["bids"]]
     assert reasons[0][1] == "capacity_exceeded"
     assert reasons[1][:2] == ["cases_outside_agreement"] * 2
+
+
+def test_of_a_lot_that_is_full_nothing_is_told(world: World) -> None:
+    """Whether its exact size is above what the agency has room for would tell that size."""
+    tendered = invited(world, {"open_cases_max": 25}, sizes=(25, 26))
+    assert tendered.bidders[0].offer.terms["lots_outside"] == []
+
+
+@pytest.mark.parametrize("odd", [False, True])
+def test_one_case_outside_an_agreement_is_told_by_nothing_that_is_shown(world: World, odd: bool) -> None:
+    """The agency is not asked, as with a whole tender; the lender learns why, and no other agency sees a difference."""
+    lender, agencies = world.lender(), [world.agency(), world.agency()]
+    debts = [Debt(number, dpd=30 + 30 * (number % 2), product="credit_card") for number in range(59)]
+    debts.append(Debt(59, dpd=60, product="personal_loan" if odd else "credit_card"))
+    portfolio = world.portfolio(lender, debts)
+    cards, everything = (
+        world.agreement(lender, agencies[0], products=["credit_card"]),
+        world.agreement(lender, agencies[1]),
+    )
+    with world.database.work(lender.actor) as work:
+        panel = [cards.id, everything.id]
+        tender = bids.invite(work, portfolio.id, panel, None, None, 24, 24, Decimal("0.1"), lots=LOTS_OF_TWO)
+    assert tender.rules["passed_over"] == ({str(cards.id): ["cases_outside_agreement"]} if odd else {})
+    for agency in agencies[odd:]:
+        assert bidding.offer_of(world, agency, tender).terms["lots_outside"] == []
+
+
+def test_a_lot_is_beyond_an_agreement_by_what_it_is_made_of_not_by_which_cases_there_are(
+    world: World, clock: Clock
+) -> None:
+    """At the award too: who is outbid there, and not void, would learn that the lot has no such case."""
+    lender, agencies = world.lender(), [world.agency(), world.agency()]
+    portfolio = world.portfolio(lender, by_bucket(25, 25))
+    panel = {
+        world.agreement(lender, agencies[0], buckets=["M1", "M2"]): agencies[0],
+        world.agreement(lender, agencies[1]): agencies[1],
+    }
+    packages = (package([1], "0.100000"), package([2], "0.100000"))
+    lots = [{"buckets": ["M1"]}, {"buckets": ["M2", "M3"]}]
+    tendered = bidding.invite(world, lender, portfolio, panel, [packages, packages[:1]], lots=lots)
+    assert [bidder.offer.terms["lots_outside"] for bidder in tendered.bidders] == [[2], []]
+    made = held(world, clock, tendered)
+    assert [one["reason"] for one in made.record["bids"][0]["packages"]] == [None, "cases_outside_agreement"]
 
 
 def test_who_may_receive_no_lot_at_all_is_passed_over(world: World) -> None:
@@ -293,6 +333,17 @@ def test_the_longest_bid_fits_under_the_padding(world: World) -> None:
     assert len(given) <= LOTS_SEALED_BYTES
 
 
+def test_terms_of_a_whole_bid_do_not_belong_beside_packages(world: World, three: Auction) -> None:
+    bidder = three.bidders[0]
+    given = bidder.given | {"kind": "rate", "rate": "0.100000"}
+    with pytest.raises(Invalid) as refused, world.database.work(bidder.someone.actor) as work:
+        bids.reveal(work, bidder.offer.id, given, bidder.nonce)
+    assert [tuple(error) for error in refused.value.errors] == [
+        (0, "kind", "unknown_field"),
+        (0, "rate", "unknown_field"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("packages", "faults"),
     [
@@ -386,7 +437,7 @@ def test_provinces_part_a_tender_too_and_a_territory_is_judged_by_lot(world: Wor
     packages = (package([1], "0.500000"), package([1, 2], "0.100000"), package([2], "0.050000"))
     lots = [{"provinces": [beijing[1]]}, {"provinces": [jiangsu[1]]}]
     tendered = bidding.invite(world, lender, portfolio, panel, [packages[:2], packages], lots=lots)
-    assert tendered.bidders[1].offer.terms["refused_lots"] == {"1": ["cases_outside_agreement"]}
+    assert tendered.bidders[1].offer.terms["lots_outside"] == [1]
     made = held(world, clock, tendered)
     assert winners(made, tendered) == [0, 0]
     reasons = [one["reason"] for one in made.record["bids"][1]["packages"]]
@@ -434,3 +485,19 @@ def test_alike_tenders_in_the_same_lots_show_the_same_figures(world: World) -> N
             tenders.withdraw(work, tender.id)
     assert [of == tender_id for tender_id, of in shown] == [True, False, True, True]
     assert shown[1][1] == shown[0][0]
+
+
+def test_lots_named_in_another_order_are_alike_and_their_figures_stand_in_that_order(world: World) -> None:
+    lender, agency = world.lender(), world.agency()
+    portfolio, agreement = world.portfolio(lender, by_bucket(40, 40, 40)), world.agreement(lender, agency)
+    one, other = {"buckets": ["M1"]}, {"buckets": ["M2", "M3"]}
+    shown = []
+    for lots in ([one, other], [other, one], [one, {"buckets": ["M3", "M2"]}]):
+        with world.database.work(lender.actor) as work:
+            tender = bids.invite(work, portfolio.id, [agreement.id], None, None, 24, 24, Decimal("0.1"), lots=lots)
+            shown.append((tender.tape_of, tender.rules["scoring"]["lots"]))
+        with world.database.work(lender.actor) as work:
+            tenders.withdraw(work, tender.id)
+    assert len({of for of, _ in shown}) == 1
+    assert [lot["values"] for lot in shown[1][1]] == [["M2", "M3"], ["M1"]]
+    assert shown[0][1] == shown[1][1][::-1] == shown[2][1]

@@ -1,7 +1,7 @@
 """Lots: what is refused of them, that no household is split, and what a tape tells of them."""
 
 from decimal import Decimal
-from itertools import combinations
+from itertools import combinations, permutations
 
 import polars as pl
 import pytest
@@ -68,6 +68,14 @@ def test_a_member_that_is_null_is_not_named() -> None:
     assert lots.read([{"buckets": ["M1"], "provinces": None}]) == Lots("buckets", [["M1"]])
 
 
+def test_values_stand_in_one_order_and_lots_in_the_order_given() -> None:
+    read = lots.read([{"buckets": ["M7+", "M3"]}, {"buckets": ["M2", "M1"]}])
+    assert read == Lots("buckets", [["M3", "M7+"], ["M1", "M2"]])
+    assert lots.find({"lots": {"divided_by": "buckets", "values": [["M7+", "M3"], ["M2", "M1"]]}}) == read
+    other = lots.read([{"buckets": ["M1", "M2"]}, {"buckets": ["M3", "M7+"]}])
+    assert (other == read, other.as_sets == read.as_sets) == (False, True)
+
+
 def test_a_case_of_no_lot_an_empty_lot_and_a_small_one_are_refused() -> None:
     rows = [(number, "M1", "10.00") for number in range(3)]
     with pytest.raises(Invalid) as refused:
@@ -124,6 +132,16 @@ def test_the_lots_of_another_partition_are_blurred_for_themselves_and_equal_lots
     again = tape.make(lots.part(MANY, others[0], 20), 20, SECRET, others[0]).strata
     told = [strata["currencies"][0]["dimensions"]["bucket"] for strata in (first, again)]
     assert told[0] == told[1][::-1]
+
+
+def test_equal_lots_are_told_equally_in_whatever_order_they_were_named() -> None:
+    """Else each order would be noise drawn anew, and their mean the exact figure."""
+    figures = set()
+    for values in permutations(["M2", "M3", "M4", "M5"]):
+        named = Lots("buckets", [list(values), ["M1"]])
+        told = tape.make(lots.part(MANY, named, 20), 20, SECRET, named).strata["currencies"][0]["dimensions"]["bucket"]
+        figures.update((lot["case_count"], lot["borrower_count"], lot["balance"]) for lot in told[:1])
+    assert len(figures) == 1
 
 
 def test_where_one_case_differs_every_lot_is_told_otherwise() -> None:

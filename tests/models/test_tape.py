@@ -59,6 +59,16 @@ def strata(seen: Tape, dimension: str) -> dict[str, tuple[int, Decimal]]:
     return {one["values"][0]: (one["case_count"], Decimal(one["balance"])) for one in whole["dimensions"][dimension]}
 
 
+def test_figures_of_the_same_cases_are_equal_wherever_they_stand_on_a_tape() -> None:
+    seen = made(lot())
+    whole = (seen.case_count, seen.balance)
+    assert [strata(seen, name) for name in ("product", "province", "age_band")] == [
+        {"credit_card": whole},
+        {"110000": whole},
+        {"25-34": whole},
+    ]
+
+
 def test_asking_again_shows_the_same_figures() -> None:
     cases = lot()
     assert made(cases) == made(list(reversed(cases)))

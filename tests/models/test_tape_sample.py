@@ -176,13 +176,14 @@ def test_a_group_that_noise_left_owing_nothing_has_rows_all_the_same() -> None:
     assert all(row.balance > 0 for row in drawn(strata).rows)
 
 
-def test_the_file_numbers_its_rows_under_the_mark_and_runs_in_no_spreadsheet() -> None:
+def test_every_row_of_the_file_says_what_it_is_and_none_runs_in_a_spreadsheet() -> None:
     sample = drawn(seen(lot(300)))
     text = "".join(tape_sample.file_lines(sample, "合成样例"))
     assert text.startswith(
-        "\ufeff合成样例,product,bucket,dpd,province,age_band,balance,borrower_cases,currency,stands_for"
+        "\ufeffsynthetic,number,product,bucket,dpd,province,age_band,balance,borrower_cases,currency,stands_for"
     )
     rows = list(csv.DictReader(text.removeprefix("\ufeff").splitlines()))
-    assert [row["合成样例"] for row in rows] == [str(number) for number in range(1, len(sample.rows) + 1)]
+    assert {row["synthetic"] for row in rows} == {"合成样例"}
+    assert [row["number"] for row in rows] == [str(number) for number in range(1, len(sample.rows) + 1)]
     assert {row["product"] for row in rows} >= {"credit_card", "'=1+1"}
     assert "=1+1" not in {row["product"] for row in rows}

@@ -111,6 +111,20 @@ def test_rates_that_differ_are_entered_by_row_and_told_by_row(
     ]
 
 
+def test_all_that_is_wrong_with_a_rate_card_is_told_at_once(
+    world: World, signed_in: Client, lender: Someone, agency: Someone
+) -> None:
+    client = english(signed_in(lender))
+    agreement = world.agreement(lender, agency)
+    wrong = {"tail_days": "9999", "settlement_floor": "-3", "tax_rate": "101", **rows({"rate": "120"})}
+    answer = client.post(f"/agreements/{agreement.id}/rate-cards", data=wrong | {"valid_from": "soon"})
+    assert answer.status_code == 422
+    assert "This must be from 0 to 90." in answer.text
+    assert answer.text.count("This must be from 0% to 100%.") >= 2
+    assert "This must be from 0% to 99.9999%." in answer.text
+    assert "This is not a possible date." in answer.text
+
+
 def test_a_colleague_approves_and_the_proposer_is_told_why_not(
     world: World, signed_in: Client, lender: Someone, agency: Someone, colleague: Someone
 ) -> None:

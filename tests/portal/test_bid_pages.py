@@ -197,3 +197,25 @@ def test_the_api_walks_the_whole_way(world: World, clock: Clock, program: Client
     assert json.loads(record)["winner"] == made["winner"]
     assert award.verify(program(agency).get(f"{api}/part").data).startswith("VERIFIED: the bid is won")
     assert program(agency).get(api).json["rate"] == "0.180000"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "says"),
+    [
+        ({"lots_by": "buckets", "lot_110000": "1"}, "Lots are filled in under another way to part the cases"),
+        ({"lots_by": "", "lot_M1": "1"}, "Lots are filled in under another way to part the cases"),
+        ({"lots_by": "buckets", "lot_M1": "1", "lot_M2": "1"}, "One lot alone parts nothing"),
+        ({"lots_by": "buckets"}, "This field is required."),
+    ],
+)
+def test_lots_that_part_nothing_or_would_be_passed_over_are_refused_on_the_form(
+    world: World, signed_in: Client, chosen: dict[str, str], says: str
+) -> None:
+    lender = world.lender()
+    portfolio, agreement = world.portfolio(lender, 25), world.agreement(lender, world.agency())
+    client = signed_in(lender)
+    client.set_cookie("language", "en")
+    asked = {"commit_hours": "24", "reveal_hours": "24", "expected_recovery": "12", "kinds": ["rate"]}
+    page = f"/portfolios/{portfolio.id}/bids/new"
+    refused = client.post(page, data=asked | {"agreement_ids": [str(agreement.id)]} | chosen)
+    assert (refused.status_code, says in refused.text) == (422, True)

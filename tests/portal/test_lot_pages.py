@@ -12,7 +12,7 @@ from models import award
 from models.award import Package
 from models.services.exchange import tenders
 from tests import bidding
-from tests.bidding import Auction, auction_in_lots, by_bucket, package
+from tests.bidding import Auction, auction, auction_in_lots, by_bucket, package, terms
 from tests.conftest import Clock
 from tests.world import Someone, World
 
@@ -106,8 +106,14 @@ def test_an_agency_reads_the_lots_reveals_its_packages_and_what_became_of_each(
     assert award.verify(part.data) == "VERIFIED: the bid is won"
 
 
+# What is no packages, as JSON.
+HOSTILE = ("5", "null", "[1]", '"x"', "NaN", "[NaN]", "[{}]", "{}", "[1e999]", "[" * 50_000, "[" + "9" * 5_000 + "]")
+
+
 @pytest.mark.parametrize(
-    "packages", ["", "nothing", "[]", '[{"lots":[9],"kind":"rate","rate":"0.1","case_fee":"0.00"}]']
+    "packages",
+    ["", "nothing", "[]", '[{"lots":[9],"kind":"rate","rate":"0.1","case_fee":"0.00"}]', *HOSTILE],
+    ids=lambda text: text[:12],
 )
 def test_packages_that_are_none_are_refused_in_place(
     world: World, clock: Clock, signed_in: Client, pair: Auction, packages: str
@@ -117,6 +123,27 @@ def test_packages_that_are_none_are_refused_in_place(
     clock.forward(hours=bidding.HOURS)
     slip = {"packages": packages, "nonce": bidder.nonce.hex()}
     assert signed_in(bidder.someone).post(f"/offers/{bidder.offer.id}/bid/reveal", data=slip).status_code == 422
+
+
+def test_what_is_no_packages_is_refused_with_a_fault_by_page_and_api_with_lots_and_without(
+    world: World, clock: Clock, signed_in: Client, program: Client, pair: Auction
+) -> None:
+    whole = auction(world, terms("0.180000")).bidders[0]
+    bidding.commit(world, *pair.bidders, whole)
+    clock.forward(hours=bidding.HOURS)
+    for bidder in (pair.bidders[0], whole):
+        page, api = signed_in(bidder.someone), program(bidder.someone)
+        rest = {"nonce": bidder.nonce.hex()} | (bidder.given if bidder is whole else {})
+        for packages in HOSTILE:
+            shown = page.post(f"/offers/{bidder.offer.id}/bid/reveal", data=rest | {"packages": packages})
+            assert (shown.status_code, 'role="alert"' in shown.text) == (422, True), packages[:12]
+            body = json.dumps(rest)[:-1] + f', "packages": {packages}}}'
+            refused = api.post(
+                f"/api/v1/offers/{bidder.offer.id}/bid/reveal", data=body, content_type="application/json"
+            )
+            assert 400 <= refused.status_code < 500, packages[:12]
+            assert refused.json["code"], packages[:12]
+        assert bidding.own(world, bidder).state == "committed"
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -134,6 +161,8 @@ def test_lender_and_auditor_see_who_won_which_lot_and_the_losers_reasons(
         if language == "en":
             assert "Another package of the same bid has won." in page
             assert "nobody: its cases are free" in page
+            assert "Placed with the best bids" in page
+            assert page.count("≈ ¥") == 3
         record = client.get(f"/tenders/{pair.tender.id}/award.json")
         assert award.verify(record.data).startswith("VERIFIED: 2 bids, 2 scored, 2 of 3 lots placed")
 

@@ -12,7 +12,7 @@ from flask_babel import force_locale
 
 from models.notice import AGENCY, BOTH, KINDS, LENDER, Notice
 from models.services import notices
-from portal.notices import FACTS, SENTENCES, SUBJECTS, lines_of
+from portal.notices import FACTS, SENTENCES, SUBJECTS, details_of, lines_of
 from tests.conftest import ROOT
 from tests.models.test_notices import tell
 from tests.world import Someone, World
@@ -97,7 +97,7 @@ def test_the_inbox_is_downloaded_as_it_is_narrowed(world: World, signed_in: Clie
     assert header == "told,kind,party,subject,subject_id,facts,read,export"
     (line,) = lines
     assert line.split(",")[1:4] == ["offer.made", lender.organisation.name, "offer"]
-    assert "7 cases" in line
+    assert "cases=7" in line
     with world.database.work(agency.actor) as work:
         notices.mark_all_read(work, LAST, "offer.made")
     kinds = {line.split(",")[1] for line in client.get("/notices.csv?show=unread").text.splitlines()[1:]}
@@ -197,6 +197,12 @@ def test_every_notice_can_be_read(app: Flask, kind: str, language: str) -> None:
             (line,) = lines_of([notice], {other: "正和催收"}, side)
         assert "%(" not in line.text
         assert len(line.details) == len(facts)
+
+
+def test_differing_counts_tell_what_was_counted(app: Flask) -> None:
+    notice = Notice(kind="placement.mismatch", facts={"cases": 99})
+    with app.test_request_context(), force_locale("en"):
+        assert details_of(notice) == ["counted: 99 cases"]
 
 
 def test_whatever_a_notice_is_about_has_its_page(app: Flask) -> None:

@@ -1,5 +1,6 @@
 """Offers on their pages: the lender waits or withdraws, the agency accepts or declines, and sees no case."""
 
+import re
 from collections.abc import Callable
 from hashlib import sha256
 from uuid import UUID
@@ -9,13 +10,24 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from models.audit import OutboxEntry
-from models.services.exchange import offers, placements, tenders
+from models.services.exchange import awards, offers, placements, tenders
 from models.services.parties import standings
+from tests import bidding
+from tests.bidding import auction_in_lots, package
 from tests.conftest import Clock
 from tests.facts import jobs
 from tests.world import Someone, World
 
 Client = Callable[[Someone], FlaskClient]
+
+
+def english(client: FlaskClient) -> FlaskClient:
+    client.set_cookie("language", "en")
+    return client
+
+
+def badges(page: str) -> list[str]:
+    return re.findall(r'<span class="state [^"]*">.*?</svg>([^<]+)</span>', page)
 
 
 def state_of(world: World, someone: Someone, offer_id: UUID) -> str:
@@ -76,7 +88,8 @@ def test_whoever_sees_the_tape_may_take_a_synthetic_sample_of_it(
         files.add(client.get(url).data)
     (content,) = files
     lines = content.decode().splitlines()
-    assert lines[0].startswith("\ufeffsynthetic,product,")
+    assert lines[0].startswith("\ufeffsynthetic,number,product,")
+    assert all(line.startswith("synthetic,") for line in lines[1:])
     assert len(lines) == 1 + (offer.case_count or 0)
     told = program(agency).get(f"/api/v1/offers/{offer.id}/synthetic-sample").json
     assert told is not None
@@ -199,6 +212,49 @@ def test_the_list_is_filtered_by_state_and_downloaded(world: World, signed_in: C
     client = signed_in(lender)
     assert agency.organisation.name not in client.get("/offers?state=accepted").text
     assert agency.organisation.name in client.get("/offers.csv").text
+
+
+def test_who_won_a_lot_is_listed_with_that_lot_and_the_rate_it_bid(
+    world: World, clock: Clock, signed_in: Client
+) -> None:
+    bid = auction_in_lots(world, [package([1], "0.100000")], [package([2], "0.150000", "1.50")], sizes=(25, 30, 25))
+    readers = [english(signed_in(someone)) for someone in (bid.lender, *(one.someone for one in bid.bidders))]
+    assert [reader.get("/offers").text.count("as bid") for reader in readers] == [2, 1, 1]
+    assert ",sealed_bid,offered,80,80,CNY,80000.00,," in readers[0].get("/offers.csv").text
+    bidding.commit(world, *bid.bidders)
+    clock.forward(hours=bidding.HOURS)
+    bidding.reveal(world, *bid.bidders)
+    clock.forward(hours=bidding.HOURS)
+    with world.database.work(bid.lender.actor) as work:
+        awards.award(work, bid.tender.id)
+    won = [",won,25,,CNY,25000.00,0.100000,", ",won,30,,CNY,30000.00,0.150000,"]
+    (first, second), both = bid.bidders, [True, True]
+    for someone, of in ((bid.lender, both), (first.someone, [True, False]), (second.someone, [False, True])):
+        client = english(signed_in(someone))
+        listed = client.get("/offers.csv").text
+        assert [line in listed for line in won] == of
+        page = client.get("/offers").text
+        assert ("as bid" in page, "≈" in page, "¥80,000.00" in page) == (False, False, False)
+        assert ["10.00%" in page, "15.00%" in page] == of
+    shown = english(signed_in(second.someone)).get(f"/offers/{second.offer.id}").text
+    assert ("15.00%" in shown, "and ¥1.50 for each case" in shown, "as bid" in shown) == (True, True, False)
+
+
+def test_what_was_undone_is_no_longer_listed_as_accepted(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    offer = world.offer(lender, agency)
+    signed_in(agency).post(f"/offers/{offer.id}/accept")
+    page = f"/offers/{offer.id}"
+    assert "state-good" in signed_in(lender).get(page).text
+    assert signed_in(lender).post(f"/tenders/{offer.tender_id}/undo", data={"reason": "wrong_cases"}).status_code == 302
+    for someone in (lender, agency):
+        client = english(signed_in(someone))
+        assert ",assigned,undone," in client.get("/offers.csv").text
+        for path in ("/offers", page):
+            assert badges(client.get(path).text) == ["Undone"]
+    client = english(signed_in(lender))
+    assert badges(client.get(f"/tenders/{offer.tender_id}").text) == ["Undone", "Undone"]
+    assert ">1</span> Undone<" in client.get("/tenders").text
 
 
 def test_a_frozen_agency_is_told_why_in_words_and_is_not_asked(world: World, signed_in: Client) -> None:

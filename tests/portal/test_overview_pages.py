@@ -12,7 +12,7 @@ from models.services.exchange import recalls
 from models.services.oversight import needs
 from models.services.settlement import commissions
 from portal.access import PERMISSIONS
-from portal.tasks import TASKS
+from portal.tasks import TASKS, Counted
 from tests.conftest import Clock
 from tests.facts import TODAY, Placed, jobs, payment, placed, receive_payments
 from tests.world import Someone, World, within
@@ -122,3 +122,24 @@ def test_only_an_auditor_chooses_a_mandate(of: Placed, signed_in: Client) -> Non
 def test_a_stranger_is_sent_to_the_door(app: Flask) -> None:
     answer = app.test_client().get("/")
     assert answer.location.endswith("/sign-in?next=/")
+
+
+@pytest.mark.parametrize("role", ["portfolio_manager", "compliance_officer", "administrator"])
+def test_whoever_sees_the_placements_is_told_what_their_agencies_owe_them(
+    world: World, signed_in: Client, role: str
+) -> None:
+    lender, agency = world.lender(), world.agency()
+    counted, worked = (world.placement(lender, agency, 2, acknowledged=known) for known in (False, True))
+    signed_in(agency).post(f"/placements/{counted.id}/acknowledge", data={"case_count": "1", "balance": "1"})
+    with world.database.work(lender.actor) as work:
+        recalls.recall(work, worked.id, "complaint")
+    client = signed_in(world.person(lender, role))
+    page = shown(client)
+    assert "1 acknowledgement is wrong or late" in page
+    assert "1 recall: the agency has not confirmed yet that work has stopped" in page
+    assert f"/placements/{counted.id}" in shown(client, "/placements?state=awaiting_acknowledgement")
+
+
+def test_many_things_are_counted_with_their_thousands_mark(app: Flask) -> None:
+    with app.test_request_context(headers={"Cookie": "language=en"}):
+        assert TASKS["cases_unassigned"].sentence(Counted(2031)) == "2,031 cases have no collector"

@@ -56,21 +56,37 @@ def test_an_agencys_page_holds_no_recall(world: World, signed_in: Client) -> Non
     assert f"/placements/{placement.id}/recall" not in signed_in(agency).get(f"/placements/{placement.id}").text
 
 
-def test_an_agency_counts_before_it_is_told_what_was_placed(world: World, signed_in: Client) -> None:
+def test_both_sides_see_from_the_start_what_was_placed(world: World, signed_in: Client) -> None:
+    """What the agency counts in the list is compared with the lender's totals, as its offer and the API tell them."""
     lender, agency = world.lender(), world.agency()
     placement = world.placement(lender, agency, 3, acknowledged=False)
     path = f"/placements/{placement.id}"
-    ours, theirs = signed_in(lender), signed_in(agency)
-    assert "¥3,000.00" in ours.get(path).text
-    assert "¥3,000.00" not in theirs.get(path).text
+    assert all("¥3,000.00" in signed_in(someone).get(path).text for someone in (lender, agency))
     world.clock.forward(hours=48)  # type: ignore[attr-defined]
     with world.database.work(jobs(lender)) as work:
         acknowledgements.flag_missing(work)
-    theirs = signed_in(agency)
-    assert "¥3,000.00" not in theirs.get(path).text
-    assert "¥3,000.00" not in theirs.get("/breaks").text
-    assert theirs.post(f"{path}/acknowledge", data={"case_count": "2", "balance": "2000.00"}).status_code == 409
-    assert "¥3,000.00" in theirs.get(path).text
+    assert all("¥3,000.00" in signed_in(agency).get(page).text for page in (path, "/breaks"))
+    assert "3000.00" in signed_in(agency).get("/breaks.csv").text
+
+
+def test_all_that_is_wrong_with_what_was_counted_is_told_at_once(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency, 1, acknowledged=False)
+    client = signed_in(agency)
+    client.set_cookie("language", "en")
+    answer = client.post(f"/placements/{placement.id}/acknowledge", data={"case_count": "-1", "balance": "abc"})
+    assert answer.status_code == 422
+    assert "This must be at least 0." in answer.text
+    assert "This is not a number." in answer.text
+
+
+@pytest.mark.parametrize(("cases", "goes_on"), [(2, False), (3, True)])
+def test_a_page_that_holds_all_of_it_leads_to_no_next_one(
+    world: World, signed_in: Client, monkeypatch: pytest.MonkeyPatch, cases: int, goes_on: bool
+) -> None:
+    monkeypatch.setattr("portal.web.placements.CASE_ROWS", 2)
+    placement = world.placement(world.lender(), agency := world.agency(), cases)
+    assert ('rel="next"' in signed_in(agency).get(f"/placements/{placement.id}").text) == goes_on
 
 
 def test_other_figures_begin_nothing_and_both_are_shown_once(world: World, signed_in: Client) -> None:

@@ -113,6 +113,19 @@ def test_a_plan_without_agencies_is_shown_again_with_what_is_wrong(world: World,
         assert "field-error" in answer.text
 
 
+def test_an_agency_chosen_twice_is_told_at_its_second_place(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    portfolio, agreement = world.portfolio(lender), world.agreement(lender, agency)
+    chosen = [str(agreement.id), "", str(agreement.id)]
+    client = signed_in(lender)
+    client.set_cookie("language", "en")
+    plan = {"portfolio_id": str(portfolio.id), "kind": "assigned", "agreement_ids": chosen, "respond_hours": "1"}
+    page = client.get("/tenders/new", query_string=plan | {"preview": "1"}).text
+    before, after = page.split("This is named twice.")
+    assert 'id="choice-2"' in before
+    assert 'id="choice-3"' in after
+
+
 def test_the_lender_sees_exact_figures_beside_what_agencies_see(world: World, signed_in: Client) -> None:
     lender = world.lender()
     tender = made(world, lender, world.agency())

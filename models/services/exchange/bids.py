@@ -95,7 +95,7 @@ def invite(
         raise Conflict("no_cases_to_offer")
     if parted is not None:
         cases = part(cases, parted, lender_settings.get(work).tape_borrowers_min)
-    tenders.require_anybody([seat.candidate for seat in tender_lots.assess(work, panel, cases)])
+    tenders.require_anybody([seat.candidate for seat in tender_lots.assess(work, panel, cases, parted)])
     rules = {
         "panel": [str(agreement.id) for agreement in panel],
         "agency_id": str(*agencies) if len(agencies) == 1 else None,
@@ -252,7 +252,7 @@ def _begin(work: Work, tender: Tender, cases: pl.DataFrame) -> None:
     """Make the offers of a tender that just opened, to whom the gate lets through."""
     panel = [agreements.get(work, UUID(agreement_id)) for agreement_id in tender.rules["panel"]]
     eligibility.take_turns(work, tender.lender_id, [agreement.agency_id for agreement in panel])
-    seats = tender_lots.assess(work, panel, cases)
+    seats = tender_lots.assess(work, panel, cases, find_lots(tender.rules))
     tenders.require_anybody([seat.candidate for seat in seats])
     tender.commit_until = work.at + dt.timedelta(hours=tender.rules["commit_hours"])
     tender.reveal_until = tender.commit_until + dt.timedelta(hours=tender.rules["reveal_hours"])
@@ -269,7 +269,7 @@ def _begin(work: Work, tender: Tender, cases: pl.DataFrame) -> None:
             "scoring": scoring,
             "tie_rule": list(award.LOTS_TIE_RULE if "lots" in scoring else award.TIE_RULE),
             "conduct_factor": f"{seat.candidate.conduct_factor:.4f}",
-            "refused_lots": seat.refused,
+            "lots_outside": seat.outside,
         }
     work.session.flush()
 

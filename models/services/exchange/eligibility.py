@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, false, or_, select
+from sqlalchemy import ColumnElement, and_, false, func, or_, select
 
 from models.agency_document import LICENCE, AgencyDocument
 from models.agency_standing import RECEIVING, AgencyStanding
@@ -158,6 +158,11 @@ def fits(work: Work, agreement: Agreement, at: dt.datetime) -> ColumnElement[boo
         bulk.among_named(Case.product, agreement.products),
         bulk.among_named(Case.bucket, agreement.buckets),
     )
+
+
+def outside(work: Work, agreement: Agreement, at: dt.datetime) -> ColumnElement[bool]:
+    """Cases that it does not cover. One without a region is outside any provinces: SQL by itself would say null."""
+    return func.coalesce(fits(work, agreement, at), false()).is_(False)
 
 
 def _candidate(

@@ -146,7 +146,7 @@ def _gates_of_packages(
     if one.bid_on is None or isinstance(one.bid_on, Terms):
         return []
     seat = eligibility.assess(work, one.offer.lender_id, [one.agreement], now, besides=one.offer.id)[0]
-    outside = tender_lots.list_outside(work, tender, one.agreement, now)
+    outside = tender_lots.list_outside(work, tender, seat, now)
 
     def gate(package: Package) -> list[str]:
         count = sum(len(by_lot[lot]) for lot in package.lots)

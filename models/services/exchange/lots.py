@@ -1,4 +1,10 @@
-"""A tender in lots: who may receive which, what is published of each, and where an agreement does not reach."""
+"""A tender in lots: who may receive which, what is published of each, and where an agreement does not reach.
+
+What an agency is told of a lot follows from what is published of it alone. A lot is outside its agreement where it is
+made of a bucket or province that the agreement leaves out, whether or not there is a case of that. Where a lot seems
+to be within and a case in it is not, "outside" would tell of that one case: such an agency is not asked, as with a
+tender that is placed as a whole.
+"""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -6,13 +12,12 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import String, cast, false, func, select
+from sqlalchemy import String, cast, select
 
 from models.agreement import Agreement
-from models.award import told
 from models.case import Case
 from models.errors import Conflict
-from models.lots import TAPE_DIMENSIONS, Lots, find, find_small
+from models.lots import BUCKETS_OF, TAPE_DIMENSIONS, Lots, find, find_small
 from models.services import bulk, tenancy
 from models.services.exchange import eligibility, tender_cases, tenders
 from models.services.parties import lender_settings
@@ -21,19 +26,19 @@ from models.work import Work
 
 
 class Seat(NamedTuple):
-    """An agreement at the gate, refused only where every lot is; `refused`: lot → codes, as its agency is told them."""
+    """An agreement at the gate, refused where it may receive no lot at all; `outside`: the lots beyond its terms."""
 
     candidate: eligibility.Candidate
-    refused: dict[str, list[str]]
+    outside: list[int]
 
 
-def assess(work: Work, panel: Sequence[Agreement], cases: pl.DataFrame) -> list[Seat]:
+def assess(work: Work, panel: Sequence[Agreement], cases: pl.DataFrame, lots: Lots | None) -> list[Seat]:
     """The panel at the gate, in its order. `cases` with `lot`: each lot for itself; without: all of them at once."""
-    if "lot" not in cases.columns:
-        return [Seat(one, {}) for one in tenders.assess(work, panel, cases)]
-    parts = cases.sort("lot").partition_by("lot", maintain_order=True)
+    if lots is None:
+        return [Seat(one, []) for one in tenders.assess(work, panel, cases)]
+    parts = [cases.filter(pl.col("lot") == number) for number in lots.numbers]
     by_lot = [tenders.assess(work, panel, part) for part in parts]
-    return [_seat(seats) for seats in zip(*by_lot, strict=True)]
+    return [_seat(seats, lots) for seats in zip(*by_lot, strict=True)]
 
 
 def read_held(work: Work, tender: Tender) -> pl.DataFrame:
@@ -70,8 +75,8 @@ def lot_of(work: Work, tender: Tender) -> dict[UUID, int]:
     return {case_id: lot for case_id, lot in work.session.execute(held) if lot is not None}
 
 
-def list_outside(work: Work, tender: Tender, agreement: Agreement, now: dt.datetime) -> set[int]:
-    """The lots that hold a case which the agreement does not cover."""
+def list_outside(work: Work, tender: Tender, seat: eligibility.Candidate, now: dt.datetime) -> set[int]:
+    """The lots beyond the terms of an agreement, and those that hold a case which it does not cover."""
     outside = (
         select(TenderedCase.lot)
         .join(Case, (Case.lender_id == TenderedCase.lender_id) & (Case.id == TenderedCase.case_id))
@@ -79,14 +84,31 @@ def list_outside(work: Work, tender: Tender, agreement: Agreement, now: dt.datet
             tenancy.of_lender(tender.lender_id, TenderedCase),
             TenderedCase.tender_id == tender.id,
             TenderedCase.open,
-            func.coalesce(eligibility.fits(work, agreement, now), false()).is_(False),
+            eligibility.outside(work, seat.agreement, now),
         )
         .distinct()
     )
-    return {lot for lot in work.session.scalars(outside) if lot is not None}
+    lots = find(tender.rules)
+    beyond = [] if lots is None else _beyond(seat, lots)
+    return {*beyond, *(lot for lot in work.session.scalars(outside) if lot is not None)}
 
 
-def _seat(seats: Sequence[eligibility.Candidate]) -> Seat:
+def _seat(seats: Sequence[eligibility.Candidate], lots: Lots) -> Seat:
     """One agreement, from what the gate says of it for each lot."""
-    refused = {str(number): told(seat.reasons) for number, seat in enumerate(seats, start=1) if seat.reasons}
-    return Seat(next((seat for seat in seats if not seat.reasons), seats[0]), refused)
+    beyond = _beyond(seats[0], lots)
+    within = [seat for number, seat in enumerate(seats, start=1) if number not in beyond]
+    if not within:
+        return Seat(_with_outside(seats[0]), beyond)
+    hidden = (seat for seat in within if tenders.OUTSIDE in seat.reasons)
+    free = (seat for seat in within if not seat.reasons)
+    return Seat(next(hidden, None) or next(free, None) or within[0], beyond)
+
+
+def _beyond(seat: eligibility.Candidate, lots: Lots) -> list[int]:
+    """The lots made of a bucket, or of a province, that the agreement (of provinces: the licence too) leaves out."""
+    held = set(seat.agreement.buckets if lots.divided_by == BUCKETS_OF else seat.provinces)
+    return [number for number, values in zip(lots.numbers, lots.values, strict=True) if held and not held >= {*values}]
+
+
+def _with_outside(seat: eligibility.Candidate) -> eligibility.Candidate:
+    return seat._replace(reasons=list(dict.fromkeys([*seat.reasons, tenders.OUTSIDE])))

@@ -11,14 +11,14 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, select, update
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import ColumnElement, Uuid, and_, any_, func, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 
 from models.errors import Conflict, Invalid, NotFound, RowError
 from models.notice import AGENCY as TELL_AGENCY
 from models.notice import LENDER as TELL_LENDER
-from models.offer import DECLINE_REASONS, OFFERED, TAKEN, TRANSITIONS, Offer
-from models.placement import Placement
+from models.offer import DECLINE_REASONS, OFFERED, PLACED, TAKEN, TRANSITIONS, Offer
+from models.placement import UNDONE, Placement
 from models.services import notices, pages, tenancy
 from models.services.exchange import bids, eligibility, placing, tender_offers, tenders
 from models.services.oversight import audit
@@ -35,12 +35,18 @@ class Waiting(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What an offer holds; without figures where there are too few borrowers to tell an agency any."""
+    """What an offer holds, or what was placed of it; without figures where there are too few borrowers to tell an
+    agency any. How many borrowers a part of a tender has is not kept."""
 
     case_count: int | None
     borrower_count: int | None
     balance: Decimal | None
     is_exact: bool  # else blurred
+    placement: Placement | None = None
+
+    @property
+    def is_undone(self) -> bool:
+        return self.placement is not None and self.placement.state == UNDONE
 
 
 def list_own(
@@ -56,17 +62,29 @@ def list_own(
 
 
 def figures(work: Work, made: Sequence[Offer]) -> dict[UUID, Figures]:
-    """By offer, what its reader may know of it: the lender all of its tender, the agency what it is shown."""
-    if work.actor.side == AGENCY:
-        return {offer.id: _shown(offer) for offer in made}
-    ids = {offer.tender_id for offer in made if offer.kind != ALLOCATION}
-    found = work.session.scalars(select(Tender).where(tenancy.own(work, Tender), Tender.id.in_(ids)))
-    exact = {tender.id: Figures(tender.case_count, tender.borrower_count, tender.balance, True) for tender in found}
-    return {offer.id: exact.get(offer.tender_id) or _shown(offer) for offer in made}
+    """By offer, what its reader may know of it: what was placed of it; until then the lender all of its tender, the
+    agency what it is shown."""
+    before = {offer.id: _shown(offer) for offer in made}
+    if work.actor.side == LENDER:
+        ids = {offer.tender_id for offer in made if offer.kind != ALLOCATION}
+        found = work.session.scalars(select(Tender).where(tenancy.own(work, Tender), Tender.id.in_(ids)))
+        exact = {tender.id: Figures(tender.case_count, tender.borrower_count, tender.balance, True) for tender in found}
+        before |= {offer.id: exact[offer.tender_id] for offer in made if offer.tender_id in exact}
+    taken = [offer.id for offer in made if offer.state in PLACED]
+    placed = work.session.scalars(
+        select(Placement).where(tenancy.own(work, Placement), Placement.offer_id == any_(literal(taken, ARRAY(Uuid))))
+    )
+    return before | {one.offer_id: _placed(before[one.offer_id], one) for one in placed}
 
 
 def _shown(offer: Offer) -> Figures:
     return Figures(offer.case_count, offer.borrower_count, offer.balance, offer.kind == ALLOCATION)
+
+
+def _placed(before: Figures, placement: Placement) -> Figures:
+    is_whole = before.is_exact and before.case_count == placement.case_count
+    borrowers = before.borrower_count if is_whole else None
+    return Figures(placement.case_count, borrowers, placement.referred_amount, True, placement)
 
 
 def waiting(work: Work) -> Waiting:

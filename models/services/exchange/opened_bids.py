@@ -19,6 +19,8 @@ LOTS_SEALED_BYTES: Final = 1280
 
 BidOn: TypeAlias = Terms | tuple[Package, ...]
 
+_WHOLE, _IN_LOTS = Terms._fields, ("packages",)
+
 
 class Opened(NamedTuple):
     """A standing bid at its award; `bid_on` and `nonce` are None where it was never revealed."""
@@ -31,17 +33,25 @@ class Opened(NamedTuple):
 
 
 def read(published: Mapping[str, Any], given: Mapping[str, Any], nonce: bytes) -> BidOn:
-    """`given` has the texts of `award.Terms`, or `packages`. Invalid by package (row) and field."""
-    if len(nonce) != award.NONCE_BYTES:
-        raise Invalid(errors=[RowError(0, "nonce", "wrong_shape")])
+    """`given` has the texts of `award.Terms`, or where there are lots `packages`, and nothing else.
+
+    Invalid by package (row) and field.
+    """
     lots = published["scoring"].get("lots")
+    faults = [
+        RowError(0, name, "unknown_field") for name in given if name not in (_WHOLE if lots is None else _IN_LOTS)
+    ]
+    if len(nonce) != award.NONCE_BYTES:
+        faults.append(RowError(0, "nonce", "wrong_shape"))
+    if faults:
+        raise Invalid(errors=faults)
     if lots is None:
         try:
             return award.read_terms(given)
         except AwardRefused as refused:
             raise Invalid(errors=[RowError(0, str(refused), award.SPELLINGS[str(refused)])]) from None
-    if faults := award.faults_in(given.get("packages"), len(lots)):
-        raise Invalid(errors=[RowError(*fault) for fault in faults])
+    if found := award.faults_in(given.get("packages"), len(lots)):
+        raise Invalid(errors=[RowError(*fault) for fault in found])
     return award.read_packages(given["packages"], len(lots))
 
 
@@ -56,9 +66,9 @@ def require_asked_for(published: Mapping[str, Any], given: Mapping[str, Any]) ->
 
     `given` as `read` has taken it.
     """
-    rows = enumerate(given["packages"], start=1) if "packages" in given else [(0, given)]
-    terms = [(row, award.read_terms(one)) for row, one in rows]
     scoring = published["scoring"]
+    rows = enumerate(given["packages"], start=1) if "lots" in scoring else [(0, given)]
+    terms = [(row, award.read_terms(one)) for row, one in rows]
     limits = (scoring["rate_max"], scoring["case_fee_max"])
     faults = [
         *(RowError(row, "kind", "unknown_value") for row, one in terms if one.kind not in scoring["kinds"]),

@@ -5,6 +5,7 @@ Beside it a synthetic sample, made of what is shown alone.
 
 import datetime as dt
 import os
+from copy import deepcopy
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from sqlalchemy.orm import aliased
 from models import lots, tape, tape_sample
 from models.case import Case
 from models.errors import Conflict
+from models.lots import Lots
 from models.offer import Offer
 from models.services import tenancy
 from models.services.oversight import exports
@@ -45,7 +47,7 @@ def publish(work: Work, tender: Tender, cases: pl.DataFrame | None) -> Tape:
         k = lender_settings.of_lender(work, tender.lender_id).tape_borrowers_min
         like = _find_alike(work, tender, borrowers_in(cases), k)
         tender.tape_of = like.id if like else tender.id
-        tender.tape = dict(like.tape or {}) if like else _make(work, tender, cases, k)
+        tender.tape = _shown_by(like, lots.find(tender.rules)) if like else _make(work, tender, cases, k)
         work.session.flush()
     strata: Any = tender.tape
     return tape.read(strata)
@@ -62,7 +64,7 @@ def sample(offer: Offer) -> Sample:
 
 
 def sample_file(work: Work, offer: Offer, mark: str) -> list[str]:
-    """The same as pieces of a CSV file, whose rows are numbered under `mark`. The download is logged; it needs no
+    """The same as pieces of a CSV file, whose rows all begin with the word `mark`. The download is logged; it needs no
     second person, because whoever sees the offer could make it up."""
     found = sample(offer)
     pieces = tape_sample.file_lines(found, mark)
@@ -94,8 +96,23 @@ def _find_alike(work: Work, tender: Tender, borrower_count: int, k: int) -> Tend
         )
         .order_by(Tender.id.desc())
     ).all()
-    same_lots = (one for one in shown if one.rules.get("lots") == tender.rules.get("lots"))
+    same_lots = (one for one in shown if _parted(one) == _parted(tender))
     return next((one for one in same_lots if _count_apart(work, tender, one.id) <= most), None)
+
+
+def _parted(tender: Tender) -> tuple[str, frozenset[frozenset[str]]] | None:
+    found = lots.find(tender.rules)
+    return None if found is None else found.as_sets
+
+
+def _shown_by(like: Tender, parted: Lots | None) -> dict[str, Any]:
+    """The other's tape, with its lots in this order."""
+    shown: Any = deepcopy(like.tape or {})
+    if parted is not None:
+        dimensions, name = shown["currencies"][0]["dimensions"], lots.TAPE_DIMENSIONS[parted.divided_by]
+        figures = {frozenset(lot["values"]): lot for lot in dimensions[name]}
+        dimensions[name] = [figures[frozenset(values)] for values in parted.values]
+    return dict(shown)
 
 
 def _count_apart(work: Work, tender: Tender, other_id: UUID) -> int:

@@ -100,7 +100,7 @@ def require_currency(work: Work, portfolio_id: UUID, currency: str) -> None:
 
 def holds_outside(work: Work, tender: Tender, agreement: Agreement, now: dt.datetime) -> bool:
     """Whether the tender holds a case that the agreement does not cover."""
-    outside = _held(tender).where(~eligibility.fits(work, agreement, now)).limit(1)
+    outside = _held(tender).where(eligibility.outside(work, agreement, now)).limit(1)
     return work.session.scalar(outside) is not None
 
 

@@ -228,6 +228,7 @@ OF_A_SIDE: Final[Mapping[str, Mapping[str, Waiting]]] = {
         "retentions_requested": exchange_needs.retentions_requested,
         "recalls_objected": exchange_needs.recalls_objected,
         "acknowledgements_broken": exchange_needs.acknowledgements_broken,
+        "stops_awaited": exchange_needs.stops_unconfirmed,
         "stops_overdue": exchange_needs.stops_overdue,
         "orders_waiting": _orders_waiting,
         "portfolios_unoffered": _portfolios_unoffered,

@@ -3,7 +3,7 @@
 //   data-bid-commit     a form whose rate and fee have no name, and so are never sent: only `commitment` is
 //   data-bid-template   in it, on lots: what each package is made of; data-bid-add and data-bid-remove make more and fewer
 //   data-bid-reveal     a form that the slip fills in, once it is found to be of this commitment
-//   data-countdown="…"  so many seconds, counted down as hours, minutes and seconds
+//   data-countdown="…"  so many seconds, counted down as hours, minutes and seconds; …-words says it with "{time}"
 //
 // A commitment is SHA-256 over "consign/bid/1", a zero byte, and tender id, agency id, the terms as RFC 8785 JSON and a
 // nonce of 32 bytes, each behind its length in 4 big-endian bytes; on lots it begins with "consign/bid/2", and the terms
@@ -210,7 +210,8 @@
   function tick() {
     for (const clock of document.querySelectorAll("[data-countdown]")) {
       const seconds = Math.max(0, Math.floor(Number(clock.dataset.countdown) - performance.now() / 1000));
-      clock.textContent = `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+      const time = `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+      clock.textContent = clock.dataset.countdownWords.replace("{time}", time);
     }
   }
 
