@@ -222,7 +222,8 @@ def test_a_lot_is_beyond_an_agreement_by_what_it_is_made_of_not_by_which_cases_t
     }
     packages = (package([1], "0.100000"), package([2], "0.100000"))
     lots = [{"buckets": ["M1"]}, {"buckets": ["M2", "M3"]}]
-    tendered = bidding.invite(world, lender, portfolio, panel, [packages, packages[:1]], lots=lots)
+    dearer = (package([1], "0.200000"),)
+    tendered = bidding.invite(world, lender, portfolio, panel, [packages, dearer], lots=lots)
     assert [bidder.offer.terms["lots_outside"] for bidder in tendered.bidders] == [[2], []]
     made = held(world, clock, tendered)
     assert [one["reason"] for one in made.record["bids"][0]["packages"]] == [None, "cases_outside_agreement"]
