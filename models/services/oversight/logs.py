@@ -224,7 +224,8 @@ def list_daily_roots(work: Work, before: dt.date | None = None, limit: int = DAY
     until = start_of(before) if before else None
     # One step through an index for each day: a day may have 86,400 checkpoints.
     while len(found) < max(1, min(limit, DAYS_PER_PAGE_MAX)):
-        newest = select(Checkpoint).where(_here(work, Checkpoint)).order_by(Checkpoint.signed_at.desc()).limit(1)
+        newest = select(Checkpoint).where(_here(work, Checkpoint))
+        newest = newest.order_by(Checkpoint.signed_at.desc(), Checkpoint.size.desc()).limit(1)
         last = work.session.scalar(newest.where(Checkpoint.signed_at < until) if until else newest)
         if last is None:
             break
