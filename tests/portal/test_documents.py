@@ -306,7 +306,7 @@ from pathlib import Path
 from crypto.files import FileName
 from crypto.secret import Secret
 from models.objects import FolderStore
-from models.services import documents
+from models.services.portfolio import documents
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 name = FileName(b"p", b"c", b"d")
 of = documents.Upload(uuid.uuid4(), uuid.uuid4(), uuid.uuid4(), "recording", 1, Secret(bytes(32)), name)
