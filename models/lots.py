@@ -56,6 +56,8 @@ def read(given: Sequence[Mapping[str, Sequence[str] | None]]) -> Lots:
         elif fault := _fault(values, DIVISIONS[name], taken):
             faults.append(RowError(row, name, fault))
         taken.update(values)
+    if len(given) == 1:
+        faults.append(RowError(0, "lots", "one_lot_alone"))  # it parts nothing
     if faults:
         raise Invalid(errors=faults)
     return Lots(divided_by, [sorted(lot[divided_by] or ()) for lot in given])

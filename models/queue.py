@@ -1,7 +1,7 @@
 """Putting work into the queue, in the transaction of the change that causes it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -31,11 +31,28 @@ def enqueue(work: Work, task_name: str, **ids: UUID | str) -> int:
     """
     if task_name not in TASKS:
         raise ValueError(f"no job is called {task_name}")
-    args = json.dumps({name: str(value) for name, value in ids.items()}, sort_keys=True)
     numbers: list[int] = work.session.scalars(
-        _DEFER, {"queue": QUEUE, "task": task_name, "turn": f"{task_name}/{work.tenant_id}", "args": args}
+        _DEFER, {"queue": QUEUE, "task": task_name, "turn": f"{task_name}/{work.tenant_id}", "args": _args(ids)}
     ).one()
     return numbers[0]
+
+
+_HAS = text(
+    """select exists (
+        select from procrastinate.procrastinate_jobs
+        where task_name = :task and args = cast(:args as jsonb) and status in ('todo', 'doing')
+    )"""
+)
+
+
+def has(work: Work, task_name: str, **ids: UUID | str) -> bool:
+    """Whether such a task waits or is being done. For jobs: nobody else may read the queue."""
+    found: bool = work.session.scalars(_HAS, {"task": task_name, "args": _args(ids)}).one()
+    return found
+
+
+def _args(ids: Mapping[str, UUID | str]) -> str:
+    return json.dumps({name: str(value) for name, value in ids.items()}, sort_keys=True)
 
 
 _DEFER_DELIVERIES = text(

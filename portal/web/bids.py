@@ -165,7 +165,7 @@ def _invitation(portfolio_id: UUID, form: Mapping[str, Any], refusal: Refusal | 
 def _lots_in(form: Mapping[str, Any]) -> dict[str, Any]:
     """The lots that were chosen, as the verb takes them; what is in none of them stays out of the tender.
 
-    Invalid where lots are filled in that would be passed over, or there is one alone, which parts nothing.
+    Invalid where lots are filled in that would be passed over.
     """
     division = form.get("lots_by", "")
     others = (value for name, values in DIVISIONS.items() if name != division for value in values)
@@ -173,8 +173,6 @@ def _lots_in(form: Mapping[str, Any]) -> dict[str, Any]:
         raise Invalid(errors=[RowError(0, "lots", "lots_of_other_division")])
     if division not in DIVISIONS:
         return {}
-    if len(_numbers_in(form)) == 1:
-        raise Invalid(errors=[RowError(0, "lots", "one_lot_alone")])
     lots = [
         [value for value in DIVISIONS[division] if form.get(f"lot_{value}") == number] for number in _numbers_in(form)
     ]

@@ -78,7 +78,6 @@ def test_a_task_that_cannot_be_given_up_now_stays_and_holds_up_no_other(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(allocations, "CASES_AT_ONCE", 0)
-    monkeypatch.setattr(allocations, "PATIENCE", {"lock_timeout": "1s"})
     lender = world.lender()
     agreement, portfolio = world.agreement(lender, world.agency()), world.portfolio(lender, 2)
     with world.database.work(lender.actor) as work:

@@ -49,7 +49,7 @@ from models.services.exchange import (
 from models.services.parties import lender_settings
 from models.services.settlement import attributions
 from models.standard_terms import EVERY_TIER
-from models.tender import AWAITING_APPROVAL, COMMITTING, DRAWING, PLACED, PREVIEWED, WITHDRAWN, Tender
+from models.tender import AWAITING_APPROVAL, COMMITTING, DRAWING, PLACED, PREVIEWED, REFUSED, WITHDRAWN, Tender
 from models.tender import UNDONE as TENDER_UNDONE
 from models.work import JOBS, Actor, Work
 from tests.conftest import Clock
@@ -886,6 +886,36 @@ def test_a_second_worker_that_gives_up_waiting_leaves_the_first_ones_work(
         go_on.set()
         done = first.result(30)
     assert (done.state, done.refusal) == (PLACED if state == COMMITTING else PREVIEWED, None)
+
+
+@pytest.mark.parametrize("state", [DRAWING, COMMITTING])
+@pytest.mark.usefixtures("everything_is_large")
+def test_what_no_worker_has_the_task_of_is_stopped_and_may_be_asked_for_again(world: World, state: str) -> None:
+    of = panel(world, 2)
+    tender = preview(world, of)
+    if state == COMMITTING:
+        commit(world, of, carry_out(world, tender))
+    for status, stopped in (("doing", 0), ("failed", 1), ("failed", 0)):
+        with world.database.work(Actor(JOBS, tender.lender_id, name="test")) as work:
+            set_status_of_the_last(work, tender, status)
+            assert allocations.stop_lost(work) == stopped
+    with world.database.work(of.lender.actor) as work:
+        ended = allocations.get(work, tender.id)
+    assert (ended.state, ended.refusal) == (PREVIEWED if state == COMMITTING else REFUSED, {"code": "failed"})
+    if state == COMMITTING:
+        commit(world, of, ended)
+        assert carry_out(world, ended).state == PLACED
+
+
+def set_status_of_the_last(work: Work, tender: Tender, status: str) -> None:
+    """The status that the queue keeps of a tender's last task; those before it are done."""
+    statement = """update procrastinate.procrastinate_jobs of_tender
+        set status = cast(case when exists (
+            select from procrastinate.procrastinate_jobs later
+            where later.id > of_tender.id and later.args = of_tender.args
+        ) then 'succeeded' else :status end as procrastinate.procrastinate_job_status)
+        where args ->> 'tender_id' = :tender"""
+    work.session.execute(text(statement), {"status": status, "tender": str(tender.id)})
 
 
 @pytest.mark.usefixtures("everything_is_large")

@@ -387,9 +387,13 @@ def test_what_is_above_a_maximum_is_refused_by_package(world: World, clock: Cloc
     [
         ([], [(0, "lots", "required_missing")]),
         ([{"buckets": ["M1"]}, {"buckets": ["M1"]}], [(2, "buckets", "lots_overlap")]),
-        ([{"buckets": ["M1"]}], [(0, "lots", "cases_in_no_lot")]),
+        ([{"buckets": ["M1", "M2"]}], [(0, "lots", "one_lot_alone")]),
+        ([{"buckets": ["M1"]}, {"buckets": ["M3"]}], [(0, "lots", "cases_in_no_lot"), (2, "buckets", "lot_empty")]),
         ([*LOTS_OF_TWO, {"buckets": ["M3"]}], [(3, "buckets", "lot_empty")]),
-        ([{"provinces": ["110000"]}], [(0, "lots", "cases_in_no_lot"), (1, "provinces", "lot_empty")]),
+        (
+            [{"provinces": ["110000"]}, {"provinces": ["120000"]}],
+            [(0, "lots", "cases_in_no_lot"), (1, "provinces", "lot_empty"), (2, "provinces", "lot_empty")],
+        ),
     ],
 )
 def test_lots_that_do_not_part_the_cases_are_refused(
@@ -476,9 +480,10 @@ def test_a_lot_that_lost_too_many_while_it_waited_is_not_shown(world: World) -> 
 
 def test_alike_tenders_in_the_same_lots_show_the_same_figures(world: World) -> None:
     lender, agency = world.lender(), world.agency()
-    portfolio, agreement = world.portfolio(lender, by_bucket(40, 40)), world.agreement(lender, agency)
+    portfolio, agreement = world.portfolio(lender, by_bucket(40, 40, 40)), world.agreement(lender, agency)
+    one, other = ([{"buckets": ["M1"]}, {"buckets": ["M2", "M3"]}], [{"buckets": ["M1", "M2"]}, {"buckets": ["M3"]}])
     shown = []
-    for limit, lots in ((None, LOTS_OF_TWO), (76, LOTS_OF_TWO), (76, None), (76, [{"buckets": ["M1", "M2"]}])):
+    for limit, lots in ((None, one), (116, one), (116, None), (116, other)):
         with world.database.work(lender.actor) as work:
             tender = bids.invite(work, portfolio.id, [agreement.id], None, limit, 24, 24, Decimal("0.1"), lots=lots)
             shown.append((tender.id, tender.tape_of))

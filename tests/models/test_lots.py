@@ -52,10 +52,11 @@ def faults(given_lots: object) -> list[tuple[int, str, str]]:
         ([{"products": ["card"]}], [(1, "lots", "lot_shape")]),
         ([{"buckets": ["M1"]}, {"provinces": ["110000"]}], [(2, "provinces", "lots_mixed")]),
         ([{"buckets": ["M1"]}, {"buckets": []}], [(2, "buckets", "required_missing")]),
-        ([{"buckets": ["M1", "M9"]}], [(1, "buckets", "unknown_value")]),
+        ([{"buckets": ["M1"]}], [(0, "lots", "one_lot_alone")]),
+        ([{"buckets": ["M1", "M9"]}, {"buckets": ["M2"]}], [(1, "buckets", "unknown_value")]),
         ([{"provinces": ["110000"]}, {"provinces": ["990000"]}], [(2, "provinces", "unknown_value")]),
         ([{"buckets": ["M1", "M2"]}, {"buckets": ["M2"]}], [(2, "buckets", "lots_overlap")]),
-        ([{"buckets": ["M1", "M1"]}], [(1, "buckets", "lots_overlap")]),
+        ([{"buckets": ["M1", "M1"]}, {"buckets": ["M2"]}], [(1, "buckets", "lots_overlap")]),
     ],
 )
 def test_lots_that_part_nothing_are_refused_by_lot_and_field(
@@ -65,7 +66,8 @@ def test_lots_that_part_nothing_are_refused_by_lot_and_field(
 
 
 def test_a_member_that_is_null_is_not_named() -> None:
-    assert lots.read([{"buckets": ["M1"], "provinces": None}]) == Lots("buckets", [["M1"]])
+    read = lots.read([{"buckets": ["M1"], "provinces": None}, {"buckets": ["M2"]}])
+    assert read == Lots("buckets", [["M1"], ["M2"]])
 
 
 def test_values_stand_in_one_order_and_lots_in_the_order_given() -> None:

@@ -181,7 +181,6 @@ def stop(work: Work, tender_id: UUID, code: str, facts: Mapping[str, Any]) -> No
 
     Unavailable `busy` while another worker is at it: what that one finishes stands.
     """
-    _be_patient(work)
     _take_turn(work, tender_id)
     tender = tenders.lock(work, work.tenant_id, get(work, tender_id).id)
     if tender.state not in (DRAWING, COMMITTING):
@@ -194,6 +193,19 @@ def stop(work: Work, tender_id: UUID, code: str, facts: Mapping[str, Any]) -> No
     audit.record(work, audit.Action.TENDER_REFUSE, {"tender": tender.id, "state": tender.state, "reason": code})
     key = f"allocation.refused/{tender.id}/{work.at.isoformat()}"
     notices.tell_self(work, "allocation.refused", "allocation", tender.id, key, code=code, **_facts(tender))
+
+
+def stop_lost(work: Work) -> int:
+    """Stop those handed over of which no worker has the task any more; answers how many.
+
+    A worker that is taken for dead may live on, and end when the task of its successor has: nobody is left to stop it.
+    """
+    handed_over = tenancy.own(work, Tender), Tender.state.in_((DRAWING, COMMITTING))
+    waiting = work.session.scalars(select(Tender.id).where(*handed_over).order_by(Tender.id)).all()
+    lost = [tender_id for tender_id in waiting if not queue.has(work, queue.ALLOCATION, **_ids(work, tender_id))]
+    for tender_id in lost:
+        stop(work, tender_id, FAILED, {})
+    return len(lost)
 
 
 def withdraw(work: Work, tender_id: UUID) -> Tender:
@@ -247,7 +259,12 @@ def _begin(work: Work, tender: Tender) -> Tender:
 def _hand_over(work: Work, tender: Tender) -> None:
     tender.progress, tender.refusal = 0, None
     work.session.flush()
-    queue.enqueue(work, queue.ALLOCATION, org_id=work.tenant_id, tender_id=tender.id)
+    queue.enqueue(work, queue.ALLOCATION, **_ids(work, tender.id))
+
+
+def _ids(work: Work, tender_id: UUID) -> dict[str, UUID]:
+    """What the worker's task names."""
+    return {"org_id": work.tenant_id, "tender_id": tender_id}
 
 
 def _may_be_placed(work: Work, tender: Tender) -> bool:

@@ -212,7 +212,7 @@ def reveal(work: Work, offer_id: UUID, given: Mapping[str, Any], nonce: bytes) -
             return bid
         bid.state = step(TRANSITIONS, bid.state, "reveal")
         bid.revealed_at = now
-        bid.sealed = opened_bids.seal(work, bid, bid_on, nonce)
+        bid.sealed = opened_bids.seal_bid(work, bid, bid_on, nonce)
         audit.record(work, audit.Action.BID_REVEAL, _named(bid))
     return bid
 
@@ -250,7 +250,7 @@ def count_unrevealed(work: Work) -> dict[UUID, int]:
 
 def _begin(work: Work, tender: Tender, cases: pl.DataFrame) -> None:
     """Make the offers of a tender that just opened, to whom the gate lets through."""
-    panel = [agreements.get(work, UUID(agreement_id)) for agreement_id in tender.rules["panel"]]
+    panel = agreements.get_each(work, [UUID(agreement_id) for agreement_id in tender.rules["panel"]])
     eligibility.take_turns(work, tender.lender_id, [agreement.agency_id for agreement in panel])
     seats = tender_lots.assess(work, panel, cases, find_lots(tender.rules))
     tenders.require_anybody([seat.candidate for seat in seats])

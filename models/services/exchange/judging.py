@@ -47,7 +47,7 @@ class Judged(NamedTuple):
 
 def judge(work: Work, tender: Tender, opened: Sequence[Opened], free: Cases, now: dt.datetime) -> Judged:
     """Decide and settle these bids; `free` are the cases that can be placed."""
-    in_lots = tender.rules.get("lots") is not None
+    in_lots = "lots" in tender.rules["scoring"]
     return (_in_lots if in_lots else _as_a_whole)(work, tender, opened, free, now)
 
 

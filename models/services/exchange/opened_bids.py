@@ -78,7 +78,7 @@ def require_asked_for(published: Mapping[str, Any], given: Mapping[str, Any]) ->
         raise Invalid(errors=faults)
 
 
-def seal(work: Work, bid: Bid, bid_on: BidOn, nonce: bytes) -> bytes:
+def seal_bid(work: Work, bid: Bid, bid_on: BidOn, nonce: bytes) -> bytes:
     """Sealed to the platform's own principal, in its place."""
     length = SEALED_BYTES if isinstance(bid_on, Terms) else LOTS_SEALED_BYTES
     plain = json.dumps(spelled(bid_on) | {"nonce": nonce.hex()}).encode()
