@@ -1,7 +1,7 @@
 """One at a time: the second of two runs over the same lender waits a moment, or is told to come again."""
 
 from collections.abc import Iterable
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 from uuid import UUID
 
 from psycopg.errors import LockNotAvailable
@@ -14,8 +14,10 @@ from models.placement import Placement
 from models.work import Work
 
 _TAKE = text("select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(cast(:names as text[])) as name")
-_PLACEMENT = func.hashtextextended(as_type(Placement.id, Text), 0)
-_ALONE, _SHARED = func.pg_advisory_xact_lock(_PLACEMENT), func.pg_advisory_xact_lock_shared(_PLACEMENT)
+PLACEMENT_TURNS: Final = 1024
+_LENDER = func.hashtext(as_type(Placement.lender_id, Text))
+_TURN = func.hashtext(as_type(Placement.id, Text)).op("&")(PLACEMENT_TURNS - 1)
+_ALONE, _SHARED = func.pg_advisory_xact_lock(_LENDER, _TURN), func.pg_advisory_xact_lock_shared(_LENDER, _TURN)
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
@@ -44,15 +46,16 @@ def take_each(work: Work, what: Iterable[str], lender_id: UUID | None = None) ->
 
 
 def on_placements(query: Query, *, shared: bool = False) -> Query:
-    """The query of `Placement`s, locking each: first its turn, then its row, in order of lender and id.
+    """The query of `Placement`s, locking each: first its turn, then its row, in order of lender and turn.
 
     Alone to end, freeze or count one, `shared` to act under it. Rows are not locked in the order of asking: an agency
     whose acts overlap without a pause would keep a recall waiting for as long as it pleases. Turns are. One statement
-    locks both; the turn is its last column, and says nothing.
+    locks both; the turn is its last column, and says nothing. A lender has PLACEMENT_TURNS for all its placements:
+    PostgreSQL has room for some thousands of such locks, and a night may end more placements than that.
     """
     locking = (
         query.add_columns(_SHARED if shared else _ALONE)
-        .order_by(Placement.lender_id, Placement.id)
+        .order_by(Placement.lender_id, _TURN, Placement.id)
         .with_for_update(read=shared, of=Placement)
         .execution_options(populate_existing=True)
     )
