@@ -1,7 +1,7 @@
 """The papers an agency is entrusted by: licence, insurance, due diligence, training. One row for each version."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -24,6 +24,10 @@ TRANSITIONS = {
     (ACCEPTED, "withdraw"): WITHDRAWN,
 }
 DIGEST_BYTES = 32
+REQUIRED_ALWAYS = (DUE_DILIGENCE,)  # whatever else a lender asks for
+# An agency is evaluated each year, and before a further agreement with it begins.
+EVALUATION_DAYS_MAX = 366
+RENEWAL_EVALUATION_DAYS = 90
 
 
 class Paper(NamedTuple):
@@ -46,6 +50,7 @@ def faults(paper: Paper, today: dt.date) -> list[RowError]:
         *([RowError(0, "issued_on", "in_future")] if paper.issued_on > today else []),
         *([RowError(0, "expires_on", "dates_reversed")] if paper.expires_on < paper.issued_on else []),
         *([RowError(0, "expires_on", "expired_already")] if paper.issued_on <= paper.expires_on < today else []),
+        *([RowError(0, "expires_on", "evaluation_too_long")] if _is_beyond_a_year(paper) else []),
         *([RowError(0, "provinces", "unknown_region")] if not set(paper.provinces) <= set(PROVINCES) else []),
         *([RowError(0, "provinces", "of_licences_only")] if paper.provinces and paper.kind != LICENCE else []),
         *(
@@ -54,6 +59,31 @@ def faults(paper: Paper, today: dt.date) -> list[RowError]:
             else []
         ),
     ]
+
+
+def _is_beyond_a_year(paper: Paper) -> bool:
+    return paper.kind == DUE_DILIGENCE and (paper.expires_on - paper.issued_on).days > EVALUATION_DAYS_MAX
+
+
+def missing(
+    required: Iterable[str],
+    counting: Mapping[str, Sequence["AgencyDocument"]],
+    on: dt.date,
+    follows_on: dt.date | None = None,
+) -> list[str]:
+    """Codes: what keeps an agency with these counting papers, by kind, from receiving cases on a day.
+
+    A kind asked for is missing. What counted and has expired is in the way of whoever asked for it or not, until it is
+    renewed or withdrawn. An agreement that begins after another with the agency, on the day `follows_on`, needs an
+    evaluation of no more than RENEWAL_EVALUATION_DAYS before that day, or a later one.
+    """
+    kinds = [kind for kind in DOCUMENT_KINDS if kind in required or kind in REQUIRED_ALWAYS]
+    found = [f"{kind}_missing" for kind in kinds if kind not in counting]
+    found += [f"{kind}_expired" for kind in DOCUMENT_KINDS if kind in counting and counting[kind][0].expires_on < on]
+    evaluated = [document.issued_on for document in counting.get(DUE_DILIGENCE, ())]
+    if follows_on and evaluated and max(evaluated) < follows_on - dt.timedelta(days=RENEWAL_EVALUATION_DAYS):
+        found.append("renewal_evaluation_missing")
+    return found
 
 
 def counting(confirmed: Iterable["AgencyDocument"], on: dt.date) -> list["AgencyDocument"]:

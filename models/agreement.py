@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Key
+from models.base import Base, Key, Money
 
 PROPOSED, ACTIVE, REFUSED, ENDED = "proposed", "active", "refused", "ended"
 
@@ -30,6 +30,7 @@ class Agreement(Base):
         UniqueConstraint("lender_id", "number"),
         UniqueConstraint("lender_id", "agency_id", "id"),
         CheckConstraint("ends_on >= starts_on", name="term"),
+        CheckConstraint("balance_from >= 0 and balance_below > coalesce(balance_from, 0)", name="balance"),
         Index(None, "agency_id"),
     )
     lender_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.id"), primary_key=True)
@@ -43,10 +44,12 @@ class Agreement(Base):
     term_days: Mapped[int]
     processing_agreement: Mapped[str]  # PIPL 21: the entrusted-processing agreement's number
     impact_assessment: Mapped[str]  # PIPL 55: the impact assessment's number
-    # What may be placed under it; an empty list leaves its dimension open.
+    # What may be placed under it; an empty list, or no amount, leaves its dimension open.
     provinces: Mapped[list[str]]  # GB/T 2260: the first two digits and 0000
     products: Mapped[list[str]]
     buckets: Mapped[list[str]]
+    balance_from: Mapped[Money | None]  # of each case, in the agreement's currency
+    balance_below: Mapped[Money | None]
     # How much: cases the agency may hold of this lender at once, and what it declared to be able to work.
     open_cases_max: Mapped[int | None]
     collectors: Mapped[int | None]
@@ -59,3 +62,10 @@ class Agreement(Base):
     created_at: Mapped[dt.datetime]
     decided_by: Mapped[UUID | None]
     decided_at: Mapped[dt.datetime | None]
+
+    def bounds(self, balance: Any) -> list[Any]:
+        """What a case must owe, as conditions on a column of SQL or of a frame: none where nothing was agreed."""
+        return [
+            *([] if self.balance_from is None else [balance >= self.balance_from]),
+            *([] if self.balance_below is None else [balance < self.balance_below]),
+        ]

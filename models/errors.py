@@ -17,6 +17,7 @@ Refusal                     the request was understood and is refused
 import datetime as dt
 from decimal import Decimal
 from typing import Any, NamedTuple, Self, TypeAlias
+from uuid import UUID
 
 Bound: TypeAlias = int | Decimal | dt.date | None  # None: there is none
 
@@ -98,7 +99,13 @@ class Stale(Conflict):
 
 
 class CaseClosedToWork(Conflict):
+    """What comes too late is itself recorded: under its placement, where the verb that refuses knows it."""
+
     code = "case_closed_to_work"
+
+    def __init__(self, code: str | None = None, placement_id: UUID | None = None, **facts: Any) -> None:
+        super().__init__(code, **facts)
+        self.placement_id = placement_id
 
 
 class KeyReused(Refusal):

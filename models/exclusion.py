@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped
 
 from models.base import Base, Key, refers
 
-RECORDED_REASONS = ("deceased", "bankrupt", "protected", "hardship", "complaint", "in_court", "on_hold")
+RECORDED_REASONS = ("deceased", "bankrupt", "protected", "hardship", "complaint", "in_court", "on_hold", "debt_sold")
 SOURCES = ("lender", "court", "registry", "borrower", "agency", "regulator")
 
 

@@ -1,6 +1,7 @@
 """An offer: what one agency is shown of a tender, and what it answers. Strata and totals, never a row."""
 
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -46,6 +47,7 @@ class Offer(Base):
     """
 
     __tablename__ = "offer"
+    __allow_unmapped__ = True
     __table_args__ = (
         UniqueConstraint("lender_id", "agency_id", "id"),
         UniqueConstraint("lender_id", "tender_id", "agreement_id"),
@@ -73,3 +75,6 @@ class Offer(Base):
     created_at: Mapped[dt.datetime]
     expires_at: Mapped[dt.datetime]
     decided_at: Mapped[dt.datetime | None]
+
+    # Of no column: why its agency may not see it now. Set on the copy that it is shown instead (`answering.seen`).
+    withheld: Sequence[str] = ()

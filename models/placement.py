@@ -1,7 +1,8 @@
 """A placement: the right of one agency to work the cases of an accepted offer, on terms frozen at its start."""
 
 import datetime as dt
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, ForeignKeyConstraint, Index, UniqueConstraint, exists, func, or_
@@ -12,17 +13,18 @@ from models.base import Base, Key, Money, Rate, refers
 PLACED = ("lender_id", "agency_id", "placement_id", "case_id")  # the key by which facts name a placed case
 
 # Awaiting keys: the lender holds its own, and its tool has not made the agency's leases yet.
-AWAITING_KEYS, AWAITING_ACK, ACTIVE, RECALLED, RETURNED, EXPIRED, CLOSED, UNDONE = (
+AWAITING_KEYS, AWAITING_ACK, ACTIVE, RECALLED, RETURNED, EXPIRED, UNDONE = (
     "awaiting_keys",
     "awaiting_acknowledgement",
     "active",
     "recalled",
     "returned",
     "expired",
-    "closed",
     "undone",  # with the distribution that made it; also why its cases came back
 )
 
+# No end of its own where nothing is owed any more: those cases are closed to work, what was paid may still be claimed,
+# and a cured one that falls overdue again within the term is the same agency's.
 TRANSITIONS = {
     (AWAITING_KEYS, "lease"): AWAITING_ACK,
     (AWAITING_KEYS, "recall"): RECALLED,
@@ -40,19 +42,21 @@ TRANSITIONS = {
 }
 LIVE = (AWAITING_KEYS, AWAITING_ACK, ACTIVE)
 
-RECALL_REASONS = (
-    "lender_request",
-    "complaint",
-    "dispute",
-    "hardship",
-    "legal_action",
-    "debt_sold",
-    "conduct",
-    "placed_in_error",
-)
+# Why a lender recalls (撤案), and the kind of reason that is. What follows: models/services/exchange/treatments.py.
+RECALL_CATEGORIES: Final[Mapping[str, str]] = {
+    "lender_request": "operational",
+    "complaint": "borrower",
+    "dispute": "borrower",
+    "hardship": "borrower",
+    "legal_action": "compliance",
+    "debt_sold": "operational",
+    "conduct": "compliance",
+    "placed_in_error": "operational",
+}
+RECALL_REASONS = tuple(RECALL_CATEGORIES)
 TERM_OVER = "term_over"  # why cases came back whose time is over
 
-# Return (退案): why an agency gives a case back. What follows from each is in models/services/exchange/returns.py.
+# Return (退案): why an agency gives a case back. What follows: models/services/exchange/treatments.py.
 RETURN_CODES = (
     "deceased",
     "bankrupt",
@@ -104,6 +108,8 @@ class Placement(Base):
     tax_treatment: Mapped[str]
     tax_rate: Mapped[Rate]
     contact_policy: Mapped[dict[str, Any]]
+    # Which level said the least settlement and each term of the contact policy; None: placed before this was kept.
+    term_levels: Mapped[dict[str, Any] | None]
     tail_days: Mapped[int]
     agency_may_receive: Mapped[bool]
     currency: Mapped[str]

@@ -1,4 +1,4 @@
-"""Cases that come back, as a file: the lender's recalls (撤案) and the agency's returns (退案), a case a row."""
+"""Cases that come back or stay, as a file: recalls (撤案), returns (退案) and retentions (留案), a case a row."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -9,6 +9,7 @@ from models import columns
 from models.columns import Column, first_true
 from models.errors import RowError
 from models.placement import RECALL_REASONS, RETURN_CODES
+from models.retention import GROUNDS
 from models.tabular import Batch, Source, read_table, refused
 
 ROWS_MAX: Final = 100_000  # a file's rows are kept until the last is read
@@ -21,10 +22,15 @@ RETURN_COLUMNS: Final = (
     Column("case_number", columns.CASE_NUMBER, required=True),
     Column("return_code", columns.choice(*RETURN_CODES), required=True),
 )
+RETENTION_COLUMNS: Final = (
+    Column("case_number", columns.CASE_NUMBER, required=True),
+    Column("ground", columns.choice(*GROUNDS), required=True),
+    Column("days", columns.WHOLE_NUMBER, required=True),
+)
 
 
 def read(source: Source, expected: tuple[Column, ...]) -> Iterator[Batch]:
-    """Rows: row, case_number, and the reason or code. A case that is named twice is refused the second time.
+    """Rows: row, case_number, and what else is expected. A case that is named twice is refused the second time.
 
     Raises Invalid where the file as a whole is refused, as with more than ROWS_MAX rows.
     """

@@ -16,7 +16,9 @@ TRANSITIONS = {
     (REQUESTED, "refuse"): REFUSED,
     (REQUESTED, "lapse"): LAPSED,
 }
-GROUNDS = ("promise", "recent_payment", "negotiation")
+# A plan to pay, or a payment: nothing else keeps a case. Rows of before may say `negotiation`.
+PROMISE, RECENT_PAYMENT = "promise", "recent_payment"
+GROUNDS = (PROMISE, RECENT_PAYMENT)
 
 
 class Retention(Base):

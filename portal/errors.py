@@ -89,7 +89,8 @@ def keep(refusal: errors.Refusal) -> None:
         return
     try:
         with database().work(known.actor) as work:
-            refusals.record(work, refusal, asked_for, named.get("case_id"), named.get("placement_id"))
+            placement_id = named.get("placement_id") or getattr(refusal, "placement_id", None)
+            refusals.record(work, refusal, asked_for, named.get("case_id"), placement_id)
     except SQLAlchemyError as failure:
         log.error("refusal %s not logged: %s", refusal.code, type(failure).__name__)
 

@@ -187,6 +187,7 @@ MESSAGES = {
     "already_excluded": lazy_gettext("This is excluded for that reason already."),
     "exclusion_lifted": lazy_gettext("This exclusion was lifted already."),
     "no_cases_to_place": lazy_gettext("No case of this offer is still free to be placed."),
+    "terms_changed": lazy_gettext("The terms have changed since you read them. Read them again before you accept."),
     "offer_expired": lazy_gettext("The offer has expired."),
     "processing_agreement_missing": lazy_gettext("The entrusted-processing agreement is missing."),
     "impact_assessment_missing": lazy_gettext("The impact assessment is missing."),
@@ -201,6 +202,11 @@ MESSAGES = {
     "insurance_expired": lazy_gettext("The insurance has expired."),
     "due_diligence_expired": lazy_gettext("The due-diligence file has expired."),
     "training_expired": lazy_gettext("The proof of training has expired."),
+    "renewal_evaluation_missing": lazy_gettext(
+        "The agreement follows on another, and the agency was not evaluated in the 90 days before it began or since."
+    ),
+    "evaluation_too_long": lazy_gettext("An evaluation holds for a year at most."),
+    "due_diligence_required": lazy_gettext("Due diligence is always asked for."),
     "licence_elsewhere": lazy_gettext("The licence holds nowhere that the agreement does."),
     "conduct_score_too_low": lazy_gettext("The conduct score is below what the lender asks for."),
     "complaints_too_many": lazy_gettext("More complaints were upheld than the lender accepts."),

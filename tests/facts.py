@@ -10,12 +10,14 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import select
 
+from models.business_day import day_of
 from models.case import Case
 from models.claim import Claim
 from models.contact import Contact
 from models.ids import new_id
 from models.ledger import Feed
 from models.placement import Placement
+from models.promise import Promise
 from models.release import ReleaseRecord
 from models.services.exchange import recalls
 from models.services.settlement import ledgers
@@ -48,7 +50,7 @@ def placed(world: World, cases: Any = 1, lender: Someone | None = None, **terms:
 
 def recall(world: World, of: Placed) -> None:
     with world.database.work(of.lender.actor) as work:
-        recalls.recall(work, of.placement.id, "complaint")
+        recalls.recall(work, of.placement.id, "lender_request")
 
 
 def jobs(lender: Someone, name: str = "test") -> Actor:
@@ -126,6 +128,19 @@ def claim(
         **other,
     )
     return _add(world, placed.agency.actor, row)
+
+
+def promise(world: World, placed: Placed, *cases: Case, in_days: int = 0) -> None:
+    """That each of these cases, or the first, will be paid on a day that is still to come: a ground to keep it."""
+    for case in cases or (placed.case,):
+        row = Promise(
+            **_placed(placed, case),
+            amount=Decimal("10.00"),
+            currency="CNY",
+            due_on=day_of(world.clock()) + dt.timedelta(days=in_days),
+            recorded_at=world.clock(),
+        )
+        _add(world, placed.agency.actor, row)
 
 
 def call(world: World, placed: Placed, at: dt.datetime, case: Case | None = None, **other: Any) -> UUID:

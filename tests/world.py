@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID, uuid4
 
-from models.agency_document import DUE_DILIGENCE, LICENCE, Paper
+from models.agency_document import DUE_DILIGENCE, EVALUATION_DAYS_MAX, LICENCE, Paper
 from models.agreement import Agreement
 from models.database import Database
 from models.identifiers import check_character
@@ -26,6 +26,7 @@ from models.work import OPERATOR, Actor
 PASSWORD = "correct horse battery staple"
 LETTERS = str.maketrans("0123456789", "GHJKMNPQRS")
 NUMBERS = itertools.count(1)
+LASTING = {DUE_DILIGENCE: EVALUATION_DAYS_MAX}  # days
 UPLOAD_ROUNDS = 10  # rounds of a race that share a portfolio
 
 
@@ -115,7 +116,7 @@ class World:
         with self.database.work(lender.actor) as work:
             standing = agency_documents.find_counting(work, work.tenant_id, [agency_id], today)[agency_id]
             papers = [
-                Paper(kind, f"{kind}-1", "issuer", today - dt.timedelta(days=30), today + dt.timedelta(days=700))
+                Paper(kind, f"{kind}-1", "issuer", today, today + dt.timedelta(days=LASTING.get(kind, 700)))
                 for kind in kinds
                 if kind not in standing
             ]

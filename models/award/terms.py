@@ -36,6 +36,7 @@ GATE_TOLD: Final = {
     "insurance_expired": "insurance_expired",
     "due_diligence_expired": "due_diligence_expired",
     "training_expired": "training_expired",
+    "renewal_evaluation_missing": "renewal_evaluation_missing",
     "licence_elsewhere": "licence_elsewhere",
     "conduct_score_too_low": INELIGIBLE,
     "complaints_too_many": INELIGIBLE,

@@ -14,7 +14,7 @@ from portal.access import open_work, permit
 from portal.description import ONCE
 from portal.requests import once
 from portal.schemas import agreements as s
-from portal.schemas.base import page, page_of, with_facts
+from portal.schemas.base import PageQuery, page, page_of, with_facts
 
 blueprint = Blueprint("agreements-api", __name__, description="Agreements, rate cards, standard terms")
 
@@ -43,6 +43,16 @@ def list_agreements(given: dict[str, Any]) -> Any:
     """The agreements one's organisation is a party to, the newest first."""
     with open_work() as work:
         return page(agreements.find(work, **given), given["limit"])
+
+
+@blueprint.get("/agency-list")
+@permit("agreements.publish")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, page_of(s.EntrustedView))
+def list_entrusted(query: dict[str, Any]) -> Any:
+    """The lender's agencies, for publication: agreements in force, without those of agencies that it has removed."""
+    with open_work() as work:
+        return page(agreements.list_entrusted(work, **query), query["limit"])
 
 
 @blueprint.get("/agreements/<uuid:agreement_id>")

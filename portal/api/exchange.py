@@ -13,7 +13,7 @@ from portal.acknowledging import acknowledge
 from portal.description import ONCE
 from portal.requests import once
 from portal.schemas import exchange as s
-from portal.schemas.base import PageQuery, page, page_of
+from portal.schemas.base import PageQuery, page, page_of, with_facts
 from portal.schemas.erasure import FreezeRequest
 from portal.schemas.placements import PlacementQuery
 
@@ -33,21 +33,25 @@ def create_offer(given: dict[str, Any]) -> Any:
 
 @blueprint.get("/offers")
 @permit("offers.read")
-@blueprint.arguments(PageQuery, location="query")
+@blueprint.arguments(s.OfferQuery, location="query")
 @blueprint.response(200, page_of(s.OfferView))
 def list_offers(query: dict[str, Any]) -> Any:
     """The offers one's organisation made or received, the newest first."""
+    filters = offers.OfferFilter(query["other_id"], query["kind"], query["tender_id"])
     with open_work() as work:
-        return page(offers.list_own(work, **query), query["limit"])
+        return page(
+            offers.list_own(work, query["after"], query["limit"], query["state"], filters=filters), query["limit"]
+        )
 
 
 @blueprint.get("/offers/<uuid:offer_id>")
 @permit("offers.read")
-@blueprint.response(200, s.OfferView)
+@blueprint.response(200, s.OfferDetailView)
 def read_offer(offer_id: UUID) -> Any:
-    """One offer with its strata."""
+    """One offer with its strata and, while it waits for an answer, the terms that acceptance would freeze."""
     with open_work() as work:
-        return offers.get(work, offer_id)
+        offer = offers.get(work, offer_id)
+        return with_facts(s.OfferView, offer, frozen_terms=offers.find_terms(work, offer))
 
 
 @blueprint.get("/offers/<uuid:offer_id>/synthetic-sample")
@@ -55,19 +59,22 @@ def read_offer(offer_id: UUID) -> Any:
 @blueprint.response(200, s.TapeSampleView)
 def read_sample(offer_id: UUID) -> Any:
     """Made-up cases with the offer's figures, for a model that prices by the case: always the same ones, and of no
-    borrower. 409 `no_tape` where the offer shows no figures."""
+    borrower. 409 `no_tape` where the offer shows no figures, or by what it is withheld for."""
     with open_work() as work:
         return tape.sample(offers.get(work, offer_id))
 
 
 @blueprint.post("/offers/<uuid:offer_id>/accept")
 @permit("offers.decide")
+@blueprint.arguments(s.AcceptRequest)
 @blueprint.response(201, s.PlacementView)
 @blueprint.doc(**ONCE)
-def accept_offer(offer_id: UUID) -> Any:
-    """Accept: the placement starts with the agreement's terms frozen, and waits for its acknowledgement."""
+def accept_offer(given: dict[str, Any], offer_id: UUID) -> Any:
+    """Accept: the placement starts with the terms frozen that were read, and waits for its acknowledgement. 409
+    `terms_changed` where they are others by now: read the offer again."""
+    seen = given["terms_digest"]
     with open_work() as work:
-        return once(work, lambda: offers.accept(work, offer_id), lambda made: placements.get(work, made))
+        return once(work, lambda: offers.accept(work, offer_id, seen), lambda made: placements.get(work, made))
 
 
 @blueprint.post("/offers/<uuid:offer_id>/decline")

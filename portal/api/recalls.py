@@ -155,6 +155,7 @@ def return_file(query: dict[str, Any]) -> Any:
 @permit("cases.list")
 @blueprint.response(200, s.StageView(many=True))
 def read_history(case_id: UUID) -> Any:
-    """Every placement the case was in, the first first: who, when, how much, why, and who else was asked."""
+    """Every tender that held the case, in order: who made it and how, to whom it was proposed and what they said,
+    and the placement it came to: who, when, how much, why it ended."""
     with tenant_work() as work:
         return histories.of_case(work, case_id)

@@ -5,12 +5,16 @@ from uuid import UUID
 
 from flask_smorest import Blueprint
 
-from models.services.exchange import acknowledgements, retentions
+from models.recall_file import RETENTION_COLUMNS
+from models.services.exchange import acknowledgements, retention_files, retentions
 from models.services.exchange.retentions import RetentionFilter
 from portal.access import open_work, permit, tenant_work
+from portal.description import file_body
+from portal.requests import uploaded
 from portal.schemas import placements as s
 from portal.schemas.base import page_of
 from portal.schemas.exchange import CountView
+from portal.schemas.working import FileOutcomeView
 
 blueprint = Blueprint("retentions-api", __name__, description="Retention beyond a term, breaks before work starts")
 
@@ -63,3 +67,25 @@ def decide_retentions(given: dict[str, Any]) -> Any:
     """Approve or refuse several at once, all of them or none."""
     with open_work() as work:
         return {"count": retentions.decide(work, given["retention_ids"], approve=given["approve"])}
+
+
+@blueprint.post("/retentions/decide-all")
+@permit("retentions.decide")
+@blueprint.arguments(s.RetentionsDecision)
+@blueprint.response(200, s.DecidedView)
+def decide_all_retentions(given: dict[str, Any]) -> Any:
+    """Approve or refuse all that waits, placement by placement: all that was asked of one, or nothing of it."""
+    filters = RetentionFilter(placement_id=given["placement_id"], agency_id=given["agency_id"])
+    with open_work() as work:
+        return retentions.decide_all(work, filters, given["up_to"], approve=given["approve"])
+
+
+@blueprint.post("/retentions/file")
+@permit("retentions.request")
+@blueprint.arguments(s.FileQuery, location="query")
+@blueprint.response(200, FileOutcomeView)
+@blueprint.doc(**file_body(RETENTION_COLUMNS))
+def request_retention_file(query: dict[str, Any]) -> Any:
+    """A file of case numbers, grounds and days as the raw body. Good rows are asked for, bad ones named."""
+    with open_work() as work:
+        return retention_files.request(work, uploaded(), query["file_name"] or "retentions.csv")

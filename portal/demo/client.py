@@ -86,3 +86,8 @@ class Person(NamedTuple):
     email: str
     client: Client
     id: str
+
+
+def read_terms(manager: Person, offer_id: str) -> dict[str, str]:
+    """What an acceptance of the offer says: the terms that it was read with."""
+    return {"terms_digest": manager.client.get(f"/offers/{offer_id}")["frozen_terms"]["digest"]}

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from crypto.webhooks import parse_secret, verify
 from models import award
-from portal.demo.client import Person, Refused
+from portal.demo.client import Person, Refused, read_terms
 
 CLAIMED, BID_FOR, RECALLED = 100, 100, 5  # cases
 RATES = ("0.160000", "0.150000")  # what each agency bids, in order
@@ -80,9 +80,10 @@ class Exchange:
         """A panel is asked, and the quicker one gets it."""
         plan = {"kind": "first_claim", "case_limit": CLAIMED, **self._panel()}
         first, second = self._offers(self.lender.client.post("/tenders", plan))
-        placement = self.managers[1].client.post(f"/offers/{second}/accept")
+        terms = [read_terms(*asked) for asked in zip(self.managers, (first, second), strict=True)]
+        placement = self.managers[1].client.post(f"/offers/{second}/accept", terms[1])
         try:
-            self.managers[0].client.post(f"/offers/{first}/accept")
+            self.managers[0].client.post(f"/offers/{first}/accept", terms[0])
         except Refused as refused:
             late = refused.problem["title"]
         else:

@@ -16,7 +16,7 @@ from models.business_day import ZONE
 from models.clock import ShiftedClock
 from models.csv_safe import csv_lines
 from models.services.collection.release_limits import cases_max
-from portal.demo.client import Client, Person, Refused
+from portal.demo.client import Client, Person, Refused, read_terms
 from portal.demo.exchange import Exchange, listening
 
 DAYS = 6  # the story begins so many days before today, and ends before this day began
@@ -140,8 +140,8 @@ class Story:
                     "kind": kind,
                     "number": f"{kind.upper()}-{self.today.year}",
                     "issuer": "上海市市场监督管理局" if kind == "licence" else "公信评估",
-                    "issued_on": f"{self.first_day - dt.timedelta(days=200)}",
-                    "expires_on": f"{self.today + dt.timedelta(days=165)}",
+                    "issued_on": f"{self.first_day - dt.timedelta(days=100)}",
+                    "expires_on": f"{self.first_day + dt.timedelta(days=265)}",
                 },
             )
             manager.client.post(f"/agency-documents/{made['id']}/attest")
@@ -175,7 +175,8 @@ class Story:
                     "case_limit": min(limit, self.told.figures["cases"] * limit // CASES_WHOLE),
                 },
             )
-            placement = manager.client.post(f"/offers/{offer['id']}/accept")
+            terms = read_terms(manager, offer["id"])
+            placement = manager.client.post(f"/offers/{offer['id']}/accept", terms)
             seen = {"case_count": placement["case_count"], "balance": placement["referred_amount"]}
             placement = manager.client.post(f"/placements/{placement['id']}/acknowledge", seen)
             manager.client.post(

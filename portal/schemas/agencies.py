@@ -93,7 +93,11 @@ class PaperRequest(Schema):
     number = fields.String(required=True, validate=Code)
     issuer = fields.String(required=True, validate=Text)
     issued_on = fields.Date(required=True, validate=BusinessDay)
-    expires_on = fields.Date(required=True, validate=BusinessDay)
+    expires_on = fields.Date(
+        required=True,
+        validate=BusinessDay,
+        metadata={"description": "Of due diligence, no more than 366 days after it was issued."},
+    )
     provinces = fields.List(
         fields.String(validate=Code),
         load_default=[],

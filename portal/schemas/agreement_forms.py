@@ -61,6 +61,8 @@ class RateCardForm(MoneyForm, RateCardRequest):
 class OperatingForm(Form, OperatingTerms):
     tier = TypedInteger(required=True, validate=validate.Range(*RANGES["tier"]))
     term_days = TypedInteger(required=True, validate=validate.Range(*RANGES["term_days"]))
+    balance_from = TypedMoney(load_default=None, least=Decimal(0))
+    balance_below = TypedMoney(load_default=None)
     open_cases_max = TypedInteger(load_default=None, validate=validate.Range(*RANGES["open_cases_max"]))
     collectors = TypedInteger(load_default=None, validate=validate.Range(*RANGES["collectors"]))
     cases_per_collector = TypedInteger(load_default=None, validate=validate.Range(*RANGES["cases_per_collector"]))

@@ -108,6 +108,14 @@ class OperatingTerms(Schema):
     provinces = codes(validate.OneOf(PROVINCES))
     products = codes(Product)
     buckets = codes(validate.OneOf(BUCKETS))
+    balance_from = Money(
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "What a case owes at least, in the agreement's currency; null: no bound."},
+    )
+    balance_below = Money(
+        load_default=None, allow_none=True, metadata={"description": "And less than this; null: no bound."}
+    )
     open_cases_max = fields.Integer(load_default=None, allow_none=True)
     collectors = fields.Integer(load_default=None, allow_none=True)
     cases_per_collector = fields.Integer(load_default=None, allow_none=True)
@@ -141,6 +149,8 @@ class AgreementView(Schema):
     provinces = fields.List(fields.String())
     products = fields.List(fields.String())
     buckets = fields.List(fields.String())
+    balance_from = Money(allow_none=True)
+    balance_below = Money(allow_none=True)
     open_cases_max = fields.Integer(allow_none=True)
     collectors = fields.Integer(allow_none=True)
     cases_per_collector = fields.Integer(allow_none=True)
@@ -150,6 +160,19 @@ class AgreementView(Schema):
     starts_on = fields.Date()
     ends_on = fields.Date()
     state = fields.String()
+
+
+class EntrustedView(Schema):
+    """An agreement on the lender's public list of its agencies; an empty list says all."""
+
+    id = fields.UUID()
+    agency_name = fields.String()
+    number = fields.String()
+    starts_on = fields.Date()
+    ends_on = fields.Date()
+    provinces = fields.List(fields.String())
+    products = fields.List(fields.String())
+    buckets = fields.List(fields.String())
 
 
 class SaidView(Schema):

@@ -191,7 +191,7 @@ class BuilderQuery(Form):
     kind = fields.String(load_default=KINDS[0], validate=validate.OneOf(KINDS))
     agreement = fields.List(fields.UUID(), load_default=list)
     rules = TypedInteger(load_default=1, validate=validate.Range(1, RULES_MAX))
-    find = fields.String(load_default="", validate=validate.Length(max=100))
+    again = fields.UUID(load_default=None)
 
 
 def read_query(args: MultiDict[str, str]) -> dict[str, Any]:

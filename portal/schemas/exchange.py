@@ -3,12 +3,15 @@
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
+from marshmallow.utils import get_value
 
 from models.buckets import BUCKETS
 from models.errors import Invalid, RowError
-from models.tender import SEALED_BID
+from models.services.exchange.standard_terms import LEVELS
+from models.tender import KINDS, SEALED_BID
 from models.tender_plan import RESPOND_HOURS_MAX
-from portal.schemas.base import Line, Money, Rate
+from portal.schemas.agreements import RateCellView
+from portal.schemas.base import Line, Money, PageQuery, Rate
 
 
 class UploadQuery(Schema):
@@ -72,13 +75,20 @@ class OfferRequest(Schema):
     respond_hours = fields.Integer(load_default=72, validate=validate.Range(1, RESPOND_HOURS_MAX))
 
 
+class OfferQuery(PageQuery):
+    state = fields.String(load_default=None)
+    other_id = fields.UUID(load_default=None, metadata={"description": "The agency; for an agency, the lender."})
+    kind = fields.String(load_default=None, validate=validate.OneOf(KINDS))
+    tender_id = fields.UUID(load_default=None)
+
+
 class OfferView(Schema):
     """What both sides see: blurred totals and strata, and no case. The placement has the exact figures."""
 
     id = fields.UUID()
     agreement_id = fields.UUID()
     tender_id = fields.Function(
-        lambda offer: str(offer.tender_id) if offer.kind == SEALED_BID else None,
+        lambda offer: str(get_value(offer, "tender_id")) if get_value(offer, "kind") == SEALED_BID else None,
         metadata={
             "type": ["string", "null"],
             "format": "uuid",
@@ -95,11 +105,51 @@ class OfferView(Schema):
     terms = fields.Dict(
         metadata={"description": "Of sealed bids: windows, published scoring, own conduct factor; else empty."}
     )
+    withheld = fields.List(
+        fields.String(),
+        metadata={"description": "Why its agency may not see it now: no figures, strata or sample of it then."},
+    )
     decline_reason = fields.String(allow_none=True)
     outcome_reason = fields.String(allow_none=True)
     created_at = fields.AwareDateTime()
     expires_at = fields.AwareDateTime()
     decided_at = fields.AwareDateTime(allow_none=True)
+
+
+class FrozenTermsView(Schema):
+    """What a placement made now would freeze; `digest` names exactly this."""
+
+    digest = fields.String(metadata={"description": "To be sent back by whoever accepts."})
+    agreement_number = fields.String(attribute="agreement.number")
+    tier = fields.Integer(attribute="agreement.tier")
+    term_days = fields.Integer(attribute="agreement.term_days")
+    rate_card_version = fields.Integer(attribute="card.card.version")
+    cells = fields.List(fields.Nested(RateCellView), attribute="card.cells")
+    tail_days = fields.Integer(attribute="card.card.tail_days")
+    agency_may_receive = fields.Boolean(attribute="card.card.agency_may_receive")
+    tax_treatment = fields.String(attribute="card.card.tax_treatment")
+    tax_rate = Rate(attribute="card.card.tax_rate")
+    settlement_floor = Rate(attribute="effective.settlement_floor.value")
+    contact_policy = fields.Dict(attribute="effective.policy")
+    term_levels = fields.Dict(
+        keys=fields.String(), values=fields.String(validate=validate.OneOf(LEVELS)), attribute="levels"
+    )
+
+
+class OfferDetailView(OfferView):
+    frozen_terms = fields.Nested(
+        FrozenTermsView,
+        allow_none=True,
+        metadata={"description": "While it waits for an answer: what acceptance would freeze. Null without a card."},
+    )
+
+
+class AcceptRequest(Schema):
+    terms_digest = fields.String(
+        required=True,
+        validate=validate.Length(1, 64),
+        metadata={"description": "`frozen_terms.digest` of the offer as it was read: nothing else is accepted."},
+    )
 
 
 class SampleRowView(Schema):
@@ -142,6 +192,14 @@ class PlacementView(Schema):
     tax_treatment = fields.String()
     tax_rate = Rate()
     contact_policy = fields.Dict()
+    term_levels = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(validate=validate.OneOf(LEVELS)),
+        allow_none=True,
+        metadata={
+            "description": "Which level said settlement_floor and each term of contact_policy; null: not kept then."
+        },
+    )
     tail_days = fields.Integer()
     agency_may_receive = fields.Boolean()
     currency = fields.String()

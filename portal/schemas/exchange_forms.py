@@ -77,6 +77,12 @@ class StateQuery(ListQuery):
     state = fields.String(load_default=None)
 
 
+class OfferListForm(StateQuery):
+    other_id = fields.UUID(load_default=None)
+    kind = fields.String(load_default=None)
+    tender_id = fields.UUID(load_default=None)
+
+
 class BreakQuery(StateQuery):
     state = fields.String(load_default="open", validate=validate.OneOf(("open", "closed", "all")))
     kind = fields.String(load_default=None)

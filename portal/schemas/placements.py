@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from models.placement import LIVE, RECALL_REASONS, RETURN_CODES, TRANSITIONS
+from models.placement import LIVE, RECALL_CATEGORIES, RECALL_REASONS, RETURN_CODES, TRANSITIONS
 from models.recall_request import EXECUTED, OBJECTIONS, REQUESTED, WITHDRAWN
 from models.retention import APPROVED, GROUNDS, LAPSED, REFUSED
 from models.retention import REQUESTED as RETENTION_REQUESTED
@@ -13,6 +13,7 @@ from portal.schemas.forms import Form, ListQuery, TypedInteger
 
 STATES = tuple(dict.fromkeys((*LIVE, *TRANSITIONS.values())))
 RECALL_STATES = (REQUESTED, EXECUTED, WITHDRAWN)
+CATEGORIES = tuple(dict.fromkeys(RECALL_CATEGORIES.values()))
 RETENTION_STATES = (RETENTION_REQUESTED, APPROVED, REFUSED, LAPSED)
 CASES_MAX = 10_000
 
@@ -88,6 +89,7 @@ class RecallView(Schema):
     lender_name = fields.String()
     agency_name = fields.String()
     reason = fields.String(attribute="request.reason")
+    category = fields.String(metadata={"description": "Of the reason: operational, borrower or compliance."})
     state = fields.String(attribute="request.state")
     asked = fields.Integer(metadata={"description": "Cases asked for and not answered."})
     objected = fields.Integer()
@@ -116,6 +118,7 @@ class RecallQuery(PageQuery):
     placement_id = fields.UUID(load_default=None)
     agency_id = fields.UUID(load_default=None)
     unconfirmed = fields.Boolean(load_default=False)
+    category = fields.String(load_default=None, validate=validate.OneOf(CATEGORIES))
 
 
 class RecallListForm(ListQuery):
@@ -123,6 +126,7 @@ class RecallListForm(ListQuery):
     placement_id = fields.UUID(load_default=None)
     agency_id = fields.UUID(load_default=None)
     unconfirmed = fields.Boolean(load_default=False)
+    category = fields.String(load_default=None)
 
 
 class ObjectionRequest(Schema):
@@ -169,6 +173,26 @@ class RetentionDecisionForm(Form, RetentionDecision):
     pass
 
 
+class RetentionsDecision(Schema):
+    """All that waits under the filters, as it was when one looked: what was asked for after `up_to` goes on waiting."""
+
+    placement_id = fields.UUID(load_default=None, allow_none=True)
+    agency_id = fields.UUID(load_default=None, allow_none=True)
+    up_to = fields.UUID(load_default=None, allow_none=True)
+    approve = fields.Boolean(required=True)
+
+
+class RetentionsDecisionForm(Form, RetentionsDecision):
+    pass
+
+
+class DecidedView(Schema):
+    """What was decided, and what is left: of placements whose cap has no room for all, or whose term is over."""
+
+    cases = fields.Integer()
+    left = fields.Integer()
+
+
 class RetentionQuery(PageQuery):
     state = fields.String(load_default=None, validate=validate.OneOf(RETENTION_STATES))
     placement_id = fields.UUID(load_default=None)
@@ -213,7 +237,18 @@ class RetentionWindowView(Schema):
 class ProposalView(Schema):
     agency_id = fields.UUID()
     agency_name = fields.String()
-    state = fields.String()
+    agreement_number = fields.String()
+    state = fields.String(metadata={"description": "Of its offer; passed_over: the gate stopped it before."})
+    reasons = fields.List(
+        fields.String(), metadata={"description": "Why it declined, lost or may not receive cases; may be empty."}
+    )
+    asked_at = fields.AwareDateTime(allow_none=True)
+    decided_at = fields.AwareDateTime(allow_none=True)
+
+
+class ShareView(Schema):
+    rule = fields.Integer()
+    per_cent = Money()
 
 
 class RetainedView(Schema):
@@ -222,19 +257,18 @@ class RetainedView(Schema):
     requested = fields.Boolean(metadata={"description": "False: kept by the rule for cases that pay."})
 
 
-class StageView(Schema):
-    """One placement of a case: R1 is its first."""
-
-    number = fields.Integer(allow_none=True, metadata={"description": "Null: the placement was undone."})
-    placement_id = fields.UUID()
+class StagePlacementView(Schema):
+    id = fields.UUID(attribute="placement_id")
     agency_id = fields.UUID()
     agency_name = fields.String()
     agreement_number = fields.String()
     tier = fields.Integer()
-    tender_id = fields.UUID()
-    kind = fields.String(metadata={"description": "How it was placed: assigned, first_claim, sealed_bid, allocation."})
-    proposals = fields.List(fields.Nested(ProposalView), metadata={"description": "Who was asked, in order."})
-    currency = fields.String()
+    shares = fields.List(
+        fields.Nested(ShareView),
+        metadata={
+            "description": "Of an allocation: the rules that give the agency cases; of several it is not kept which."
+        },
+    )
     balance_at_start = Money()
     balance_at_end = Money(allow_none=True)
     contingency_rate = Rate()
@@ -243,3 +277,24 @@ class StageView(Schema):
     ended_at = fields.AwareDateTime(allow_none=True)
     end_reason = fields.String(allow_none=True)
     retained = fields.Nested(RetainedView, allow_none=True)
+
+
+class StageView(Schema):
+    """One tender that held a case, and the placement it came to, if it did."""
+
+    number = fields.Integer(
+        allow_none=True, metadata={"description": "1 is the first placement; null: none, or it was undone."}
+    )
+    tender_id = fields.UUID()
+    kind = fields.String(metadata={"description": "assigned, first_claim, sealed_bid, allocation."})
+    state = fields.String(metadata={"description": "Of the tender."})
+    made_at = fields.AwareDateTime()
+    made_by = fields.String(allow_none=True, metadata={"description": "By name. Null: a job."})
+    approved_by = fields.String(allow_none=True, metadata={"description": "The second person, if one was asked."})
+    seed = fields.String(allow_none=True, metadata={"description": "Of an allocation, in hex."})
+    proposals = fields.List(
+        fields.Nested(ProposalView),
+        metadata={"description": "To whom it was proposed, in order; an allocation is proposed to nobody."},
+    )
+    currency = fields.String()
+    placement = fields.Nested(StagePlacementView, attribute="placed", allow_none=True)

@@ -1,5 +1,7 @@
 """Allocations: the plan, the page on which somebody decides, and what became of it."""
 
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -7,6 +9,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from werkzeug.datastructures import MultiDict
+from werkzeug.wrappers import Response as AnyResponse
 
 from models.allocation_plan import BASES, DIMENSIONS, KINDS, RANDOM, equal_shares
 from models.buckets import BUCKETS
@@ -14,15 +17,16 @@ from models.errors import Invalid, Refusal
 from models.provinces import PROVINCES
 from models.services import second_person
 from models.services.exchange import allocation_draws, allocations, eligibility, undoing
-from models.services.exchange.eligibility import Candidate
 from models.services.portfolio import portfolios
 from models.tender import AWAITING_APPROVAL, COMMITTING, DRAWING, PLACED, PREVIEWED, UNDO_REASONS, Tender
 from models.work import Work
+from portal import sheets
 from portal.access import open_work, permit
 from portal.formats import count
 from portal.schemas.allocations import AllocationRequest, BuilderQuery, UndoForm, read_form, read_query, wrong_shares
 from portal.schemas.base import page
 from portal.schemas.forms import ListQuery, require
+from portal.sheets import Line, Sheet, id_of
 from portal.web.forms import MENDABLE, Answer, Page, show
 from portal.web.tenders import say_undone
 
@@ -31,6 +35,7 @@ blueprint = Blueprint("allocations", __name__)
 LIST_ROWS = 50
 MOVING = (DRAWING, COMMITTING)
 PORTFOLIOS_SHOWN = 200
+COLUMNS = "agreement agency tier households cases amount currency following_cases room_for reasons rate_from rate_to"
 
 
 @blueprint.get("/allocations")
@@ -47,7 +52,19 @@ def index() -> str:
 @blueprint.get("/allocations/new")
 @permit("allocations.plan")
 def new() -> Page:
-    return _builder(require(BuilderQuery(), read_query(request.args)), MultiDict())
+    """Of a portfolio, or `again`: as an allocation was planned, without whom its checks stopped."""
+    query = require(BuilderQuery(), read_query(request.args))
+    if query["again"]:
+        with open_work() as work:
+            query |= _planned(allocations.get(work, query["again"]))
+    return _builder(query, MultiDict())
+
+
+@blueprint.post("/allocations/new")
+@permit("allocations.plan")
+def choose() -> Page:
+    """The plan for the agencies that were chosen: not in an address, which is too short for hundreds."""
+    return _builder(require(BuilderQuery(), read_query(request.form)), MultiDict())
 
 
 @blueprint.post("/allocations")
@@ -75,6 +92,25 @@ def progress(tender_id: UUID) -> str:
     with open_work() as work:
         tender = allocations.get(work, tender_id)
     return render_template("allocations/_progress.html", t=tender, moving=tender.state in MOVING)
+
+
+@blueprint.get("/allocations/<uuid:tender_id>/agencies.csv")
+@permit("allocations.read")
+def download(tender_id: UUID) -> AnyResponse:
+    return sheets.download(SHEET, tender_id=tender_id)
+
+
+def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+    """What each agency gets by the preview, and what the checks said of it then."""
+    tender = allocations.get(work, id_of(subject, "tender_id"))
+    for one in tender.preview["agencies"] if tender.preview else []:
+        who = (one["agreement_number"], one["agency_name"], one["tier"])
+        figures = (one["households"], one["cases"], Decimal(one["amount"]), tender.currency, one["follows"]["cases"])
+        checks = (one["capacity_left"], " ".join(one["reasons"]), one["lowest_rate"], one["highest_rate"])
+        yield tender.lender_id, (*who, *figures, *checks)
+
+
+SHEET = Sheet("allocation", "allocations.read", tuple(COLUMNS.split()), _lines, ("tender_id",))
 
 
 @blueprint.post("/allocations/<uuid:tender_id>/commit")
@@ -155,7 +191,8 @@ def _builder(query: dict[str, Any], form: MultiDict[str, str], refusal: Refusal 
         refusal,
         query=query | {"rules": 1 if query["kind"] == RANDOM else query["rules"]},
         panel=panel,
-        candidates=[one for one in candidates if _is_sought(one, query["find"]) or one in panel],
+        # Who is chosen comes first, then who may receive.
+        candidates=sorted(candidates, key=lambda one: (one not in panel, bool(one.reasons))),
         equal=equal_shares([one.agreement.id for one in panel]) if panel else {},
         wrong_shares=wrong,
         # What is wrong with one share stands beside its input.
@@ -169,9 +206,14 @@ def _builder(query: dict[str, Any], form: MultiDict[str, str], refusal: Refusal 
     )
 
 
-def _is_sought(candidate: Candidate, text: str) -> bool:
-    agreement = candidate.agreement
-    return text.casefold() in f"{agreement.agency_name} {agreement.number}".casefold()
+def _planned(tender: Tender) -> dict[str, Any]:
+    agencies = tender.preview["agencies"] if tender.preview else []
+    return {
+        "portfolio_id": tender.portfolio_id,
+        "kind": tender.rules["kind"],
+        "rules": len(tender.rules["rules"]),
+        "agreement": [UUID(one["agreement_id"]) for one in agencies if not one["reasons"]],
+    }
 
 
 def _allocation(tender_id: UUID, refusal: Refusal | None = None) -> Page:

@@ -19,7 +19,17 @@ from models.errors import Conflict, Invalid, NotFound, Refusal, RowError
 from models.lots import DIVISIONS
 from models.offer import OFFERED
 from models.placement import Placement
-from models.services.exchange import agreements, awards, bids, eligibility, offers, placements, tender_offers, tenders
+from models.services.exchange import (
+    agreements,
+    answering,
+    awards,
+    bids,
+    eligibility,
+    offers,
+    placements,
+    tender_offers,
+    tenders,
+)
 from models.services.portfolio import portfolios
 from models.tender import AWAITING_APPROVAL, OPEN, SEALED_BID
 from models.work import Work
@@ -260,7 +270,7 @@ def _bid(offer_id: UUID, refusal: Refusal | None = None) -> Page:
         bid = bids.find_own(work, offer)
         agreement = agreements.get(work, offer.agreement_id)
         placement = placements.find_of_offer(work, offer_id) if offer.state == "won" else None
-        gate = eligibility.reasons_told(work, offer) if offer.state == OFFERED else []
+        gate = answering.reasons_told(work, offer) if offer.state == OFFERED else []
         windows, now = bids.windows(offer, work.at), work.at
     return show(
         "bids/show.html",

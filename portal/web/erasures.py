@@ -8,7 +8,7 @@ from flask import Blueprint, Response, flash, redirect, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from models.agency_document import DOCUMENT_KINDS
+from models.agency_document import DOCUMENT_KINDS, REQUIRED_ALWAYS
 from models.erasure import CASE, HOLD_REASONS, PORTFOLIO
 from models.errors import Refusal
 from models.lender_setting import EARLIER_AGENCIES, ROTATIONS
@@ -198,4 +198,5 @@ def _settings(form: Mapping[str, Any] | None, refusal: Refusal | None = None) ->
         choices=EARLIER_AGENCIES,
         rotations=ROTATIONS,
         document_kinds=DOCUMENT_KINDS,
+        required_always=REQUIRED_ALWAYS,
     )

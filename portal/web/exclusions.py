@@ -1,23 +1,31 @@
 """Exclusions: what may not be placed and why, one by one or from a file."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
+from werkzeug.wrappers import Response as AnyResponse
 
 from models.exclusion import RECORDED_REASONS, SOURCES
 from models.exclusion_file import EXCLUSION_COLUMNS
 from models.services.portfolio import cases, exclusions, scrub
+from models.work import Work
+from portal import sheets
 from portal.access import open_work, permit
 from portal.schemas.forms import require
 from portal.schemas.tenders import ExclusionForm, ExclusionListForm
+from portal.sheets import Line, Sheet
 from portal.web.forms import MENDABLE, Answer, Page, show
 from portal.words import labels
 
 blueprint = Blueprint("exclusions", __name__)
 
 LIST_ROWS = 50
+SHEET_ROWS = 1_000  # read at a time
+FILTERS = ("reason", "standing")
+COLUMNS = "case_number reason source noted_on recorded_at lifted_at"
 
 
 @blueprint.get("/exclusions")
@@ -36,6 +44,25 @@ def index() -> str:
         query=query,
         next_cursor=next_cursor,
     )
+
+
+@blueprint.get("/exclusions.csv")
+@permit("exclusions.read")
+def download() -> AnyResponse:
+    return sheets.download(SHEET)
+
+
+def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+    """Of a whole borrower without a number."""
+    query, after = require(ExclusionListForm(), subject), None
+    while found := exclusions.list_own(work, after, SHEET_ROWS, query["reason"], query["standing"]):
+        for one, case_number in found:
+            said = (one.reason, one.source, one.noted_on, one.recorded_at, one.lifted_at)
+            yield one.lender_id, (case_number, *said)
+        after = found[-1].exclusion.id
+
+
+SHEET = Sheet("exclusions", "exclusions.read", tuple(COLUMNS.split()), _lines, FILTERS)
 
 
 @blueprint.get("/exclusions/new")

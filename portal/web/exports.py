@@ -17,9 +17,12 @@ from portal.schemas.forms import ListQuery, require
 from portal.sheets import Sheet
 from portal.web import (
     agencies,
+    allocations,
     breaches,
     breaks,
     cases,
+    exclusions,
+    histories,
     ledger,
     notices,
     offers,
@@ -41,7 +44,10 @@ SHEETS = {
     for sheet in (
         cases.WORKLIST,
         cases.SHEET,
+        histories.SHEET,
+        exclusions.SHEET,
         tenders.SHEET,
+        allocations.SHEET,
         offers.SHEET,
         placements.SHEET,
         placements.CASES,

@@ -11,19 +11,21 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
+from models.agreement import Agreement
 from models.errors import Refusal
 from models.offer import DECLINE_REASONS, OFFERED, TRANSITIONS, Offer
 from models.placement import UNDONE, Placement
-from models.services.exchange import agreements, bids, eligibility, offers, rate_cards, tape
+from models.services.exchange import agreements, answering, bids, offers, rate_cards, tape
+from models.services.exchange.offers import OfferFilter
 from models.services.portfolio import portfolios
-from models.tender import SEALED_BID
+from models.tender import KINDS, SEALED_BID
 from models.work import AGENCY, LENDER, Work
 from portal import charts, sheets
 from portal.access import open_work, permit
 from portal.downloads import text_download
 from portal.formats import short_money
 from portal.schemas.base import page
-from portal.schemas.exchange_forms import DeclineForm, StateQuery
+from portal.schemas.exchange_forms import DeclineForm, OfferListForm
 from portal.schemas.forms import require
 from portal.sheets import Line, Sheet, bounded
 from portal.web.forms import MENDABLE, Answer, Page, show
@@ -31,19 +33,22 @@ from portal.web.forms import MENDABLE, Answer, Page, show
 blueprint = Blueprint("offers", __name__)
 
 LIST_ROWS = 50
+FILTERS = ("state", "other_id", "kind", "tender_id")
 STATES = tuple(dict.fromkeys((OFFERED, *TRANSITIONS.values())))
 
 
 @blueprint.get("/offers")
 @permit("offers.read")
 def index() -> str:
-    query = require(StateQuery(), request.args)
+    query = require(OfferListForm(), request.args)
     with open_work() as work:
-        found = offers.list_own(work, query["cursor"], LIST_ROWS, query["state"])
+        found = offers.list_own(work, query["cursor"], LIST_ROWS, query["state"], filters=_filter(query))
+        counts = offers.count_by_state(work, _filter(query))
         figures = offers.figures(work, found)
         waiting = offers.waiting(work)
         parties = {agreement.id: agreement for agreement in agreements.list_own(work)}
         cards = rate_cards.list_newest(work)
+        others = {_other(work, agreement) for agreement in parties.values()}
     return render_template(
         "offers/index.html",
         cards=cards,
@@ -51,9 +56,23 @@ def index() -> str:
         list=page(found, LIST_ROWS),
         waiting=waiting,
         parties=parties,
-        state=query["state"],
-        states=STATES,
+        query=query,
+        chosen={name: query[name] for name in FILTERS if query[name] is not None},
+        others=sorted(others, key=lambda other: (other[1], other[0])),
+        counts=counts,
+        states=[state for state in STATES if counts.get(state)],
+        kinds=KINDS,
     )
+
+
+def _filter(query: Mapping[str, Any]) -> OfferFilter:
+    return OfferFilter(query["other_id"], query["kind"], query["tender_id"])
+
+
+def _other(work: Work, agreement: Agreement) -> tuple[UUID, str]:
+    if work.actor.side == AGENCY:
+        return agreement.lender_id, agreement.lender_name
+    return agreement.agency_id, agreement.agency_name
 
 
 @blueprint.get("/offers.csv")
@@ -63,9 +82,10 @@ def download() -> AnyResponse:
 
 
 def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
+    query = require(OfferListForm(), subject)
     parties = {agreement.id: agreement for agreement in agreements.list_own(work)}
     cards = rate_cards.list_newest(work)
-    found = bounded(lambda after: offers.list_own(work, after))
+    found = bounded(lambda after: offers.list_own(work, after, state=query["state"], filters=_filter(query)))
     figures = offers.figures(work, found)
     for o in found:
         party, f = parties[o.agreement_id], figures[o.id]
@@ -81,7 +101,7 @@ def _rate(terms: Placement | rate_cards.Card | None) -> str:
 
 
 COLUMNS = "agreement lender agency kind state cases borrowers currency balance rate made ends"
-SHEET = Sheet("offers", "offers.read", tuple(COLUMNS.split()), _lines)
+SHEET = Sheet("offers", "offers.read", tuple(COLUMNS.split()), _lines, FILTERS)
 
 
 @blueprint.get("/offers/<uuid:offer_id>")
@@ -103,7 +123,7 @@ def download_sample(offer_id: UUID) -> AnyResponse:
 def accept(offer_id: UUID) -> Answer:
     try:
         with open_work() as work:
-            placed = offers.accept(work, offer_id)
+            placed = offers.accept(work, offer_id, request.form.get("terms_digest", ""))
     except MENDABLE as refusal:
         return _offer(offer_id, {}, refusal)
     count = placed.case_count
@@ -147,13 +167,14 @@ def _offer(offer_id: UUID, form: Mapping[str, Any], refusal: Refusal | None = No
     with open_work() as work:
         offer = offers.get(work, offer_id)
         agreement = agreements.get(work, offer.agreement_id)
-        card = rate_cards.list_newest(work)[agreement.id]
+        terms = offers.find_terms(work, offer)
+        card = terms.card if terms else rate_cards.list_newest(work)[agreement.id]
         figures = offers.figures(work, [offer])[offer.id]
         portfolio = portfolios.get(work, offer.portfolio_id) if work.actor.side == LENDER else None
         overdue = offer.state == OFFERED and offer.expires_at <= work.at
         asked = offer.state == OFFERED and work.actor.side == AGENCY
         bid = bids.find_own(work, offer) if work.actor.side == AGENCY and offer.kind == SEALED_BID else None
-        blocked = eligibility.reasons_told(work, offer) if asked else []
+        blocked = answering.reasons_told(work, offer) if asked else []
     return show(
         "offers/show.html",
         form,
@@ -161,6 +182,7 @@ def _offer(offer_id: UUID, form: Mapping[str, Any], refusal: Refusal | None = No
         offer=offer,
         figures=figures,
         agreement=agreement,
+        terms=terms,
         card=card,
         portfolio=portfolio,
         placement=figures.placement,

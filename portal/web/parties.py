@@ -14,7 +14,7 @@ from models.errors import Refusal
 from models.member import ROLES
 from models.services import second_person
 from models.services.exchange import agreements, rate_cards
-from models.services.exchange.agreements import IN_FORCE, STANDINGS
+from models.services.exchange.agreements import STANDINGS
 from models.services.pages import LIMIT_MAX
 from models.services.parties import mandates, members
 from models.work import LENDER, Work
@@ -106,7 +106,7 @@ def download_agency_list() -> AnyResponse:
 
 def _agency_list(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
     """Whom the lender has entrusted today, in words: this is what it publishes."""
-    for a in whole(lambda after: agreements.find(work, IN_FORCE, after=after)):
+    for a in whole(lambda after: agreements.list_entrusted(work, after)):
         scope = [[label(code, table) for code in getattr(a, f"{table}s")] for table in ("province", "product")]
         everything = gettext("all")
         yield (

@@ -13,7 +13,7 @@ from models.errors import Refusal
 from models.placement import RECALL_REASONS, RETURN_CODES
 from models.recall_file import RECALL_COLUMNS, RETURN_COLUMNS
 from models.recall_request import OBJECTIONS, REQUESTED
-from models.services.exchange import placements, recall_lists, recalls, stops
+from models.services.exchange import placements, recall_lists, recalls, stops, treatments
 from models.services.exchange.recall_lists import RecallFilter
 from models.work import AGENCY, Work
 from portal import sheets
@@ -23,6 +23,7 @@ from portal.schemas.base import cut
 from portal.schemas.forms import ListQuery, require
 from portal.sheets import Line, Sheet
 from portal.web.forms import MENDABLE, Answer, Page, show
+from portal.web.frame import may
 from portal.words import label
 
 blueprint = Blueprint("recalls", __name__)
@@ -48,6 +49,7 @@ def index() -> str:
         query=query,
         filtered=filters != recall_lists.ANY,
         states=s.RECALL_STATES,
+        categories=s.CATEGORIES,
         unconfirmed=unconfirmed,
         parties=parties,
         agency_looks=agency_looks,
@@ -67,11 +69,12 @@ def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
     while found := recall_lists.list_own(work, filters, after, LIST_ROWS):
         for line in found:
             row = line.request
+            parties = (line.lender_name, line.agency_name)
             counts = (line.asked, line.objected, line.kept, line.recalled, line.gone)
             times = (row.requested_at, row.object_until, row.executed_at, row.stop_due_at, row.stop_confirmed_at)
             yield (
                 row.lender_id,
-                (row.id, row.placement_id, line.lender_name, line.agency_name, row.reason, row.state, *counts, *times),
+                (row.id, row.placement_id, *parties, row.reason, line.category, row.state, *counts, *times),
             )
         after = found[-1].request.id
 
@@ -85,6 +88,7 @@ SHEET = Sheet(
         "lender_name",
         "agency_name",
         "reason",
+        "category",
         "state",
         "asked",
         "objected",
@@ -98,7 +102,7 @@ SHEET = Sheet(
         "stop_confirmed_at",
     ),
     _lines,
-    ("state", "placement_id", "agency_id", "unconfirmed"),
+    ("state", "placement_id", "agency_id", "unconfirmed", "category"),
 )
 
 
@@ -107,7 +111,13 @@ SHEET = Sheet(
 def new() -> str:
     """A file of cases to recall; it goes to the API as a raw body."""
     choices = {"reason": [(code, label(code, "end_reason")) for code in RECALL_REASONS]}
-    return render_template("recalls/new.html", columns=RECALL_COLUMNS, choices=choices, at_once=sorted(recalls.AT_ONCE))
+    return render_template(
+        "recalls/new.html",
+        columns=RECALL_COLUMNS,
+        choices=choices,
+        at_once=sorted(recalls.AT_ONCE),
+        excluding=[code for code, treatment in treatments.RECALLS.items() if treatment.reason],
+    )
 
 
 @blueprint.get("/returns/new")
@@ -207,6 +217,7 @@ def _recall(recall_id: UUID, form: Mapping[str, Any], refusal: Refusal | None = 
         line = recall_lists.get_line(work, recall_id)
         found, last = cut(recall_lists.list_cases(work, recall_id, query["cursor"], CASE_ROWS + 1), CASE_ROWS)
         agency_looks = work.actor.side == AGENCY
+        excluded = recall_lists.count_excluded(work, recall_id) if may("exclusions.read") else 0
         at = work.at
     window_open = line.request.state == REQUESTED and at < line.request.object_until
     return show(
@@ -218,6 +229,8 @@ def _recall(recall_id: UUID, form: Mapping[str, Any], refusal: Refusal | None = 
         cases=found,
         next_after=last.id if last else None,
         agency_looks=agency_looks,
+        excluded=excluded,
+        excludes=treatments.RECALLS[line.request.reason].reason,
         waits=line.request.state == REQUESTED,
         window_open=window_open,
         executable=line.request.state == REQUESTED and not (window_open and line.asked),

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flask import Blueprint, flash, redirect, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import ngettext
 from werkzeug.wrappers import Response as AnyResponse
 
 from models.errors import Refusal
-from models.retention import REQUESTED
+from models.recall_file import RETENTION_COLUMNS
+from models.retention import GROUNDS, REQUESTED
 from models.services.exchange import placements, retentions
 from models.services.exchange.retentions import RetentionFilter
 from models.work import AGENCY, Work
@@ -18,6 +19,7 @@ from portal.schemas import placements as s
 from portal.schemas.forms import require
 from portal.sheets import Line, Sheet
 from portal.web.forms import MENDABLE, Answer, Page, show
+from portal.words import label
 
 blueprint = Blueprint("retentions", __name__)
 
@@ -84,13 +86,49 @@ def decide() -> Answer:
             count = retentions.decide(work, given["retention_ids"], approve=given["approve"])
     except MENDABLE as refusal:
         return _list(request.form, refusal)
+    _tell(count, approve=given["approve"])
+    return redirect(url_for("retentions.index", state=REQUESTED))
+
+
+@blueprint.post("/retentions/decide-all")
+@permit("retentions.decide")
+def decide_all() -> Answer:
+    """All that waited under the filters when the page was shown, on whichever of its pages."""
+    try:
+        given = require(s.RetentionsDecisionForm(), request.form)
+        filters = RetentionFilter(placement_id=given["placement_id"], agency_id=given["agency_id"])
+        with open_work() as work:
+            cases, left = retentions.decide_all(work, filters, given["up_to"], approve=given["approve"])
+    except MENDABLE as refusal:
+        return _list({}, refusal)
+    _tell(cases, approve=given["approve"])
+    if left:
+        flash(
+            ngettext(
+                "%(num)d case is left as it was: the cap of its placement has no room for all, or its term is over.",
+                "%(num)d cases are left as they were: the caps of their placements have no room, or a term is over.",
+                left,
+            ),
+            "watch",
+        )
+    return redirect(url_for("retentions.index", state=REQUESTED))
+
+
+@blueprint.get("/retentions/new")
+@permit("retentions.request")
+def new() -> str:
+    """A file of cases to keep; it goes to the API as a raw body."""
+    choices = {"ground": [(code, label(code, "retention_ground")) for code in GROUNDS]}
+    return render_template("retentions/new.html", columns=RETENTION_COLUMNS, choices=choices)
+
+
+def _tell(cases: int, *, approve: bool) -> None:
     flash(
-        ngettext("%(num)d case stays beyond its term.", "%(num)d cases stay beyond their term.", count)
-        if given["approve"]
-        else ngettext("%(num)d request refused.", "%(num)d requests refused.", count),
+        ngettext("%(num)d case stays beyond its term.", "%(num)d cases stay beyond their term.", cases)
+        if approve
+        else ngettext("%(num)d request refused.", "%(num)d requests refused.", cases),
         "good",
     )
-    return redirect(url_for("retentions.index", state=REQUESTED))
 
 
 def _list(form: Mapping[str, Any], refusal: Refusal | None = None) -> Page:
@@ -98,7 +136,8 @@ def _list(form: Mapping[str, Any], refusal: Refusal | None = None) -> Page:
     after, filters = query.pop("cursor"), RetentionFilter(**query)
     with tenant_work() as work:
         found = retentions.list_own(work, filters, after, LIST_ROWS)
-        waiting = retentions.count_waiting(work)
+        waiting = retentions.waiting(work).cases
+        decidable = retentions.waiting(work, filters)
         windows = {line.retention.placement_id: None for line in found if line.retention.state == REQUESTED}
         rooms = {placement_id: retentions.window(work, placement_id) for placement_id in windows}
         parties = placements.list_parties(work)
@@ -113,6 +152,7 @@ def _list(form: Mapping[str, Any], refusal: Refusal | None = None) -> Page:
         filtered=filters != retentions.ANY,
         states=s.RETENTION_STATES,
         waiting=waiting,
+        decidable=decidable,
         rooms=rooms,
         parties=parties,
         agency_looks=agency_looks,

@@ -1,5 +1,6 @@
 """Tenders as the lender sees them: made on one page with a preview, followed, approved and withdrawn."""
 
+import re
 from collections.abc import Iterator, Mapping
 from uuid import UUID, uuid4
 
@@ -9,7 +10,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from models.buckets import BUCKETS
-from models.errors import Refusal
+from models.errors import Invalid, Refusal, RowError
 from models.offer import PLACED as TAKEN_UP
 from models.provinces import PROVINCES
 from models.services import approvals, second_person
@@ -40,8 +41,8 @@ from portal.web.forms import MENDABLE, Answer, Page, show
 blueprint = Blueprint("tenders", __name__)
 
 LIST_ROWS = 50
-CHOICES_SHOWN = 4  # selects for one choice after the other
 PORTFOLIOS_SHOWN = 200
+PLACE, TURN = "place-", re.compile(r"[0-9]{1,4}")  # of an agreement, where the order counts
 LISTS = ("agreement_ids", "buckets", "provinces")
 FILTERS = ("state", "kind", "portfolio_id")
 COLUMNS = "made kind state portfolio cases borrowers currency balance answered waiting decided"
@@ -106,19 +107,24 @@ def start() -> str:
 @blueprint.get("/tenders/new")
 @permit("offers.create")
 def new() -> Page:
-    """Filled in step by step: each step is a request for this page, and nothing is changed before `create`."""
-    if "preview" not in request.args:
-        return _wizard(request.args)
-    try:
-        plan = _plan(request.args)
-        with open_work() as work:
-            preview = tender_previews.make(work, plan)
-    except MENDABLE as refusal:
-        return _wizard(request.args, refusal=refusal)
-    return _wizard(request.args, preview)
+    """Filled in step by step: nothing is changed before `create`."""
+    return _wizard(request.args)
 
 
 @blueprint.post("/tenders/new")
+@permit("offers.create")
+def preview() -> Page:
+    """Not asked for in an address, which is too short for a panel of hundreds."""
+    try:
+        plan = _plan(request.form)
+        with open_work() as work:
+            made = tender_previews.make(work, plan)
+    except MENDABLE as refusal:
+        return _wizard(request.form, refusal=refusal)
+    return _wizard(request.form, made)
+
+
+@blueprint.post("/tenders")
 @permit("offers.create")
 def create() -> Answer:
     try:
@@ -209,17 +215,33 @@ def say_undone(tender: Tender) -> None:
 
 
 def _plan(given: MultiDict[str, str]) -> Plan:
-    """What was chosen; an empty select chooses nobody."""
-    lists = {name: [one for one in given.getlist(name) if one] or None for name in LISTS}
+    """Invalid where a turn is no number, and for whatever else is wrong with it."""
+    if not all(TURN.fullmatch(turn) for turn in _turns(given).values()):
+        raise Invalid(errors=[RowError(0, "agreement_ids", "not_a_number")])
+    lists = {name: values or None for name, values in _chosen(given).items()}
     filled = {name: value for name, value in (given.to_dict() | lists).items() if value is not None}
     return Plan(**require(PlanForm(), filled))
+
+
+def _chosen(given: MultiDict[str, str]) -> dict[str, list[str]]:
+    """The agencies in order of their turns, if they have any; of equal ones as they are listed."""
+    turns = _turns(given)
+    in_turn = sorted(turns, key=lambda one: int(turns[one]) if TURN.fullmatch(turns[one]) else 0)
+    return {name: given.getlist(name) for name in LISTS} | ({"agreement_ids": in_turn} if in_turn else {})
+
+
+def _turns(given: MultiDict[str, str]) -> dict[str, str]:
+    typed = {name.removeprefix(PLACE): turn.strip() for name, turn in given.items() if name.startswith(PLACE)}
+    return {agreement_id: turn for agreement_id, turn in typed.items() if turn}
 
 
 def _wizard(
     given: MultiDict[str, str], preview: tender_previews.Preview | None = None, refusal: Refusal | None = None
 ) -> Page:
     known = require(WizardForm(), {name: given[name] for name in ("portfolio_id", "kind") if given.get(name)})
-    portfolio_id = known["portfolio_id"]
+    portfolio_id, chosen = known["portfolio_id"], _chosen(given)
+    picked = chosen["agreement_ids"]
+    turn = {agreement_id: place for place, agreement_id in enumerate(picked)}
     with open_work() as work:
         found = portfolios.list_own(work, limit=PORTFOLIOS_SHOWN)
         free = portfolios.progress(work, [portfolio.id for portfolio in found])
@@ -236,13 +258,12 @@ def _wizard(
         portfolio=portfolio,
         kind=known["kind"],
         kinds=PLANNED_KINDS,
-        seats=seats,
+        seats=sorted(seats, key=lambda seat: (turn.get(str(seat.agreement.id), len(turn)), bool(seat.reasons))),
         preview=preview,
-        picked=given.getlist("agreement_ids"),
+        picked=picked,
         buckets=BUCKETS,
         provinces=PROVINCES,
-        chosen={name: given.getlist(name) for name in LISTS},
-        choices_shown=max(CHOICES_SHOWN, len(given.getlist("agreement_ids"))),
+        chosen=chosen,
         settings=settings,
         once=uuid4().hex,
     )
@@ -269,6 +290,7 @@ def _tender(tender_id: UUID, refusal: Refusal | None = None) -> Page:
         offers=made,
         parties=parties,
         waiting=[parties[one].agency_name for one in _choices(tender) if one not in {o.agreement_id for o in made}],
+        panel=[parties[UUID(one)] for one in tender.rules.get("choices") or tender.rules.get("panel") or []],
         open=tender.state == OPEN,
         undo_reasons=UNDO_REASONS,
         **shown,

@@ -1,5 +1,6 @@
 """A thousand claims at once over HTTP, beside as many bare updates of one locked row in the same PostgreSQL."""
 
+import json
 import statistics
 import tempfile
 import threading
@@ -16,7 +17,8 @@ import psycopg
 
 from models.database import utc_now
 from models.offer import Offer
-from models.services.exchange import tender_offers, tenders
+from models.services.exchange import offers, tender_offers, tenders
+from models.services.exchange.frozen_terms import Terms
 from models.services.parties import members
 from models.tender import FIRST_CLAIM
 from models.tender_plan import AGREEMENTS_MAX, Plan
@@ -35,6 +37,7 @@ SECONDS_MAX = 30
 
 class Claim(NamedTuple):
     offer_id: UUID
+    terms_digest: str
     token: str
 
 
@@ -88,20 +91,23 @@ def _tendered(ground: Ground, count: int) -> list[Claim]:
     org_id = agency.organisation.id
     with world.database.work(Actor(side=DOOR, org_id=org_id)) as work:
         token = members.create_token(work, agency.member.id, "bench", ["exchange"], 1).secret
-    seats = copy_agency(ground, agency, count)
+    seats = copy_agency(ground.admin, agency, count)
     panels = [seats[start : start + AGREEMENTS_MAX] for start in range(0, count, AGREEMENTS_MAX)]
     return [
-        Claim(offer.id, token.replace(org_id.hex, offer.agency_id.hex))
+        Claim(offer.id, terms.digest, token.replace(org_id.hex, offer.agency_id.hex))
         for number, panel in enumerate(panels)
-        for offer in _open(world, lender, panel, f"K{number}-")
+        for offer, terms in _open(world, lender, panel, f"K{number}-")
     ]
 
 
-def _open(world: World, lender: Someone, panel: Sequence[Seat], prefix: str) -> list[Offer]:
+def _open(world: World, lender: Someone, panel: Sequence[Seat], prefix: str) -> Iterator[tuple[Offer, Terms]]:
     portfolio_id, _ = load(world, lender, CASES, prefix)
     with world.database.work(lender.actor) as work:
         tender = tenders.create(work, Plan(portfolio_id, FIRST_CLAIM, [seat.agreement_id for seat in panel]))
-        return tender_offers.list_all(work, tender.id)
+        for offer in tender_offers.list_all(work, tender.id):
+            terms = offers.find_terms(work, offer)
+            assert terms is not None
+            yield offer, terms
 
 
 def _at_once(port: int, claims: Sequence[Claim]) -> Race:
@@ -112,9 +118,9 @@ def _at_once(port: int, claims: Sequence[Claim]) -> Race:
     def ask(claim: Claim) -> None:
         connection = HTTPConnection("127.0.0.1", port, timeout=120)
         start.wait()
-        connection.request(
-            "POST", f"/api/v1/offers/{claim.offer_id}/accept", headers={"Authorization": f"Bearer {claim.token}"}
-        )
+        headers = {"Authorization": f"Bearer {claim.token}", "Content-Type": "application/json"}
+        body = json.dumps({"terms_digest": claim.terms_digest})
+        connection.request("POST", f"/api/v1/offers/{claim.offer_id}/accept", body, headers)
         status = connection.getresponse().status
         answers.append((status, time.perf_counter()))
         connection.close()

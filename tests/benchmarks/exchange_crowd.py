@@ -5,7 +5,6 @@ from uuid import UUID
 
 import psycopg
 
-from tests.benchmarks.ground import Ground
 from tests.world import Someone
 
 # Table → which of its columns name the agency or something of it; in the order of their references.
@@ -35,24 +34,25 @@ class Seat(NamedTuple):
     agreement_id: UUID
 
 
-def copy_agency(ground: Ground, agency: Someone, count: int) -> list[Seat]:
-    """So many agencies, the one given first, with the same person, papers and agreement.
+def copy_agency(admin: str, agency: Someone, count: int) -> list[Seat]:
+    """So many agencies, the one given first, with the same person, papers and agreement. `admin` is a superuser's way.
 
     The secrets of tokens and sessions made before are the same too, each after its own organisation's id.
     """
-    with psycopg.connect(ground.admin) as connection:
+    with psycopg.connect(admin) as connection:
         connection.execute(
             """create temporary table copied as select uuidv7() agency_id, uuidv7() agreement_id, uuidv7() card_id,
-                   uuidv7() member_id, 'copied-' || n code, 'agency ' || lpad(n::text, 4, '0') as name
+                   uuidv7() member_id, %s || '-' || n code, 'agency ' || lpad(n::text, 4, '0') as name
                from generate_series(2, %s) n""",
-            [count],
+            [agency.organisation.code, count],
         )
         for table, columns in COPIED.items():
             changes = ", ".join(f"'{column}', {value}" for column, value in columns.items())
             copy_rows(
                 connection, table, f"copied where t.{OF.get(table, 'agency_id')} = %s", changes, agency.organisation.id
             )
-        rows = connection.execute("select agency_id, id from agreement order by id").fetchall()
+        rows = connection.execute("select agency_id, agreement_id from copied order by agreement_id").fetchall()
+        rows += connection.execute("select agency_id, id from agreement where agency_id = %s", [agency.organisation.id])
     return sorted((Seat(*row) for row in rows), key=lambda seat: seat.agency_id != agency.organisation.id)
 
 

@@ -99,7 +99,7 @@ def _market(ground: Ground, cases: int) -> Market:
     with world.database.work(world.person(lender, "administrator").actor) as work:
         lender_settings.change(work, {"approval_cases": 2 * cases})
     cookies = [_cookie(world.database, someone) for someone in (lender, agency)]
-    seats = copy_agency(ground, agency, AGENCIES)
+    seats = copy_agency(ground.admin, agency, AGENCIES)
     for number in range(PORTFOLIOS):
         allocation_id, portfolio_id = _allocate(world, lender, seats, cases // PORTFOLIOS, f"K{number}-")
     tender_id = _tender(world, lender, seats[:PANEL])

@@ -119,7 +119,7 @@ CHANGES: Final[Mapping[str, Body]] = {
     "cases.record_promise": PROMISE,
     "cases.release_fields": RELEASE,
     "directory.revoke_token": {},
-    "exchange-api.accept_offer": {},
+    "exchange-api.accept_offer": {"terms_digest": "0" * 32},
     "exchange-api.acknowledge_placement": ACKNOWLEDGE,
     "exchange-api.assign_cases": {"collector_ids": ["{collector_id}"], "case_ids": ["{case_id}"]},
     "exchange-api.decline_offer": DECLINE,
@@ -166,7 +166,7 @@ CHANGES: Final[Mapping[str, Body]] = {
     "tenders.approve": {},
     "tenders.refuse": {},
     "tenders.withdraw": {},
-    "offers.accept": {},
+    "offers.accept": {"terms_digest": "0" * 32},
     "offers.decline": DECLINE,
     "offers.withdraw": {},
     "placements.acknowledge": ACKNOWLEDGE,
@@ -175,7 +175,7 @@ CHANGES: Final[Mapping[str, Body]] = {
     "placements.freeze": FREEZE,
     "placements.give_back": {"code": "capacity", "case_ids": ["{case_id}"]},
     "placements.recall": RECALL,
-    "placements.retain": {"ground": "negotiation", "days": "5", "case_ids": ["{case_id}"]},
+    "placements.retain": {"ground": "promise", "days": "5", "case_ids": ["{case_id}"]},
     "placements.unfreeze": {},
     "recalls-api.confirm_stop": {"case_count": 1},
     "recalls-api.execute_recall": {},
@@ -188,7 +188,7 @@ CHANGES: Final[Mapping[str, Body]] = {
     "recalls.keep": {"case_ids": ["{case_id}"]},
     "recalls.object_to": {"code": "promise", "case_ids": ["{case_id}"]},
     "recalls.withdraw": {},
-    "retentions-api.request_retentions": {"ground": "negotiation", "days": 5, "case_ids": ["{case_id}"]},
+    "retentions-api.request_retentions": {"ground": "promise", "days": 5, "case_ids": ["{case_id}"]},
     "portfolios.offer": {"agreement_id": "{agreement_id}"},
     "notices-api.mark_read": {},
     "notices.read": {},
@@ -233,7 +233,7 @@ NAMING: Final = (
     Naming("bids.invite", "agreement_id", INVITE | {"agreement_ids": [HOLE]}),
     *(
         Naming(endpoint, noun, {"kind": "first_claim", "respond_hours": 72} | plan)
-        for endpoint in ("tenders-api.preview_tender", "tenders-api.create_tender", "tenders.create")
+        for endpoint in ("tenders-api.preview_tender", "tenders-api.create_tender", "tenders.create", "tenders.preview")
         for noun, plan in (
             ("portfolio_id", {"portfolio_id": HOLE, "agreement_ids": ["{agreement_id}"]}),
             ("agreement_id", {"portfolio_id": "{portfolio_id}", "agreement_ids": [HOLE]}),
@@ -251,7 +251,10 @@ NAMING: Final = (
     Naming("recalls-api.request_recalls", "case_id", RECALL | {"case_ids": [HOLE]}),
     Naming("recalls-api.request_recalls", "placement_id", RECALL | {"placement_id": HOLE}),
     Naming("recalls-api.return_cases", "case_id", {"code": "capacity", "case_ids": [HOLE]}),
-    Naming("retentions-api.request_retentions", "case_id", {"ground": "negotiation", "days": 5, "case_ids": [HOLE]}),
+    Naming("retentions-api.request_retentions", "case_id", {"ground": "promise", "days": 5, "case_ids": [HOLE]}),
+    Naming("retentions-api.decide_all_retentions", "placement_id", {"approve": True, "placement_id": HOLE}),
+    Naming("retentions-api.decide_all_retentions", "agency_id", {"approve": True, "agency_id": HOLE}),
+    Naming("retentions.decide_all", "agency_id", {"approve": "true", "agency_id": HOLE}),
     Naming("retentions-api.decide_retentions", "retention_id", {"approve": True, "retention_ids": [HOLE]}),
     Naming("retentions.decide", "retention_id", {"approve": "true", "retention_ids": [HOLE]}),
     Naming("working-api.record_contact", "contact_id", CONTACT | {"corrects_id": HOLE}),

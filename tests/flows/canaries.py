@@ -322,7 +322,7 @@ class Exchange:
             self.call(lender, agency, case_id, "moved", self.clock.at)
             if agency == "east":
                 with self.database.work(self.people[lender].actor) as work:
-                    recalls.recall(work, placement.id, "complaint")
+                    recalls.recall(work, placement.id, "lender_request")
 
     def _keep(self, lender: str) -> None:
         """Cases that stay the lender's: never offered, offered and declined, held, or erased."""

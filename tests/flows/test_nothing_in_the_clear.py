@@ -153,7 +153,10 @@ def place(asker: Asker) -> None:
     first = told(asker, "north", "GET", "/portfolios")["items"][-1]
     agreement = asker.exchange.agreements["northeast"]
     offer = told(asker, "north", "POST", "/offers", {"portfolio_id": first["id"], "agreement_id": str(agreement.id)})
-    made = told(asker, "east", "POST", f"/offers/{offer['id']}/accept", {})
+    path = f"/offers/{offer['id']}"
+    with asker.client("east", True).get(f"/api/v1{path}") as answer:  # what `told` answers has its digests blotted out
+        terms = {"terms_digest": json.loads(answer.data)["frozen_terms"]["digest"]}
+    made = told(asker, "east", "POST", f"{path}/accept", terms)
     figures = {"case_count": made["case_count"], "balance": made["referred_amount"]}
     told(asker, "east", "POST", f"/placements/{made['id']}/acknowledge", figures)
 

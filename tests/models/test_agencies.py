@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from models.agency_document import INSURANCE, LICENCE, TRAINING, AgencyDocument
+from models.agency_document import DUE_DILIGENCE, INSURANCE, LICENCE, TRAINING, AgencyDocument
 from models.errors import NotFound
 from models.services.collection import contacts, releases
 from models.services.parties import agencies, lender_settings, standings
@@ -123,12 +123,12 @@ def test_the_page_of_an_agency_has_its_papers_agreements_placements_and_history(
     world: World, lender: Someone, three: list[Someone]
 ) -> None:
     with world.database.work(lender.actor) as work:
-        lender_settings.change(work, {"required_documents": [LICENCE, INSURANCE]})
+        lender_settings.change(work, {"required_documents": [LICENCE, INSURANCE, DUE_DILIGENCE]})
         view = agencies.get(work, three[0].organisation.id)
     assert {each.kind: (each.required, each.state) for each in view.kinds} == {
         "licence": (True, "current"),
         "insurance": (True, "missing"),
-        "due_diligence": (False, "current"),
+        "due_diligence": (True, "current"),
         "training": (False, "missing"),
     }
     assert view.line.reasons == ["insurance_missing"]

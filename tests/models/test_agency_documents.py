@@ -121,6 +121,7 @@ def test_a_withdrawn_paper_counts_no_more(world: World, lender: Someone, agency:
             "expires_on",
             "expired_already",
         ),
+        ({"kind": DUE_DILIGENCE, "expires_on": TODAY + dt.timedelta(days=367)}, "expires_on", "evaluation_too_long"),
         ({"kind": LICENCE, "provinces": ["119999"]}, "provinces", "unknown_region"),
         ({"provinces": ["110000"]}, "provinces", "of_licences_only"),
         ({"file_digest": b"short"}, "file_digest", "invalid_length"),
@@ -206,10 +207,10 @@ def test_each_step_is_in_the_lenders_log_and_tells_the_other_side(
 
 def test_both_sides_learn_which_kinds_a_lender_asks_for(world: World, lender: Someone, agency: Someone) -> None:
     with world.database.work(lender.actor) as work:
-        lender_settings.change(work, {"required_documents": [LICENCE, INSURANCE]})
+        lender_settings.change(work, {"required_documents": [DUE_DILIGENCE, INSURANCE]})
     for someone in (agency, lender, world.auditor(lender)):
         with world.database.work(someone.actor) as work:
-            assert agency_documents.list_required(work, lender.organisation.id) == [LICENCE, INSURANCE]
+            assert agency_documents.list_required(work, lender.organisation.id) == [DUE_DILIGENCE, INSURANCE]
     for someone in (world.agency(), world.lender(), world.auditor(world.lender())):
         with world.database.work(someone.actor) as work, pytest.raises(NotFound):
             agency_documents.list_required(work, lender.organisation.id)
@@ -242,7 +243,7 @@ def test_both_sides_are_told_90_60_and_30_days_before_a_paper_ends_once_each(
 def test_a_superseded_paper_is_not_told_and_an_ending_agreement_is(world: World, clock: Clock, lender: Someone) -> None:
     agency = world.agency()
     agreement = world.agreement(lender, agency, ends_on=TODAY + dt.timedelta(days=20))
-    for left in (10, 400):
+    for left in (10, 366):
         made = record(world, agency, lender, paper(DUE_DILIGENCE, expires_on=TODAY + dt.timedelta(days=left)))
         attest(world, agency, made)
         accept(world, lender, made)

@@ -19,6 +19,7 @@ from models.notice import Notice
 from models.rates import Cell
 from models.services.exchange import agreements, placements, rate_cards
 from models.services.exchange.agreements import Terms
+from models.services.parties import standings
 from tests.conftest import Clock
 from tests.facts import jobs
 from tests.world import Someone, World
@@ -166,6 +167,13 @@ def test_an_agency_learns_of_an_agreement_once_it_stands(world: World, lender: S
         ({"open_cases_max": -1}, [("open_cases_max", "out_of_range")]),
         ({"processing_agreement": ""}, [("processing_agreement", "required_missing")]),
         ({"impact_assessment": ""}, [("impact_assessment", "required_missing")]),
+        ({"processing_agreement": "   "}, [("processing_agreement", "required_missing")]),
+        ({"impact_assessment": " \t"}, [("impact_assessment", "required_missing")]),
+        ({"balance_from": Decimal("-0.01")}, [("balance_from", "out_of_range")]),
+        ({"balance_from": Decimal("10.001")}, [("balance_from", "too_many_decimals")]),
+        ({"balance_below": Decimal("0.00")}, [("balance_below", "range_reversed")]),
+        ({"balance_below": Decimal(10) ** 14}, [("balance_below", "out_of_range")]),
+        ({"balance_from": Decimal(9), "balance_below": Decimal(9)}, [("balance_below", "range_reversed")]),
         ({"provinces": ["110000", "990000"]}, [("provinces", "invalid_region")]),
         ({"provinces": ["110101"]}, [("provinces", "invalid_region")]),
         ({"buckets": ["M8"]}, [("buckets", "unknown_value")]),
@@ -219,10 +227,12 @@ def test_a_change_holds_for_what_is_placed_next_and_never_for_what_is_placed(
 def test_a_change_is_logged_term_by_term_as_it_was_and_as_it_is(world: World, lender: Someone, agency: Someone) -> None:
     made = world.agreement(lender, agency, provinces=["110000"])
     provinces = ["110000", "310000"]
-    change(world, lender, made.id, provinces=provinces, term_days=90, contact_policy={"visits": False})
+    policy = {"visits": False}
+    change(world, lender, made.id, provinces=provinces, balance_from=Decimal(50), term_days=90, contact_policy=policy)
     logged = subjects(world, lender, "agreement.change")
-    assert [(s["term"], s["old"], s["new"]) for s in logged] == [
+    assert [(s["term"], s.get("old"), s["new"]) for s in logged] == [
         ("provinces", ["110000"], ["110000", "310000"]),
+        ("balance_from", None, "50.00"),
         ("contact_policy", "{}", '{"visits": false}'),
     ]
     assert told(world, agency)[-1] == "agreement.changed"
@@ -239,6 +249,8 @@ def test_a_change_is_logged_term_by_term_as_it_was_and_as_it_is(world: World, le
         ({"provinces": ["1"]}, [("provinces", "invalid_region")]),
         ({"products": ["car_loan"]}, [("products", "rate_missing")]),
         ({"buckets": ["M1", "M4"]}, [("buckets", "rate_missing")]),
+        ({"balance_from": Decimal(5000)}, [("balance_below", "range_reversed")]),
+        ({"balance_below": Decimal("99.999")}, [("balance_below", "too_many_decimals")]),
         ({"products": [], "buckets": ["M1"]}, [("products", "rate_missing"), ("buckets", "rate_missing")]),
     ],
 )
@@ -247,6 +259,7 @@ def test_a_change_that_is_wrong_or_leaves_cases_without_a_rate_changes_nothing(
 ) -> None:
     cells = [Cell(Decimal("0.1"), product="credit_card", bucket=bucket) for bucket in ("M1", "M2")]
     terms: Any = {"products": ["credit_card"], "buckets": ["M1", "M2"], "contingency_rate": None, "cells": cells}
+    terms |= {"balance_below": Decimal(5000)}
     made = world.agreement(lender, agency, **terms)
     with pytest.raises(Invalid) as refused:
         change(world, lender, made.id, **changes)
@@ -281,6 +294,23 @@ VERBS: list[Callable[..., object]] = [
     agreements.end,
     lambda work, id_: agreements.change(work, id_, {"tier": 2}),
 ]
+
+
+def test_numbers_of_papers_are_kept_without_the_blanks_around_them(
+    world: World, lender: Someone, agency: Someone
+) -> None:
+    made = propose(world, lender, agency, processing_agreement=" PA-1 ")
+    assert (made.processing_agreement, made.impact_assessment) == ("PA-1", "IA-1")
+
+
+def test_a_removed_agency_is_published_no_more_and_a_suspended_one_is(world: World, lender: Someone) -> None:
+    agencies = [world.agency() for _ in range(3)]
+    made = [world.agreement(lender, agency) for agency in agencies]
+    with world.database.work(lender.actor) as work:
+        for agency in agencies[1:]:
+            standings.suspend(work, agency.organisation.id, "conduct")
+        standings.change(work, agencies[2].organisation.id, "remove", "conduct")
+        assert [one.id for one in agreements.list_entrusted(work)] == [made[1].id, made[0].id]
 
 
 @pytest.mark.parametrize("verb", VERBS)

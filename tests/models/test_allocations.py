@@ -18,6 +18,7 @@ from models.placement import PlacedCase
 from models.rates import Cell
 from models.services import approvals
 from models.services.exchange import (
+    agreements,
     allocation_cases,
     allocation_draws,
     allocations,
@@ -165,6 +166,28 @@ def test_only_cases_that_the_agreement_covers_go_to_it(world: World) -> None:
         str(narrow.id): 5,
         str(wide.id): 5,
     }
+
+
+def test_what_a_case_owes_decides_which_agreements_cover_it(world: World) -> None:
+    """The least amount is within the bound, the other one beyond it; cases that are alike otherwise are not alike."""
+    lender, agencies = world.lender(), [world.agency(), world.agency()]
+    small = world.agreement(lender, agencies[0], balance_below=Decimal("1000.00"))
+    large = world.agreement(lender, agencies[1], balance_from=Decimal("1000.00"))
+    owed = ["999.99", "1000.00", "0.01", "70000.00", "1000.01"]
+    portfolio = world.portfolio(lender, [Debt(number, balance) for number, balance in enumerate(owed)])
+    of = Panel(lender, agencies, [small, large], portfolio.id)
+    tender = committed(world, of)
+    amounts = {one["agreement_id"]: (one["cases"], one["amount"]) for one in shown(tender)["agencies"]}
+    assert amounts == {str(small.id): (2, "1000.00"), str(large.id): (3, "72000.01")}
+
+
+def test_a_preview_is_refused_where_an_agreement_covers_less_since(world: World) -> None:
+    of = panel(world, 6)
+    tender = preview(world, of)
+    with world.database.work(of.lender.actor) as work:
+        agreements.change(work, of.ids[0], {"balance_from": Decimal("1000.01")})
+    with pytest.raises(Conflict, match="preview_outdated"):
+        commit(world, of, tender)
 
 
 def test_a_preview_that_anything_has_changed_since_is_refused(world: World) -> None:

@@ -366,7 +366,7 @@ def _exclude(world: World, tendered: Auction, count: int) -> None:
 
 
 def test_a_case_without_a_region_is_outside_an_agreement_of_provinces(world: World, clock: Clock) -> None:
-    """Also where the region went after the bids were asked for."""
+    """Also where the region went after the bids were committed."""
     lender, agency = world.lender(), world.agency()
     portfolio = world.portfolio(lender, 30)
     with world.database.work(lender.actor) as work:
@@ -374,10 +374,10 @@ def test_a_case_without_a_region_is_outside_an_agreement_of_provinces(world: Wor
         work.session.execute(update(Case).where(cases).values(region="310101"))
     agreement = world.agreement(lender, agency, provinces=["310000"])
     tendered = bidding.invite(world, lender, portfolio, {agreement: agency}, [terms("0.180000")])
+    bidding.commit(world, *tendered.bidders)
     with world.database.work(lender.actor) as work:
         last = select(Case.id).where(cases).order_by(Case.id.desc()).limit(1).scalar_subquery()
         work.session.execute(update(Case).where(Case.id == last).values(region=None))
-    bidding.commit(world, *tendered.bidders)
     clock.forward(hours=bidding.HOURS)
     bidding.reveal(world, *tendered.bidders)
     clock.forward(hours=bidding.HOURS)

@@ -44,7 +44,7 @@ def acknowledge(world: World, of: Placed) -> None:
 
 def recall(world: World, of: Placed, *cases: Case) -> None:
     with world.database.work(of.lender.actor) as work:
-        recalls.recall(work, of.placement.id, "complaint", [case.id for case in cases])
+        recalls.recall(work, of.placement.id, "lender_request", [case.id for case in cases])
 
 
 def undo(world: World, of: Placed) -> None:

@@ -7,16 +7,18 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import select
 
-from models.agency_document import DUE_DILIGENCE, LICENCE, TRAINING, Paper
+from models.agency_document import DUE_DILIGENCE, INSURANCE, LICENCE, TRAINING, Paper
 from models.agreement import Agreement
 from models.breach import Breach
 from models.case import Case
 from models.errors import Conflict
 from models.ids import new_id
 from models.placement import PlacedCase
-from models.services.exchange import agreements, eligibility, offers, tenders
+from models.services.exchange import agreements, answering, eligibility, offers, tenders
 from models.services.exchange.eligibility import Candidate
 from models.services.parties import agency_documents, lender_settings, standings
+from models.tender import FIRST_CLAIM
+from models.tender_plan import Plan
 from tests.conftest import Clock
 from tests.facts import TODAY, jobs, placed
 from tests.statements import counted
@@ -122,14 +124,70 @@ def test_each_paper_asked_for_has_its_own_code_missing_and_expired(
 ) -> None:
     agreement = world.agreement(lender, agency)
     drop_licence(world, lender, agency)
-    settings(world, lender, required_documents=[LICENCE, TRAINING])
+    settings(world, lender, required_documents=[LICENCE, DUE_DILIGENCE, TRAINING])
     assert reasons(world, lender, agreement) == ["licence_missing", "training_missing"]
     papers(world, lender, agency, *(Paper(kind, "N", "I", TODAY, TODAY + TEN_DAYS) for kind in (LICENCE, TRAINING)))
     assert reasons(world, lender, agreement) == []
     clock.forward(days=11)
     assert reasons(world, lender, agreement) == ["licence_expired", "training_expired"]
-    settings(world, lender, required_documents=[])
+
+
+def test_a_paper_that_counted_and_has_expired_closes_the_gate_though_nobody_asked_for_it(
+    world: World, clock: Clock, lender: Someone, agency: Someone
+) -> None:
+    agreement = world.agreement(lender, agency)
+    drop_licence(world, lender, agency)
+    settings(world, lender, required_documents=[DUE_DILIGENCE])
     assert reasons(world, lender, agreement) == []
+    for kind in (LICENCE, INSURANCE, TRAINING):
+        papers(world, lender, agency, Paper(kind, "N", "I", TODAY, TODAY + TEN_DAYS))
+        clock.forward(days=11)
+        assert reasons(world, lender, agreement) == [f"{kind}_expired"]
+        papers(world, lender, agency, Paper(kind, "N", "I", TODAY, TODAY + 20 * TEN_DAYS))
+        assert reasons(world, lender, agreement) == []
+        clock.forward(days=-11)
+
+
+def test_an_agency_that_is_not_evaluated_each_year_receives_nothing_whatever_the_settings_say(
+    world: World, clock: Clock, lender: Someone, agency: Someone
+) -> None:
+    agreement = world.agreement(lender, agency, ends_on=TODAY + 80 * TEN_DAYS)
+    settings(world, lender, required_documents=[DUE_DILIGENCE])
+    clock.forward(days=367)
+    assert reasons(world, lender, agreement) == ["due_diligence_expired"]
+    with world.database.work(lender.actor) as work:
+        for document in agency_documents.list_own(work, agency.organisation.id):
+            if document.kind == DUE_DILIGENCE:
+                agency_documents.withdraw(work, document.id)
+    assert reasons(world, lender, agreement) == ["due_diligence_missing"]
+
+
+@pytest.mark.parametrize(
+    ("evaluated", "codes"),
+    [(-91, ["renewal_evaluation_missing"]), (-90, []), (0, []), (5, [])],
+)
+def test_a_further_agreement_needs_an_evaluation_of_the_90_days_before_it_or_since(
+    world: World, clock: Clock, lender: Someone, evaluated: int, codes: list[str]
+) -> None:
+    agency = world.agency()
+    first = world.agreement(lender, agency, ends_on=TODAY + 12 * TEN_DAYS)
+    starts_on = TODAY + 13 * TEN_DAYS
+    later = world.agreement(lender, agency, starts_on=starts_on, ends_on=starts_on + 30 * TEN_DAYS)
+    clock.forward(days=10)
+    issued_on = starts_on + dt.timedelta(days=evaluated)
+    assert reasons(world, lender, first) == []
+    clock.forward(days=130)
+    papers(world, lender, agency, Paper(DUE_DILIGENCE, "N", "I", issued_on, issued_on + 36 * TEN_DAYS))
+    drop_all_but_newest(world, lender, agency)
+    assert reasons(world, lender, later) == codes
+
+
+def drop_all_but_newest(world: World, lender: Someone, agency: Someone) -> None:
+    """Of the evaluations."""
+    with world.database.work(lender.actor) as work:
+        made = [each for each in agency_documents.list_own(work, agency.organisation.id) if each.kind == DUE_DILIGENCE]
+        for document in made[1:]:
+            agency_documents.withdraw(work, document.id)
 
 
 def test_a_newer_paper_that_ends_earlier_leaves_the_older_one_in_force(
@@ -214,6 +272,31 @@ def test_a_case_fits_where_both_the_agreement_and_the_licence_hold(
         assert [case.id in set(work.session.scalars(query)) for case in cases] == covered
 
 
+def test_a_case_fits_from_the_least_balance_on_and_below_the_other(
+    world: World, lender: Someone, agency: Someone
+) -> None:
+    bounds = {"balance_from": Decimal("100.00"), "balance_below": Decimal("200.00")}
+    agreement = world.agreement(lender, agency, **bounds)
+    owed = ["99.99", "100.00", "199.99", "200.00"]
+    portfolio = world.portfolio(lender, [Debt(number, balance) for number, balance in enumerate(owed)])
+    with world.database.work(lender.actor) as work:
+        fits = eligibility.fits(work, agreements.get(work, agreement.id), work.at)
+        found = work.session.scalars(select(Case.balance).where(Case.portfolio_id == portfolio.id, fits))
+        assert sorted(found) == [Decimal("100.00"), Decimal("199.99")]
+        assert tenders.assign(work, portfolio.id, agreement.id).state == "offered"
+
+
+def test_a_panel_is_asked_without_those_whose_agreement_leaves_an_amount_out(
+    world: World, lender: Someone, agency: Someone
+) -> None:
+    agreement = world.agreement(lender, agency, balance_below=Decimal("1000.00"))
+    other = world.agreement(lender, world.agency())
+    plan = Plan(world.portfolio(lender).id, FIRST_CLAIM, [agreement.id, other.id])
+    with world.database.work(lender.actor) as work:
+        tender = tenders.create(work, plan)
+    assert tender.rules["passed_over"] == {str(agreement.id): ["cases_outside_agreement"]}
+
+
 def test_a_conduct_score_below_the_lenders_minimum_closes_the_gate_for_a_year(
     world: World, clock: Clock, lender: Someone
 ) -> None:
@@ -283,14 +366,15 @@ def closed_by(world: World, lender: Someone, agency: Someone) -> dict[str, Calla
 
 
 @pytest.mark.parametrize(("code", "told"), [("licence_missing", "licence_missing"), ("agency_suspended", "ineligible")])
-def test_an_offer_made_before_stays_visible_says_why_not_and_cannot_be_accepted(
+def test_an_offer_made_before_says_why_not_shows_nothing_and_cannot_be_accepted(
     world: World, lender: Someone, agency: Someone, code: str, told: str
 ) -> None:
-    offer = world.offer(lender, agency)
+    offer = world.offer(lender, agency, 25)
     closed_by(world, lender, agency)[code]()
     with world.database.work(agency.actor) as work:
         shown = offers.get(work, offer.id)
-        assert eligibility.reasons_told(work, shown) == [told]
+        assert (shown.withheld, answering.reasons_told(work, shown)) == ([told], [told])
+        assert (shown.case_count, shown.balance, shown.strata["currencies"]) == (None, None, [])
     with world.database.work(agency.actor) as work, pytest.raises(Conflict) as refused:
         offers.accept(work, offer.id)
     assert (refused.value.code, refused.value.facts) == (told, {"reasons": [told]})
@@ -301,7 +385,7 @@ def test_an_agency_in_order_is_told_of_nothing_in_the_way_even_where_the_offer_f
 ) -> None:
     offer = world.offer(lender, agency, [Debt(1), Debt(2)], open_cases_max=2)
     with world.database.work(agency.actor) as work:
-        assert eligibility.reasons_told(work, offers.get(work, offer.id)) == []
+        assert answering.reasons_told(work, offers.get(work, offer.id)) == []
         assert offers.accept(work, offer.id).case_count == 2
 
 

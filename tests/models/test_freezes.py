@@ -60,7 +60,7 @@ def agency_acts(world: World, ground: Placed) -> dict[str, Callable[[Work], obje
         "deal": lambda work: assignments.assign_evenly(work, ground.placement.id, [collector]),
         "export": lambda work: placements.export_cases(work, ground.placement.id),
         "give_back": lambda work: returns.give_back(work, ground.placement.id, "capacity", [case_id]),
-        "retain": lambda work: retentions.request(work, ground.placement.id, [case_id], "negotiation", 10),
+        "retain": lambda work: retentions.request(work, ground.placement.id, [case_id], "promise", 10),
     }
 
 

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,6 +20,7 @@ from crypto.secret import Secret
 from crypto.strict import to_base64
 from crypto.terms import lease_terms
 from models.audit import OutboxEntry
+from models.business_day import day_of
 from models.case_document import CaseDocument
 from models.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from models.ids import new_id
@@ -26,7 +28,7 @@ from models.key_order import KeyOrder
 from models.lease import Lease, LeasedCase
 from models.placement import ACTIVE, AWAITING_KEYS, Placement
 from models.portfolio import ClassKey
-from models.services.collection import contacts, release_limits, releases
+from models.services.collection import contacts, promises, release_limits, releases
 from models.services.collection.contacts import ContactReport
 from models.services.exchange import expiries, offers, placements, recalls, retentions, tenders
 from models.services.oversight import audit
@@ -295,7 +297,8 @@ def test_the_cases_retained_beyond_a_term_await_leases_of_their_own_and_open_unt
         lender_settings.change(work, {"retention_percent_max": 50})
     clock.at = placement.expires_at - dt.timedelta(days=1)
     with world.database.work(agency.actor) as work:
-        retentions.request(work, placement.id, [kept], "negotiation", 10)
+        promises.record(work, kept, promises.PromiseReport(Decimal(10), "CNY", day_of(work.at)))
+        retentions.request(work, placement.id, [kept], "promise", 10)
     with world.database.work(lender.someone.actor) as work:
         retentions.decide(work, [line.retention.id for line in retentions.list_own(work)], approve=True)
     clock.forward(days=1, minutes=1)

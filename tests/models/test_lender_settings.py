@@ -44,11 +44,15 @@ def test_a_change_leaves_the_other_settings_as_they_are(world: World, lender: So
         )
 
 
-def test_what_an_agency_needs_may_be_nothing_and_is_kept_as_it_was_given(world: World, lender: Someone) -> None:
-    assert change(world, lender, required_documents=["training"]).required_documents == ["training"]
-    assert change(world, lender, required_documents=[], new_case_follows=False).new_case_follows is False
+def test_what_an_agency_needs_may_be_due_diligence_alone_and_is_kept_as_it_was_given(
+    world: World, lender: Someone
+) -> None:
+    asked = ["training", "due_diligence"]
+    assert change(world, lender, required_documents=asked).required_documents == asked
+    alone = ["due_diligence"]
+    assert change(world, lender, required_documents=alone, new_case_follows=False).new_case_follows is False
     with world.database.work(lender.actor) as work:
-        assert lender_settings.get(work).required_documents == []
+        assert lender_settings.get(work).required_documents == alone
 
 
 def test_the_log_has_each_setting_as_it_was_and_as_it_is(world: World, lender: Someone) -> None:
@@ -80,6 +84,8 @@ def test_the_log_has_each_setting_as_it_was_and_as_it_is(world: World, lender: S
         ("new_case_follows", "yes", "unknown_value"),
         ("required_documents", ["licence", "diploma"], "unknown_value"),
         ("required_documents", "licence", "unknown_value"),
+        ("required_documents", ["licence", "training"], "due_diligence_required"),
+        ("required_documents", [], "due_diligence_required"),
     ],
 )
 def test_a_setting_out_of_range_changes_nothing(

@@ -18,7 +18,7 @@ from models.exclusion import Exclusion
 from models.ids import new_id
 from models.notice import Notice
 from models.placement import PlacedCase, Placement
-from models.services.exchange import agreements, awards, bids, eligibility, offers, tenders, undoing
+from models.services.exchange import agreements, answering, awards, bids, offers, tenders, undoing
 from models.services.exchange.opened_bids import LOTS_SEALED_BYTES
 from models.services.parties import lender_settings
 from models.tender import TenderedCase
@@ -249,7 +249,7 @@ def test_who_has_room_for_the_smallest_lot_alone_may_commit(world: World) -> Non
     with world.database.work(tendered.lender.actor) as work:
         agreements.change(work, tendered.bidders[0].offer.agreement_id, {"open_cases_max": least - 1})
     with world.database.work(tendered.bidders[0].someone.actor) as work:
-        assert eligibility.reasons_told(work, offers.get(work, tendered.bidders[0].offer.id)) == ["capacity_exceeded"]
+        assert answering.reasons_told(work, offers.get(work, tendered.bidders[0].offer.id)) == ["capacity_exceeded"]
     with pytest.raises(Conflict) as refused:
         bidding.commit(world, tendered.bidders[0])
     assert refused.value.code == "capacity_exceeded"

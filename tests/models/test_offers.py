@@ -17,10 +17,15 @@ from models.errors import Conflict, Invalid, NotFound
 from models.household import within_limit
 from models.offer import Offer
 from models.placement import PlacedCase
-from models.services.exchange import offers, placements, tenders
+from models.rates import Cell
+from models.services.exchange import agreements, offers, placements, rate_cards, standard_terms, tenders
+from models.services.exchange.rate_cards import Terms
+from models.standard_terms import EVERY_TIER
 from models.tape import COUNT_NOISE
 from models.tender import TenderedCase
+from models.tender_plan import Plan
 from models.work import JOBS, Actor
+from tests.facts import TODAY
 from tests.world import Debt, Someone, World
 
 
@@ -207,6 +212,50 @@ def test_acceptance_places_the_cases_on_the_agreements_terms(world: World, lende
         lines = placements.list_cases(work, placement.id)
     assert {line.case.agency_id for line in lines} == {agency.organisation.id}
     assert {line.placed.placement_seq for line in lines} == {1}
+
+
+@pytest.mark.parametrize("kind", ["assigned", "first_claim"])
+@pytest.mark.parametrize("changed", ["rate_card", "standard_terms", "agreement", None])
+def test_nothing_is_placed_on_other_terms_than_those_that_were_read(
+    world: World, lender: Someone, agency: Someone, kind: str, changed: str | None
+) -> None:
+    agreement, portfolio = world.agreement(lender, agency), world.portfolio(lender)
+    with world.database.work(lender.actor) as work:
+        tenders.create(work, Plan(portfolio.id, kind, [agreement.id]))
+    with world.database.work(agency.actor) as work:
+        (offer,) = offers.list_own(work)
+        read = offers.find_terms(work, offer)
+    assert read is not None
+    if changed:
+        change_terms(world, lender, agreement, changed)
+        with pytest.raises(Conflict) as refused, world.database.work(agency.actor) as work:
+            offers.accept(work, offer.id, read.digest)
+        assert refused.value.code == "terms_changed"
+    with world.database.work(agency.actor) as work:
+        now = offers.find_terms(work, offers.get(work, offer.id))
+        assert now is not None
+        placement = offers.accept(work, offer.id, now.digest)
+        assert offers.find_terms(work, offers.get(work, offer.id)) is None
+    assert (now.digest == read.digest) == (changed is None)
+    assert placement.rate_card_version == now.card.card.version
+    assert placement.settlement_floor == now.effective.settlement_floor.value
+
+
+def change_terms(world: World, lender: Someone, agreement: Agreement, what: str) -> None:
+    """By two people where it takes two."""
+    second = world.person(lender, "administrator")
+    with world.database.work(lender.actor) as work:
+        if what == "rate_card":
+            card = rate_cards.propose(work, agreement.id, Terms([Cell(Decimal("0.05"))], TODAY))
+        elif what == "standard_terms":
+            standard = standard_terms.propose(work, EVERY_TIER, {}, Decimal("0.9"))
+        else:
+            agreements.change(work, agreement.id, {"term_days": 400})
+    with world.database.work(second.actor) as work:
+        if what == "rate_card":
+            rate_cards.approve(work, card.id)
+        elif what == "standard_terms":
+            standard_terms.approve(work, standard.id)
 
 
 def test_cases_closed_since_the_offer_are_left_out(world: World, lender: Someone, agency: Someone) -> None:

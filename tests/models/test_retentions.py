@@ -1,6 +1,7 @@
 """Retention: asked in its window and on a ground, approved under a cap; silence gives the cases back."""
 
 import datetime as dt
+import json
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,25 +14,27 @@ from models.errors import CaseClosedToWork, Conflict, Invalid, NotFound
 from models.placement import ACTIVE, EXPIRED, PlacedCase
 from models.retention import APPROVED, LAPSED, REFUSED, Retention
 from models.services.collection import activity_files, assignments, contacts, promises, releases
-from models.services.exchange import expiries, placements, retentions
-from models.services.exchange.retentions import RetentionFilter
+from models.services.exchange import expiries, placements, recalls, retention_files, retentions
+from models.services.exchange.retentions import Decided, RetentionFilter
 from models.services.oversight import needs
 from models.services.parties import freezes, lender_settings
 from models.services.portfolio import cases
+from models.tabular import FileOutcome
 from models.work import JOBS, enter
-from tests.facts import Placed, claim, jobs, payment, placed, receive_payments
-from tests.world import World
+from tests.facts import Placed, claim, jobs, payment, placed, promise, recall, receive_payments
+from tests.world import Debt, World
 
 TERM_DAYS = 90
 
 
 @pytest.fixture
 def ground(world: World) -> Placed:
-    """Ten cases, five days before their term ends."""
+    """Ten cases, five days before their term ends; the first five are promised to be paid in time."""
     made = placed(world, 10)
     with world.database.work(made.lender.actor) as work:
         lender_settings.change(work, {"retention_percent_max": 30, "paying_days": 0})
     world.clock.forward(days=TERM_DAYS - 5)  # type: ignore[attr-defined]
+    promise(world, made, *made.cases[:5], in_days=10)
     return made
 
 
@@ -39,7 +42,7 @@ def ids_of(ground: Placed, *places: int) -> list[UUID]:
     return [ground.cases[place].id for place in places]
 
 
-def ask(world: World, ground: Placed, case_ids: list[UUID], why: str = "negotiation", days: int = 10) -> int:
+def ask(world: World, ground: Placed, case_ids: list[UUID], why: str = "promise", days: int = 10) -> int:
     with world.database.work(ground.agency.actor) as work:
         return retentions.request(work, ground.placement.id, case_ids, why, days)
 
@@ -179,6 +182,7 @@ def test_what_was_approved_before_counts_against_the_cap(world: World, ground: P
 
 def test_before_the_window_and_after_the_term_nothing_is_asked(world: World) -> None:
     ground = placed(world, 2)
+    promise(world, ground, *ground.cases, in_days=TERM_DAYS)
     assert refused(world, ground, ground.case.id).code == "retention_window"
     world.clock.forward(days=TERM_DAYS - 14)  # type: ignore[attr-defined]
     assert ask(world, ground, [ground.case.id]) == 1
@@ -195,7 +199,8 @@ def test_nothing_is_approved_after_the_term(world: World, ground: Placed) -> Non
 
 
 @pytest.mark.parametrize(
-    ("why", "days", "field"), [("hope", 10, "ground"), ("negotiation", 0, "days"), ("negotiation", 31, "days")]
+    ("why", "days", "field"),
+    [("hope", 10, "ground"), ("negotiation", 10, "ground"), ("promise", 0, "days"), ("promise", 31, "days")],
 )
 def test_a_ground_or_a_time_that_is_none_is_refused(
     world: World, ground: Placed, why: str, days: int, field: str
@@ -213,13 +218,15 @@ def test_a_case_is_asked_for_once(world: World, ground: Placed) -> None:
 
 
 def test_a_promise_is_a_ground_while_it_is_open(world: World, ground: Placed) -> None:
-    why = refused(world, ground, *ids_of(ground, 0, 1), why="promise")
+    why = refused(world, ground, *ids_of(ground, 0, 5, 6), why="promise")
     assert (why.code, why.facts) == ("ground_missing", {"count": 2})
     today = world.clock().date()
     with world.database.work(ground.agency.actor) as work:
-        for case_id in ids_of(ground, 0, 1):
+        for case_id in ids_of(ground, 5, 6):
             promises.record(work, case_id, promises.PromiseReport(Decimal(10), "CNY", today))
-    assert ask(world, ground, ids_of(ground, 0, 1), "promise") == 2
+    assert ask(world, ground, ids_of(ground, 5, 6)) == 2
+    promise(world, ground, ground.cases[7], in_days=-1)
+    assert refused(world, ground, *ids_of(ground, 7)).facts == {"count": 1}
 
 
 def test_a_recent_payment_is_a_ground_once_the_agency_has_claimed_it(world: World, ground: Placed) -> None:
@@ -247,7 +254,7 @@ def test_foreign_and_unknown_are_the_same(world: World, ground: Placed) -> None:
         with world.database.work(stranger.actor) as work, pytest.raises(NotFound):
             retentions.decide(work, [retention_id], approve=True)
     for act in (
-        lambda work: retentions.request(work, ground.placement.id, ids_of(ground, 1), "negotiation", 5),
+        lambda work: retentions.request(work, ground.placement.id, ids_of(ground, 1), "promise", 5),
         lambda work: retentions.window(work, ground.placement.id),
     ):
         with world.database.work(other.agency.actor) as work, pytest.raises(NotFound):
@@ -302,3 +309,115 @@ def test_both_sides_see_what_was_asked_and_how_many_are_left(world: World, groun
             window = retentions.window(work, ground.placement.id)
         assert (line.reference, line.retention.days) == (ground.case.reference, 10)
         assert (window.cases_max, window.left, window.days_max) == (3, 3, 30)
+
+
+def ask_by_file(world: World, ground: Placed, *rows: tuple[str, str, int]) -> FileOutcome:
+    file = "\n".join(["case_number,ground,days", *(f"{number},{why},{days}" for number, why, days in rows)]).encode()
+    with world.database.work(ground.agency.actor) as work:
+        return retention_files.request(work, [file], "retentions.csv")
+
+
+def decide_all(world: World, ground: Placed, up_to: UUID | None = None, approve: bool = True, **by: UUID) -> Decided:
+    with world.database.work(ground.lender.actor) as work:
+        return retentions.decide_all(work, RetentionFilter(**by), up_to, approve=approve)
+
+
+def late_entries(world: World, ground: Placed) -> list[dict[str, Any]]:
+    with world.database.work(jobs(ground.lender)) as work:
+        entries = [json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry))]
+    return [entry["subject"] for entry in entries if entry["action"] == "access.refused"]
+
+
+def test_a_file_asks_for_its_good_rows_and_names_the_others(world: World, ground: Placed) -> None:
+    numbers = [case.reference for case in ground.cases]
+    ask(world, ground, ids_of(ground, 2))
+    claim(world, ground, "10.00", world.clock().date(), ground.cases[6])
+    outcome = ask_by_file(
+        world,
+        ground,
+        (numbers[0], "promise", 10),
+        (numbers[1], "promise", 31),
+        (numbers[2], "promise", 10),
+        (numbers[5], "promise", 10),
+        (numbers[6], "recent_payment", 20),
+        (numbers[3], "negotiation", 10),
+        (placed(world).case.reference, "promise", 10),
+    )
+    assert (outcome.accepted, outcome.refused) == (2, 5)
+    assert [tuple(error) for error in outcome.errors] == [
+        (2, "days", "out_of_range"),
+        (3, "case_number", "retention_stands"),
+        (4, "ground", "ground_missing"),
+        (6, "ground", "unknown_value"),
+        (7, "case_number", "unknown_case"),
+    ]
+    with world.database.work(ground.lender.actor) as work:
+        lines = retentions.list_own(work, RetentionFilter("requested"))
+    said = {(line.reference, line.retention.ground, line.retention.days) for line in lines}
+    assert said == {
+        (numbers[0], "promise", 10),
+        (numbers[2], "promise", 10),
+        (numbers[6], "recent_payment", 20),
+    }
+
+
+def test_a_file_is_one_for_the_placements_of_every_lender(world: World, ground: Placed) -> None:
+    lender = world.lender()
+    second = world.placement(lender, ground.agency, 1, term_days=10)
+    with world.database.work(lender.actor) as work:
+        (case,) = (line.case for line in placements.list_cases(work, second.id))
+    promise(world, Placed(lender, ground.agency, second, [case]))
+    outcome = ask_by_file(world, ground, (ground.case.reference, "promise", 5), (case.reference, "promise", 6))
+    assert (outcome.accepted, outcome.errors) == (2, [])
+
+
+def test_what_a_file_asks_before_the_window_and_of_recalled_cases_is_named_and_the_late_is_logged(
+    world: World, ground: Placed
+) -> None:
+    with world.database.work(ground.lender.actor) as work:
+        recalls.recall(work, ground.placement.id, "lender_request", ids_of(ground, 1))
+    row, gone = (case.reference for case in ground.cases[:2])
+    outcome = ask_by_file(world, ground, (row, "promise", 5), (gone, "promise", 5))
+    assert [tuple(error) for error in outcome.errors] == [(2, "case_number", "case_recalled")]
+    recall(world, ground)
+    outcome = ask_by_file(world, ground, (row, "promise", 5), (gone, "promise", 5))
+    assert {error.code for error in outcome.errors} == {"case_recalled"}
+    about = {"code": "case_recalled", "asked_for": "retentions.request", "placement": str(ground.placement.id)}
+    about |= {"agency": str(ground.agency.organisation.id)}
+    assert late_entries(world, ground) == [about | {"count": 1}, about | {"count": 2}]
+    early = placed(world)
+    outcome = ask_by_file(world, early, (early.case.reference, "promise", 5))
+    assert [error.code for error in outcome.errors] == ["retention_window"]
+    assert late_entries(world, early) == []
+
+
+def test_all_that_waits_is_decided_at_once_placement_by_placement_under_the_cap(world: World, ground: Placed) -> None:
+    other = placed(world, [Debt(borrower) for borrower in range(11, 21)], lender=ground.lender)
+    world.clock.forward(days=TERM_DAYS - 5)  # type: ignore[attr-defined]
+    # The first placement's term is over by now: what was asked of it is left.
+    promise(world, other, *other.cases[:4], in_days=10)
+    ask(world, other, ids_of(other, 0, 1))
+    waiting = asked(world, other)
+    assert decide_all(world, other) == (2, 0)
+    assert asked(world, other, APPROVED) == waiting
+    ask(world, other, ids_of(other, 2, 3))
+    assert decide_all(world, other) == (0, 2)
+    assert decide_all(world, other, placement_id=ground.placement.id) == (0, 0)
+    assert decide_all(world, other, approve=False, agency_id=other.agency.organisation.id) == (2, 0)
+    assert len(asked(world, other, REFUSED)) == 2
+
+
+def test_what_was_asked_after_one_looked_is_not_decided_with_the_rest(world: World, ground: Placed) -> None:
+    ask(world, ground, ids_of(ground, 0))
+    with world.database.work(ground.lender.actor) as work:
+        seen = retentions.waiting(work)
+    ask(world, ground, ids_of(ground, 1))
+    assert seen.cases == 1
+    assert decide_all(world, ground, seen.up_to) == (1, 0)
+    assert len(asked(world, ground)) == 1
+
+
+def test_of_another_lender_nothing_is_decided(world: World, ground: Placed) -> None:
+    ask(world, ground, ids_of(ground, 0))
+    with world.database.work(world.lender().actor) as work:
+        assert retentions.decide_all(work, RetentionFilter(), None, approve=True) == (0, 0)

@@ -13,8 +13,8 @@ from models.errors import CaseClosedToWork, Conflict, Forbidden, Invalid, NotFou
 from models.exclusion import Exclusion
 from models.placement import ACTIVE, RETURN_CODES, RETURNED, PlacedCase
 from models.services.collection import contacts, releases
-from models.services.exchange import paying, placements, recalls, returns, tenders
-from models.services.exchange.returns import BORROWER, CASE, NOTHING, TREATMENTS
+from models.services.exchange import agency_files, paying, placements, recalls, returns, tenders
+from models.services.exchange.treatments import BORROWER, CASE, NOTHING, RETURNS
 from models.services.parties import freezes
 from models.tabular import FileOutcome
 from models.work import Work
@@ -53,7 +53,7 @@ def exclusions(world: World, ground: Placed) -> list[Exclusion]:
 
 
 def test_every_code_has_its_treatment() -> None:
-    assert set(TREATMENTS) == set(RETURN_CODES)
+    assert set(RETURNS) == set(RETURN_CODES)
 
 
 def test_what_is_given_back_is_the_lenders_again_with_its_code(world: World, ground: Placed) -> None:
@@ -77,7 +77,7 @@ def test_with_its_last_case_the_placement_is_returned(world: World, ground: Plac
 def test_a_code_excludes_whom_its_treatment_says(world: World, ground: Placed, code: str) -> None:
     give_back(world, ground, code, ground.case.id)
     found = [(row.borrower_id, row.case_id, row.reason, row.source) for row in exclusions(world, ground)]
-    excludes, reason = TREATMENTS[code]
+    excludes, reason = RETURNS[code]
     case = ground.case
     expected = {
         BORROWER: [(case.borrower_id, None, reason, "agency")],
@@ -215,7 +215,7 @@ def test_what_a_file_gives_back_late_is_refused_and_stands_in_the_lenders_log(wo
 def test_a_case_that_goes_while_a_file_is_read_loses_its_own_row_alone(
     world: World, ground: Placed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = returns._find_held
+    find = agency_files.find_held
 
     def recalled_meanwhile(work: Work, numbers: set[str]) -> object:
         found = find(work, numbers)
@@ -223,10 +223,10 @@ def test_a_case_that_goes_while_a_file_is_read_loses_its_own_row_alone(
             recalls.recall(other, ground.placement.id, "complaint", [ground.cases[1].id])
         return found
 
-    monkeypatch.setattr(returns, "_find_held", recalled_meanwhile)
+    monkeypatch.setattr(agency_files, "find_held", recalled_meanwhile)
     outcome = give_back_file(world, ground, *ground.cases)
     assert outcome.accepted == 2
-    assert [tuple(error) for error in outcome.errors] == [(2, "case_number", "unknown_case")]
+    assert [tuple(error) for error in outcome.errors] == [(2, "case_number", "case_recalled")]
 
 
 def test_a_file_of_too_many_rows_gives_nothing_back(

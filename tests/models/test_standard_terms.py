@@ -13,7 +13,7 @@ from models.services.exchange import agreements, placements, rate_cards, standar
 from models.services.exchange.standard_terms import Effective, Said
 from models.standard_terms import EVERY_TIER, StandardTerms
 from tests.conftest import Clock
-from tests.world import Someone, World
+from tests.world import Debt, Someone, World
 
 
 @pytest.fixture
@@ -77,6 +77,23 @@ def test_a_placement_keeps_what_held_when_it_began(world: World, lender: Someone
     with world.database.work(lender.actor) as work:
         kept = placements.get(work, placement.id)
     assert (kept.settlement_floor, kept.contact_policy) == (Decimal("0.9"), {"attempts_per_day": 2})
+
+
+def test_a_placement_keeps_which_level_said_each_of_its_terms(world: World, lender: Someone, agency: Someone) -> None:
+    silent = world.placement(lender, agency, 1)
+    settle(world, lender, EVERY_TIER, "0.9", attempts_per_day=2, latest_hour=20)
+    settle(world, lender, 1, "0.8", latest_hour=19)
+    levelled = world.placement(lender, agency, [Debt(7)], contact_policy={"visits": True})
+    own = world.placement(lender, agency, [Debt(8)], settlement_floor=Decimal("0.75"))
+    settle(world, lender, 1)
+    with world.database.work(agency.actor) as work:
+        kept = [placements.get(work, placement.id).term_levels for placement in (silent, levelled, own)]
+    standing = {"attempts_per_day": "lender", "latest_hour": "tier"}
+    assert kept == [
+        {"settlement_floor": "default"},
+        standing | {"settlement_floor": "tier", "visits": "agreement"},
+        standing | {"settlement_floor": "agreement"},
+    ]
 
 
 def test_the_last_version_approved_replaces_the_one_before_as_a_whole(

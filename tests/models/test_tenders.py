@@ -10,7 +10,7 @@ from models.errors import Conflict, Forbidden, Invalid, NotFound
 from models.notice import Notice
 from models.offer import Offer
 from models.portfolio import Portfolio
-from models.services.exchange import agreements, offers, tender_offers, tender_previews, tenders
+from models.services.exchange import agreements, eligibility, offers, tender_offers, tender_previews, tenders
 from models.services.parties import lender_settings
 from models.tender import Tender
 from models.tender_plan import Plan
@@ -354,7 +354,7 @@ def test_cases_outside_an_agreement_keep_its_agency_out_of_a_panel(
     everything = world.agreement(lender, agencies[0])
     cards = world.agreement(lender, agencies[1], products=["credit_card"])
     tender = create(world, lender, portfolio, "first_claim", [everything, cards])
-    assert tender.rules["passed_over"] == {str(cards.id): [tenders.OUTSIDE]}
+    assert tender.rules["passed_over"] == {str(cards.id): [eligibility.OUTSIDE]}
     with world.database.work(lender.actor) as work:
         tenders.withdraw(work, tender.id)
     assert create(world, lender, portfolio, "assigned", [cards]).case_count == 1

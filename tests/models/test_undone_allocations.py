@@ -64,8 +64,10 @@ def test_what_was_undone_is_no_placement_in_money(world: World, clock: Clock) ->
     committed(world, of, equally(of, exclude_earlier=True))
     with world.database.work(of.lender.actor) as work:
         undone, again = histories.of_case(work, case_id)
-    assert (undone.number, undone.end_reason, again.number) == (None, UNDONE, 1)
-    assert again.contingency_rate == Decimal("0.10")
+    assert undone.placed is not None
+    assert again.placed is not None
+    assert (undone.number, undone.placed.end_reason, again.number) == (None, UNDONE, 1)
+    assert again.placed.contingency_rate == Decimal("0.10")
 
 
 def test_an_accepted_offer_is_undone_too(world: World) -> None:

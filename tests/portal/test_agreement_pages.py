@@ -219,10 +219,17 @@ def test_operating_terms_are_changed_on_a_form_that_shows_them(
     assert 'value="M3" checked' not in form
     assert 'value="20"' in form
     given = {"tier": "2", "term_days": "60", "buckets": ["M2"], "open_cases_max": "1,000", "third_parties": "true"}
+    given |= {"balance_from": "500", "balance_below": "20,000.00"}
     assert client.post(f"/agreements/{agreement.id}/change", data=given).status_code == 302
     changed = first(world, lender)[0]
     assert (changed.tier, changed.term_days, changed.buckets, changed.open_cases_max) == (2, 60, ["M2"], 1000)
     assert changed.contact_policy == {"third_parties": True}
+    assert (changed.balance_from, changed.balance_below) == (Decimal("500.00"), Decimal("20000.00"))
+    assert 'value="20000.00"' in client.get(f"/agreements/{agreement.id}/change").text
+    assert "20,000.00" in client.get(f"/agreements/{agreement.id}").text
+    reversed_ = client.post(f"/agreements/{agreement.id}/change", data=given | {"balance_below": "500"})
+    assert reversed_.status_code == 422
+    assert 'id="balance_below-error"' in reversed_.text
     wrong = client.post(f"/agreements/{agreement.id}/change", data=given | {"tier": "99"})
     assert wrong.status_code == 422
     assert 'id="tier-error"' in wrong.text

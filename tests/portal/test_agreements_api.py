@@ -107,6 +107,19 @@ def test_only_what_is_given_is_changed(maker: FlaskClient, agreement_url: str) -
     assert (changed["tier"], changed["provinces"], changed["term_days"]) == (2, ["110000"], 90)
     changed = maker.post(f"{agreement_url}/change", json={"contact_policy": {"visits": False}}).json
     assert (changed["tier"], changed["contact_policy"]) == (2, {"visits": False})
+    changed = maker.post(f"{agreement_url}/change", json={"balance_below": "5000.00"}).json
+    assert (changed["balance_from"], changed["balance_below"], changed["tier"]) == (None, "5000.00", 2)
+
+
+def test_the_public_list_is_read_page_by_page(
+    world: World, maker: FlaskClient, program: Client, agreement_url: str, agency: Someone
+) -> None:
+    first = maker.get("/api/v1/agency-list", query_string={"limit": 1}).json
+    (entrusted,) = first["items"]
+    assert (entrusted["agency_name"], entrusted["number"]) == (agency.organisation.name, "2026-001")
+    assert maker.get("/api/v1/agency-list", query_string={"after": first["next_after"]}).json["items"] == []
+    assert program(agency).get("/api/v1/agency-list").status_code == 403
+    assert program(world.lender()).get("/api/v1/agency-list").json["items"] == []
 
 
 @pytest.mark.parametrize(
@@ -117,6 +130,9 @@ def test_only_what_is_given_is_changed(maker: FlaskClient, agreement_url: str) -
         ({"contact_policy": {"earliest_hour": "9"}}, [("contact_policy.earliest_hour", "not_a_number")]),
         ({"contact_policy": {"latest_hour": 23}}, [("latest_hour", "out_of_range")]),
         ({"tier": 99}, [("tier", "out_of_range")]),
+        ({"balance_from": "9.999"}, [("balance_from", "not_a_number")]),
+        ({"balance_from": "-1.00"}, [("balance_from", "out_of_range")]),
+        ({"balance_from": "9.00", "balance_below": "8.00"}, [("balance_below", "range_reversed")]),
     ],
 )
 def test_a_wrong_change_is_told_by_field(

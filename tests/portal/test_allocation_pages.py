@@ -1,5 +1,7 @@
 """Allocations on their pages and over the API: the plan, the decision, the second person, the undoing."""
 
+import csv
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -72,18 +74,11 @@ def test_the_empty_list_leads_to_a_new_one(world: World, signed_in: Client, lang
 
 def test_the_plan_shows_each_agency_with_its_room_and_an_equal_share(ground: Ground, signed_in: Client) -> None:
     client = english(signed_in(ground.lender))
-    query = [("portfolio_id", ground.portfolio_id), *(("agreement", one.id) for one in ground.agreements)]
-    page = client.get("/allocations/new", query_string=query).text
+    chosen = {"portfolio_id": str(ground.portfolio_id), "agreement": [str(one.id) for one in ground.agreements]}
+    page = client.post("/allocations/new", data=chosen).text
     assert "6 cases are free" in page
     assert all(one.agency_name in page for one in ground.agreements)
     assert page.count('value="50.00"') == 2
-
-
-def test_an_agency_is_found_by_its_name(ground: Ground, signed_in: Client) -> None:
-    first, second = ground.agreements
-    page = english(signed_in(ground.lender)).get("/allocations/new", query_string={"find": first.agency_name}).text
-    assert first.number in page
-    assert second.number not in page
 
 
 def test_shares_that_do_not_add_up_are_told_at_their_rule(ground: Ground, signed_in: Client) -> None:
@@ -121,6 +116,26 @@ def test_nothing_is_placed_before_the_commit(world: World, ground: Ground, signe
     shown = client.get(page).text
     assert shown.count("/placements/") >= 2
     assert "Undo all of it" in shown
+
+
+def test_what_each_agency_gets_is_a_file(world: World, ground: Ground, signed_in: Client) -> None:
+    client = english(signed_in(ground.lender))
+    page = previewed(ground, client)
+    assert f'href="{page}/agencies.csv"' in client.get(page).text
+    rows = list(csv.DictReader(client.get(f"{page}/agencies.csv").text.removeprefix("\ufeff").splitlines()))
+    told = {row["agreement"]: (row["households"], row["cases"], row["amount"], row["reasons"]) for row in rows}
+    assert told == {one.number: ("3", "3", "3000.00", "") for one in ground.agreements}
+    assert signed_in(world.lender()).get(f"{page}/agencies.csv").status_code == 404
+    assert signed_in(ground.agencies[0]).get(f"{page}/agencies.csv").status_code == 403
+
+
+def test_a_plan_made_anew_begins_with_the_same_agencies(ground: Ground, signed_in: Client) -> None:
+    client = english(signed_in(ground.lender))
+    page = previewed(ground, client)
+    (link,) = set(re.findall(r'href="(/allocations/new\?again=[^"]+)"', client.get(page).text))
+    again = client.get(link).text
+    assert all(f'name="agreement" value="{one.id}" aria-label' in again for one in ground.agreements)
+    assert again.count('value="50.00"') == 2
 
 
 def test_dropping_a_preview_places_nothing(world: World, ground: Ground, signed_in: Client) -> None:

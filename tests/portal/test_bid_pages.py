@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from models import award
+from models.services.parties import standings
 from tests import bidding
 from tests.bidding import Auction, Bidder, auction, terms
 from tests.conftest import Clock
@@ -135,6 +136,23 @@ def test_a_refused_reveal_says_why_and_repeats_nothing_of_the_bid(
     for page in (answer.text, malformed.text):
         for secret in ("171234", bidder.nonce.hex(), "1.50"):
             assert secret not in page
+
+
+def test_a_bidder_that_is_shut_out_sees_no_figure_and_may_still_reveal(
+    world: World, clock: Clock, signed_in: Client, pair: Auction
+) -> None:
+    bidder = pair.bidders[0]
+    bidding.commit(world, bidder)
+    with world.database.work(pair.lender.actor) as work:
+        standings.freeze(work, bidder.someone.organisation.id, "data_incident")
+    clock.forward(hours=bidding.HOURS)
+    client = signed_in(bidder.someone)
+    client.set_cookie("language", "en")
+    page = client.get(f"/offers/{bidder.offer.id}/bid").text
+    assert "As things stand your bid cannot win:" in page
+    assert "data-bid-reveal" in page
+    assert "≈" not in page
+    assert client.post(f"/offers/{bidder.offer.id}/bid/reveal", data=slip(bidder)).status_code == 302
 
 
 @pytest.mark.parametrize("path", ["bid", "bid.json"])

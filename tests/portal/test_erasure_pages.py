@@ -113,7 +113,7 @@ PLACING = {
     "retention_percent_max": "10",
     "objection_hours": "24",
     "stop_work_hours": "24",
-    "required_documents": ["licence", "training"],
+    "required_documents": ["due_diligence", "training"],
 }
 
 
@@ -123,7 +123,10 @@ def test_the_settings_of_placing_are_changed_as_a_whole(world: World, signed_in:
     with world.database.work(lender.actor) as work:
         now = lender_settings.get(work)
     assert (now.approval_cases, now.rotation, now.new_case_follows) == (1000, "automatic", False)
-    assert now.required_documents == ["licence", "training"]
+    assert now.required_documents == ["due_diligence", "training"]
+    page = client.get("/settings").text
+    assert '<input type="hidden" name="required_documents" value="due_diligence">' in page
+    assert client.post("/settings/placing", data=PLACING | {"required_documents": "licence"}).status_code == 422
     assert client.post("/settings/placing", data=PLACING | {"conduct_score_min": "101"}).status_code == 422
     assert client.post("/settings/placing", data=PLACING | {"required_documents": "diploma"}).status_code == 422
     manager = signed_in(world.person(lender, "portfolio_manager"))

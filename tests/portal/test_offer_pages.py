@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from hashlib import sha256
 from uuid import UUID
 
@@ -10,12 +11,15 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from models.audit import OutboxEntry
-from models.services.exchange import awards, offers, placements, tenders
+from models.offer import Offer
+from models.rates import Cell
+from models.services.exchange import awards, offers, placements, rate_cards, tenders
+from models.services.exchange.rate_cards import Terms
 from models.services.parties import standings
 from tests import bidding
 from tests.bidding import auction_in_lots, package
 from tests.conftest import Clock
-from tests.facts import jobs
+from tests.facts import TODAY, jobs
 from tests.world import Someone, World
 
 Client = Callable[[Someone], FlaskClient]
@@ -28,6 +32,13 @@ def english(client: FlaskClient) -> FlaskClient:
 
 def badges(page: str) -> list[str]:
     return re.findall(r'<span class="state [^"]*">.*?</svg>([^<]+)</span>', page)
+
+
+def read_terms(client: FlaskClient, offer_id: UUID) -> dict[str, str]:
+    """What the form of an offer's page says of the terms that it shows."""
+    found = re.search(r'name="terms_digest" value="(\w{32})"', client.get(f"/offers/{offer_id}").text)
+    assert found
+    return {"terms_digest": found[1]}
 
 
 def state_of(world: World, someone: Someone, offer_id: UUID) -> str:
@@ -129,11 +140,35 @@ def test_where_no_figure_is_shown_there_is_no_sample(world: World, signed_in: Cl
     assert collector.get(f"/offers/{offer.id}/synthetic-sample.csv").status_code == 403
 
 
+def test_no_door_shows_an_agency_that_is_shut_out_anything_of_the_cases(
+    world: World, signed_in: Client, program: Client
+) -> None:
+    lender, agency = world.lender(), world.agency()
+    offer = world.offer(lender, agency, 25)
+    with world.database.work(lender.actor) as work:
+        standings.suspend(work, agency.organisation.id, "conduct")
+    client, api = signed_in(agency), program(agency)
+    for language in ("en", "zh"):
+        client.set_cookie("language", language)
+        page = client.get(f"/offers/{offer.id}").text
+        assert 'class="notice notice-watch"' in page
+        assert "synthetic-sample" not in page
+        assert "≈" not in page
+        assert "≈" not in client.get("/offers").text
+    assert f"{agency.organisation.name},assigned,offered,,,CNY,," in client.get("/offers.csv").text
+    assert client.get(f"/offers/{offer.id}/synthetic-sample.csv").status_code == 409
+    for told in (api.get(f"/api/v1/offers/{offer.id}").json, api.get("/api/v1/offers").json["items"][0]):
+        assert (told["withheld"], told["case_count"], told["strata"]["currencies"]) == (["ineligible"], None, [])
+    refused = api.get(f"/api/v1/offers/{offer.id}/synthetic-sample")
+    assert (refused.status_code, refused.json["code"]) == (409, "ineligible")
+    assert "≈" in signed_in(lender).get(f"/offers/{offer.id}").text
+
+
 def test_the_placement_brings_the_exact_figures(world: World, signed_in: Client) -> None:
     lender, agency = world.lender(), world.agency()
     offer = world.offer(lender, agency, 3)
     client = signed_in(agency)
-    client.post(f"/offers/{offer.id}/accept")
+    client.post(f"/offers/{offer.id}/accept", data=read_terms(client, offer.id))
     assert "3,000.00" in client.get(f"/offers/{offer.id}").text
 
 
@@ -157,12 +192,54 @@ def test_accepting_leads_to_the_placement(world: World, signed_in: Client) -> No
     lender, agency = world.lender(), world.agency()
     offer = world.offer(lender, agency)
     client = signed_in(agency)
-    answer = client.post(f"/offers/{offer.id}/accept")
+    answer = client.post(f"/offers/{offer.id}/accept", data=read_terms(client, offer.id))
     with world.database.work(agency.actor) as work:
         placement = placements.find_of_offer(work, offer.id)
     assert placement is not None
     assert answer.location == f"/placements/{placement.id}"
     assert f"/placements/{placement.id}" in client.get(f"/offers/{offer.id}").text
+
+
+def lower_rate(world: World, lender: Someone, offer: Offer, rate: str = "0.050000") -> None:
+    """A card that two people put in force while somebody reads the offer."""
+    with world.database.work(lender.actor) as work:
+        card = rate_cards.propose(work, offer.agreement_id, Terms([Cell(Decimal(rate))], TODAY))
+    with world.database.work(world.person(lender, "administrator").actor) as work:
+        rate_cards.approve(work, card.id)
+
+
+def test_who_reads_one_rate_is_asked_again_before_another_is_taken(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    offer = world.offer(lender, agency)
+    client = english(signed_in(agency))
+    read = read_terms(client, offer.id)
+    lower_rate(world, lender, offer)
+    answer = client.post(f"/offers/{offer.id}/accept", data=read)
+    assert answer.status_code == 409
+    assert "The terms have changed since you read them." in answer.text
+    assert ("at 5.00%?" in answer.text, "at 18.00%?" in answer.text) == (True, False)
+    assert client.post(f"/offers/{offer.id}/accept").status_code == 409
+    assert state_of(world, agency, offer.id) == "offered"
+    assert client.post(f"/offers/{offer.id}/accept", data=read_terms(client, offer.id)).status_code == 302
+
+
+def test_a_program_accepts_the_terms_that_it_read_and_no_others(world: World, program: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    offer = world.offer(lender, agency)
+    client, path = program(agency), f"/api/v1/offers/{offer.id}"
+    read = client.get(path).get_json()["frozen_terms"]
+    assert (read["rate_card_version"], read["cells"][0]["rate"], read["term_days"]) == (1, "0.180000", 90)
+    assert (read["settlement_floor"], read["term_levels"]) == ("1.000000", {"settlement_floor": "default"})
+    assert program(lender).get(path).get_json()["frozen_terms"] == read
+    assert client.post(f"{path}/accept", json={}).status_code == 422
+    lower_rate(world, lender, offer)
+    late = client.post(f"{path}/accept", json={"terms_digest": read["digest"]})
+    assert (late.status_code, late.get_json()["code"]) == (409, "terms_changed")
+    now = client.get(path).get_json()["frozen_terms"]
+    made = client.post(f"{path}/accept", json={"terms_digest": now["digest"]})
+    assert (made.status_code, made.get_json()["highest_rate"]) == (201, "0.050000")
+    assert made.get_json()["term_levels"] == {"settlement_floor": "default"}
+    assert client.get(path).get_json()["frozen_terms"] is None
 
 
 def test_declining_asks_for_a_reason(world: World, signed_in: Client) -> None:
@@ -210,7 +287,7 @@ def test_the_list_is_filtered_by_state_and_downloaded(world: World, signed_in: C
     lender, agency = world.lender(), world.agency()
     world.offer(lender, agency)
     client = signed_in(lender)
-    assert agency.organisation.name not in client.get("/offers?state=accepted").text
+    assert f"<b>{agency.organisation.name}</b>" not in client.get("/offers?state=accepted").text
     assert agency.organisation.name in client.get("/offers.csv").text
 
 
@@ -243,7 +320,8 @@ def test_who_won_a_lot_is_listed_with_that_lot_and_the_rate_it_bid(
 def test_what_was_undone_is_no_longer_listed_as_accepted(world: World, signed_in: Client) -> None:
     lender, agency = world.lender(), world.agency()
     offer = world.offer(lender, agency)
-    signed_in(agency).post(f"/offers/{offer.id}/accept")
+    client = signed_in(agency)
+    client.post(f"/offers/{offer.id}/accept", data=read_terms(client, offer.id))
     page = f"/offers/{offer.id}"
     assert "state-good" in signed_in(lender).get(page).text
     assert signed_in(lender).post(f"/tenders/{offer.tender_id}/undo", data={"reason": "wrong_cases"}).status_code == 302

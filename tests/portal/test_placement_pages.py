@@ -1,11 +1,12 @@
 """Placements on their pages: acknowledged, assigned, frozen, recalled."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import update
+from sqlalchemy import null, update
 
 from models.placement import AWAITING_KEYS, Placement
 from models.services.collection import assignments, releases
@@ -29,6 +30,22 @@ def test_count_and_balance_are_confirmed_by_hand(world: World, signed_in: Client
     answer = signed_in(agency).post(f"/placements/{placement.id}/acknowledge", data=form)
     assert answer.status_code == 302
     assert acknowledged(world, agency, placement)
+
+
+def test_the_frozen_terms_say_which_level_set_each(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency, 1, settlement_floor=Decimal("0.85"), contact_policy={"latest_hour": 20})
+    for someone in (lender, agency):
+        client = signed_in(someone)
+        client.set_cookie("language", "en")
+        page = client.get(f"/placements/{placement.id}").text
+        assert '85.00%</span> <span class="muted">this agreement</span>' in page
+        assert '20</span> <span class="muted">this agreement</span>' in page
+        assert "version 1 of the rate card" in page
+    with world.database.work(jobs(lender)) as work:
+        work.session.execute(update(Placement).where(Placement.id == placement.id).values(term_levels=null()))
+    page = client.get(f"/placements/{placement.id}").text
+    assert ("85.00%" in page, "this agreement" in page, "was not kept" in page) == (True, False, True)
 
 
 def test_figures_are_taken_with_their_separators(world: World, signed_in: Client) -> None:

@@ -16,7 +16,7 @@ from models.services.exchange import acknowledgements, placements, recall_lists,
 from models.services.parties import lender_settings
 from models.work import JOBS, enter
 from tests.conftest import Clock
-from tests.facts import Placed, jobs, placed
+from tests.facts import Placed, jobs, placed, promise
 from tests.world import World
 
 Client = Callable[..., FlaskClient]
@@ -200,7 +200,8 @@ def test_cases_are_asked_to_be_kept_and_approved_together(world: World, signed_i
     with world.database.work(ground.lender.actor) as work:
         lender_settings.change(work, {"retention_percent_max": 25})
     world.clock.forward(days=85)  # type: ignore[attr-defined]
-    form = {"ground": "negotiation", "days": "10", "case_ids": [str(case.id) for case in ground.cases[:2]]}
+    promise(world, ground, *ground.cases[:2], in_days=10)
+    form = {"ground": "promise", "days": "10", "case_ids": [str(case.id) for case in ground.cases[:2]]}
     agency, lender = signed_in(ground.agency), signed_in(ground.lender)
     assert agency.post(f"/placements/{ground.placement.id}/retain", data=form).status_code == 302
     assert "2 cases wait for the lender." in page(agency, "/retentions")
@@ -278,6 +279,39 @@ def test_a_foreign_recall_is_an_unknown_page_and_a_stranger_role_is_refused(
     assert signed_in(compliance).post(f"/recalls/{request.id}/execute").status_code == 403
     assert signed_in(world.person(ground.agency, "collector")).get("/recalls").status_code == 403
     assert signed_in(ground.agency).post(f"/recalls/{request.id}/keep").status_code == 403
+
+
+def test_a_recall_says_what_keeps_its_cases_from_being_offered_again_to_the_lender_alone(
+    world: World, signed_in: Client, ground: Placed
+) -> None:
+    with world.database.work(ground.lender.actor) as work:
+        waits = recalls.request(work, ground.placement.id, "debt_sold", [ground.cases[0].id])
+        done = recalls.recall(work, ground.placement.id, "complaint", [ground.cases[1].id])
+    lender, agency = signed_in(ground.lender), signed_in(ground.agency)
+    assert "will not be offered again until its exclusion is lifted: <b>Debt sold" in page(
+        lender, f"/recalls/{waits.id}"
+    )
+    text = page(lender, f"/recalls/{done.id}")
+    assert "1 of these cases will not be offered again until its exclusion is lifted:" in text
+    assert '<a href="/exclusions?reason=complaint">Complaint</a>' in text
+    assert "not be offered again" not in page(agency, f"/recalls/{done.id}")
+
+
+def test_recalls_are_filtered_by_the_category_of_their_reason_on_page_file_and_api(
+    world: World, signed_in: Client, ground: Placed
+) -> None:
+    ask(world, ground, 0)
+    with world.database.work(ground.lender.actor) as work:
+        recalls.recall(work, ground.placement.id, "conduct", [ground.cases[1].id])
+    for someone in (ground.lender, ground.agency):
+        client = signed_in(someone)
+        text = page(client, "/recalls?category=compliance")
+        assert "Conduct" in text
+        assert "Lender's request" not in text
+        (line,) = csv.DictReader(client.get("/recalls.csv?category=compliance").text.lstrip("\ufeff").splitlines())
+        assert (line["reason"], line["category"]) == ("conduct", "compliance")
+        found = client.get("/api/v1/recalls?category=operational", headers={"Accept": "application/json"}).json
+        assert [(row["reason"], row["category"]) for row in found["items"]] == [("lender_request", "operational")]
 
 
 def test_files_go_to_the_api_and_bad_rows_are_named(world: World, signed_in: Client, ground: Placed) -> None:

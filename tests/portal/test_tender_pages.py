@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from models.services.collection import contacts
 from models.services.exchange import offers, placements, tenders
-from models.services.parties import lender_settings
+from models.services.parties import lender_settings, standings
 from models.tender import Tender
 from models.tender_plan import Plan
 from tests.world import Someone, World
@@ -36,7 +36,7 @@ def limit(world: World, lender: Someone, cases: int) -> None:
         lender_settings.change(work, {"approval_cases": cases})
 
 
-@pytest.mark.parametrize(("kind", "word"), [("assigned", "Choice 1"), ("first_claim", "The panel")])
+@pytest.mark.parametrize(("kind", "word"), [("assigned", "1 is asked first"), ("first_claim", "The panel")])
 def test_a_tender_is_previewed_and_then_opened(world: World, signed_in: Client, kind: str, word: str) -> None:
     lender, agency = world.lender(), world.agency()
     portfolio, agreement = world.portfolio(lender, 25), world.agreement(lender, agency)
@@ -46,9 +46,9 @@ def test_a_tender_is_previewed_and_then_opened(world: World, signed_in: Client, 
     given = {"portfolio_id": str(portfolio.id), "kind": kind}
     assert word in client.get("/tenders/new", query_string=given).text
     plan = given | {"agreement_ids": [str(agreement.id)], "respond_hours": "48", "case_limit": ""}
-    page = client.get("/tenders/new", query_string=plan | {"preview": "1"}).text
+    page = client.post("/tenders/new", data=plan).text
     assert "Open the tender" in page
-    answer = client.post("/tenders/new", data=plan)
+    answer = client.post("/tenders", data=plan)
     assert answer.status_code == 302
     shown = client.get(answer.location).text
     assert agency.organisation.name in shown
@@ -87,9 +87,7 @@ def test_cases_that_stay_out_are_told_by_three_words(world: World, signed_in: Cl
     client = signed_in(lender)
     client.set_cookie("language", "en")
     plan = {"portfolio_id": str(portfolio.id), "kind": "first_claim", "agreement_ids": [str(agreement.id)]}
-    page = client.get(
-        "/tenders/new", query_string=plan | {"respond_hours": "48", "case_limit": "1", "preview": "1"}
-    ).text
+    page = client.post("/tenders/new", data=plan | {"respond_hours": "48", "case_limit": "1"}).text
     for words, anchor in (
         ("Scrubbed out", "scrubbed"),
         ("Outside the plan", "outside"),
@@ -105,25 +103,56 @@ def test_a_plan_without_agencies_is_shown_again_with_what_is_wrong(world: World,
     portfolio = world.portfolio(lender)
     plan = {"portfolio_id": str(portfolio.id), "kind": "first_claim", "respond_hours": "48"}
     client = signed_in(lender)
-    for answer in (
-        client.post("/tenders/new", data=plan),
-        client.get("/tenders/new", query_string=plan | {"preview": 1}),
-    ):
+    for path in ("/tenders", "/tenders/new"):
+        answer = client.post(path, data=plan)
         assert answer.status_code == 422
         assert "field-error" in answer.text
 
 
-def test_an_agency_chosen_twice_is_told_at_its_second_place(world: World, signed_in: Client) -> None:
-    lender, agency = world.lender(), world.agency()
-    portfolio, agreement = world.portfolio(lender), world.agreement(lender, agency)
-    chosen = [str(agreement.id), "", str(agreement.id)]
+def test_agencies_are_asked_in_the_order_in_which_they_are_numbered(world: World, signed_in: Client) -> None:
+    lender, agencies = world.lender(), [world.agency() for _ in range(6)]
+    portfolio = world.portfolio(lender)
+    agreements = [world.agreement(lender, agency) for agency in agencies]
+    turns = {f"place-{one.id}": turn for one, turn in zip(agreements, ("30", "", "2", "1", "9", "12"), strict=True)}
+    plan = {"portfolio_id": str(portfolio.id), "kind": "assigned", "respond_hours": "1"} | turns
+    client = signed_in(lender)
+    page = client.post("/tenders/new", data=plan).text
+    hidden = re.findall(r'type="hidden" name="agreement_ids" value="([^"]+)"', page)
+    assert hidden == [str(agreements[place].id) for place in (3, 2, 4, 5, 0)]
+    made = UUID(client.post("/tenders", data=plan).location.rpartition("/")[2])
+    with world.database.work(lender.actor) as work:
+        assert tenders.get(work, made).rules["choices"] == hidden
+
+
+@pytest.mark.parametrize("turn", ["first", "1.5", "-1", "10000"])
+def test_a_turn_that_is_no_number_is_told_and_kept(world: World, signed_in: Client, turn: str) -> None:
+    lender = world.lender()
+    portfolio, agreement = world.portfolio(lender), world.agreement(lender, world.agency())
+    plan = {"portfolio_id": str(portfolio.id), "kind": "assigned", "respond_hours": "1", f"place-{agreement.id}": turn}
     client = signed_in(lender)
     client.set_cookie("language", "en")
-    plan = {"portfolio_id": str(portfolio.id), "kind": "assigned", "agreement_ids": chosen, "respond_hours": "1"}
-    page = client.get("/tenders/new", query_string=plan | {"preview": "1"}).text
-    before, after = page.split("This is named twice.")
-    assert 'id="choice-2"' in before
-    assert 'id="choice-3"' in after
+    for path in ("/tenders", "/tenders/new"):
+        answer = client.post(path, data=plan)
+        assert answer.status_code == 422
+        assert "This is not a number." in answer.text
+        assert f'value="{turn}"' in answer.text
+
+
+@pytest.mark.parametrize("kind", ["assigned", "first_claim"])
+def test_each_agency_can_be_found_by_name_number_and_tier(world: World, signed_in: Client, kind: str) -> None:
+    lender, agency, stopped = world.lender(), world.agency(), world.agency()
+    portfolio, agreement = world.portfolio(lender), world.agreement(lender, agency, tier=2)
+    world.agreement(lender, stopped)
+    with world.database.work(world.person(lender, "compliance_officer").actor) as work:
+        standings.suspend(work, stopped.organisation.id, "conduct")
+    client = signed_in(lender)
+    wizard = client.get(f"/tenders/new?portfolio_id={portfolio.id}&kind={kind}").text
+    for page in (wizard, client.get(f"/portfolios/{portfolio.id}/bids/new").text):
+        words = f"{agency.organisation.name} {agreement.number}".lower()
+        assert f'data-panel-words="{words}" data-panel-of="2" data-panel-may' in page
+        assert page.count("data-panel-words") == page.count("data-panel-choice") == 2
+        assert page.count("data-panel-may") == 1
+        assert "js/panel.js" in page
 
 
 def test_the_lender_sees_exact_figures_beside_what_agencies_see(world: World, signed_in: Client) -> None:
@@ -201,6 +230,26 @@ def test_who_claims_late_is_told_so_in_place(world: World, signed_in: Client) ->
 
 
 # --- exclusions ---
+
+
+def test_exclusions_are_a_file_with_reason_source_and_day(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    case_id = world.case_ids(world.placement(lender, agency, 1), lender)[0]
+    client = signed_in(lender)
+    for reason in ("deceased", "hardship"):
+        said = {"reason": reason, "source": "registry", "noted_on": "2026-03-01"}
+        assert client.post(f"/cases/{case_id}/exclusions", data=said).status_code == 302
+    page = client.get(f"/cases/{case_id}/exclusions").text
+    client.post("/exclusions/{}".format(page.split('action="/exclusions/')[1].split('"')[0]))
+    whole, standing = (client.get(f"/exclusions.csv?standing={value}").text.splitlines() for value in ("false", ""))
+    assert [len(lines) for lines in (whole, standing)] == [3, 2]
+    head, row = (line.split(",") for line in standing)
+    assert head[0] == "\ufeffcase_number"
+    assert row[2:4] == ["registry", "2026-03-01"]
+    other = {"deceased": "hardship", "hardship": "deceased"}[row[1]]
+    assert client.get(f"/exclusions.csv?reason={other}").text.count("\n") == 1
+    assert signed_in(world.lender()).get("/exclusions.csv").text.count("\n") == 1
+    assert signed_in(agency).get("/exclusions.csv").status_code == 403
 
 
 def test_a_case_is_excluded_and_the_exclusion_lifted_on_pages(world: World, signed_in: Client) -> None:

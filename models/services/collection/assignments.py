@@ -11,12 +11,12 @@ from sqlalchemy import Select, String, Uuid, and_, any_, cast, exists, func, lit
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from models.case import Case
-from models.errors import Conflict, Invalid, NotFound, RowError
+from models.errors import CaseClosedToWork, Conflict, Invalid, NotFound, RowError
 from models.household import deal
 from models.member import Member
 from models.placement import ACTIVE, Assignment, PlacedCase, Placement
 from models.services import tenancy
-from models.services.exchange import placements
+from models.services.exchange import ends, placements
 from models.services.oversight import audit
 from models.work import Work
 from models.work_item import WorkItem
@@ -104,13 +104,12 @@ def _workable(work: Work, placement_id: UUID) -> Placement:
     placement = placements.get(work, placement_id)
     with work.as_lender(placement):
         placements.lock(work, placement, shared=True)
-        frozen = placements.is_frozen(work, placement)
+        ends.refuse_ended(placement, "assign", "placement_not_active")
+        placements.refuse_frozen(work, placement)
     if placement.state != ACTIVE:
         raise Conflict("placement_not_active", state=placement.state)
     if placement.expires_at <= work.at and work.session.scalar(_live_cases(work, placement).limit(1)) is None:
-        raise Conflict("placement_expired")
-    if frozen:
-        raise Conflict("placement_frozen")
+        raise CaseClosedToWork("placement_expired", placement.id)
     return placement
 
 

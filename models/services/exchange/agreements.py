@@ -15,13 +15,14 @@ import polars as pl
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from models import contact_policy, rates
+from models.agency_standing import REMOVED, AgencyStanding
 from models.agreement import ACTIVE, ENDED, PROPOSED, REFUSED, TRANSITIONS, Agreement
 from models.buckets import BUCKETS
 from models.business_day import day_of
 from models.columns import PRODUCT
 from models.errors import Conflict, Invalid, NotFound, OutOfRange, RowError, outside
 from models.ids import new_id
-from models.money import CURRENCIES
+from models.money import CURRENCIES, round_money
 from models.organisation import AGENCY
 from models.provinces import PROVINCES
 from models.rate_card import INCLUSIVE
@@ -42,8 +43,11 @@ RANGES: Final[Mapping[str, tuple[int, int]]] = {
     "cases_per_collector": (0, 10_000),
 }
 _REQUIRED: Final = ("tier", "term_days")
+_PAPERS: Final = ("processing_agreement", "impact_assessment")  # of data protection, by number
 _LISTS: Final = ("provinces", "products", "buckets")
-OPERATING: Final = (*RANGES, *_LISTS, "contact_policy")  # what `change` may change
+AMOUNTS: Final = ("balance_from", "balance_below")
+AMOUNT_MAX: Final = Decimal("9999999999999.99")
+OPERATING: Final = (*RANGES, *_LISTS, *AMOUNTS, "contact_policy")  # what `change` may change
 _MONEY: Final = ("tail_days", "agency_may_receive", "settlement_floor", "tax_treatment", "tax_rate")
 
 # How an agreement stands on a day, as lists are narrowed.
@@ -55,7 +59,8 @@ class Terms(NamedTuple):
     """What the parties agreed; the money terms become the agreement's first rate card.
 
     `contingency_rate` is a fraction of what is recovered, for every case: 0.18 is 18 %. Where rates differ there are
-    `cells` instead. An empty list leaves its dimension open.
+    `cells` instead. An empty list leaves its dimension open, None among the amounts too: a case is covered whose
+    balance is from `balance_from` on and below `balance_below`.
     """
 
     number: str
@@ -76,6 +81,8 @@ class Terms(NamedTuple):
     provinces: Sequence[str] = ()
     products: Sequence[str] = ()
     buckets: Sequence[str] = ()
+    balance_from: Decimal | None = None
+    balance_below: Decimal | None = None
     open_cases_max: int | None = None
     collectors: int | None = None
     cases_per_collector: int | None = None
@@ -85,6 +92,7 @@ class Terms(NamedTuple):
 def create(work: Work, agency_code: str, terms: Terms) -> Agreement:
     """Propose an agreement and its first rate card; both stand once `approve` has been called by a second person."""
     assert work.actor.side == LENDER
+    terms = terms._replace(**{name: getattr(terms, name).strip() for name in _PAPERS})
     if faults := _faults(terms):
         raise Invalid(errors=faults)
     agency = organisations.get_counterparty(work, agency_code, AGENCY)
@@ -146,12 +154,14 @@ def change(work: Work, agreement_id: UUID, changes: Mapping[str, Any]) -> Agreem
     """
     agreement = _lock(work, agreement_id)
     agreement.state = step(TRANSITIONS, agreement.state, "change")
+    changes = {name: _stored(value) for name, value in changes.items()}
     unknown = [RowError(0, name, "unknown_field") for name in changes if name not in OPERATING]
-    if errors := unknown or _operating_faults(changes):
+    amounts = {name: getattr(agreement, name) for name in AMOUNTS}
+    if errors := unknown or _operating_faults(amounts | changes):
         raise Invalid(errors=errors)
     olds = {name: getattr(agreement, name) for name in changes}
     floors = _floors(work, agreement)
-    news = {name: _stored(value) for name, value in changes.items() if _stored(value) != olds[name]}
+    news = {name: value for name, value in changes.items() if value != olds[name]}
     for name, value in news.items():
         setattr(agreement, name, value)
     if {"products", "buckets"} & news.keys():
@@ -196,6 +206,16 @@ def find(
                 other.icontains(search, autoescape=True),
             )
         )
+    return list(work.session.scalars(pages.newest(query, Agreement.id, after, limit)))
+
+
+def list_entrusted(work: Work, after: UUID | None = None, limit: int = 50) -> list[Agreement]:
+    """What the lender publishes, newest first: those in force, but of agencies that it has removed."""
+    assert work.actor.side == LENDER
+    removed = select(AgencyStanding.agency_id).where(tenancy.own(work, AgencyStanding), AgencyStanding.state == REMOVED)
+    query = select(Agreement).where(
+        tenancy.own(work, Agreement), _stands(IN_FORCE, day_of(work.at)), Agreement.agency_id.not_in(removed)
+    )
     return list(work.session.scalars(pages.newest(query, Agreement.id, after, limit)))
 
 
@@ -276,8 +296,7 @@ def _faults(terms: Terms) -> list[RowError]:
         ("currency", "unknown_currency"): terms.currency not in CURRENCIES,
         ("contingency_rate", "one_expected"): rate is not None and bool(terms.cells),
         ("contingency_rate", "required_missing"): rate is None and not terms.cells,
-        ("processing_agreement", "required_missing"): not terms.processing_agreement,
-        ("impact_assessment", "required_missing"): not terms.impact_assessment,
+        **{(name, "required_missing"): not getattr(terms, name) for name in _PAPERS},
     }
     faults = [RowError(0, field, code) for (field, code), told in wrong.items() if told]
     shares = outside("contingency_rate", rate, Decimal(0), Decimal(1))
@@ -288,7 +307,21 @@ def _operating_faults(terms: Mapping[str, Any]) -> list[RowError]:
     return [
         *(OutOfRange(0, name, *RANGES[name]) for name in RANGES if name in terms and not _in_range(name, terms[name])),
         *(RowError(0, name, code) for name in _LISTS if (code := _list_fault(name, terms.get(name, ())))),
+        *_amount_faults(*(terms.get(name) for name in AMOUNTS)),
         *contact_policy.faults(terms.get("contact_policy", {})),
+    ]
+
+
+def _amount_faults(least: Decimal | None, below: Decimal | None) -> list[RowError]:
+    wrong = {
+        (name, "too_many_decimals"): amount is not None and amount != round_money(amount)
+        for name, amount in zip(AMOUNTS, (least, below), strict=True)
+    }
+    wrong["balance_below", "range_reversed"] = below is not None and below <= (least or 0)
+    return [
+        *outside("balance_from", least, 0, AMOUNT_MAX),
+        *outside("balance_below", below, None, AMOUNT_MAX),
+        *(RowError(0, field, code) for (field, code), told in wrong.items() if told),
     ]
 
 
@@ -311,6 +344,8 @@ def _stored(value: Any) -> Any:
 
 
 def _logged(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return f"{value:.2f}"
     return json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import aliased
 from models.agreement import Agreement
 from models.allocation import CASES, WORD_BITS, word_of, words_of
 from models.case import Case
-from models.money import Schema
+from models.money import MONEY, Schema
 from models.placement import TERM_OVER, UNDONE, PlacedCase, Placement
 from models.provinces import province_of
 from models.services import bulk, tenancy
@@ -26,7 +26,9 @@ from models.work import Work
 
 _READ: Final[Schema] = {name: dtype for name, dtype in CASES.items() if name != "placement_seq"}
 _SEQ: Final[Schema] = {"case_id": pl.String, "placement_seq": pl.Int64}
-_KIND: Final = ["product", "bucket", "province"]  # what decides, of one currency, whose agreement covers a case
+# What decides, of one currency, whose agreement covers a case: `band` counts the amounts agreed on that its balance is
+# not below.
+_KIND: Final = ["product", "bucket", "province", "band"]
 _PAIR: Final[Schema] = {"borrower_id": pl.String, "agency_id": pl.String}
 
 
@@ -69,10 +71,12 @@ def read(
     for bits in sets:
         cases = cases.join(bits, on="borrower_id", how="left", maintain_order="left")
     numbers = bulk.read(work, _numbers(work, portfolio_id), _SEQ)
+    cases = cases.with_columns(band=_bands(cases["balance"], panel))
     return (
         cases.join(_bits_of_terms(work, panel, cases), on=_KIND, nulls_equal=True, maintain_order="left")
         .join(numbers, on="case_id", how="left", maintain_order="left")
         .with_columns(pl.col("placement_seq").fill_null(1), pl.col(words_of("earlier", panel)).fill_null(0))
+        .drop("band")
     )
 
 
@@ -118,6 +122,12 @@ def _returned(work: Work, came_back: CameBack) -> ColumnElement[bool]:
         last.ended_at < came_back.until,
         ~newer,
     )
+
+
+def _bands(balances: pl.Series, panel: Sequence[Agreement]) -> pl.Series:
+    """Of each balance, how many of the amounts that bound the panel's agreements it is not below."""
+    amounts = {amount for one in panel for amount in (one.balance_from, one.balance_below) if amount is not None}
+    return pl.Series(sorted(amounts), dtype=MONEY).search_sorted(balances, side="right")
 
 
 def _bits_of_terms(work: Work, panel: Sequence[Agreement], cases: pl.DataFrame) -> pl.DataFrame:

@@ -16,7 +16,7 @@ from models.business_day import day_of
 from models.errors import Conflict, Invalid
 from models.rate_card import RateCard
 from models.services import tenancy
-from models.services.exchange import allocation_cases, eligibility, rate_cards, standard_terms
+from models.services.exchange import allocation_cases, eligibility, frozen_terms, rate_cards, standard_terms
 from models.services.exchange.allocation_cases import CameBack
 from models.services.exchange.rate_cards import Card
 from models.services.exchange.standard_terms import Effective
@@ -158,13 +158,7 @@ def _terms(
     """By agreement: the card in force, the terms in force, and both as the digest takes them."""
     cards = {one.id: rate_cards.find_in_force(work, one.lender_id, one.id, day_of(work.at)) for one in panel}
     effective = {one.id: standard_terms.effective(work, one, _row(cards[one.id])) for one in panel}
-    return cards, effective, {one.id: _frozen(one, cards[one.id], effective[one.id]) for one in panel}
-
-
-def _frozen(agreement: Agreement, card: Card | None, effective: Effective) -> list[Any]:
-    """What a placement would freeze beside each case's rate; a version of a card never changes."""
-    own = [agreement.number, agreement.tier, agreement.term_days, card.card.version if card else 0]
-    return [*own, str(effective.settlement_floor.value), effective.policy]
+    return cards, effective, {one.id: frozen_terms.frozen(one, cards[one.id], effective[one.id]) for one in panel}
 
 
 def _checked(

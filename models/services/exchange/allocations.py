@@ -33,6 +33,7 @@ from models.services import notices, pages, second_person, tenancy
 from models.services.exchange import allocation_draws, placing, tenders, turns
 from models.services.exchange.allocation_cases import CameBack
 from models.services.exchange.allocation_draws import CHECKED, WRITTEN, Drawn
+from models.services.exchange.frozen_terms import Terms
 from models.services.job_runs import Report, quietly
 from models.services.oversight import audit
 from models.services.portfolio import portfolios, scrub
@@ -309,7 +310,7 @@ def _seat(drawn: Drawn, offer: Offer, agreement: Agreement) -> placing.Seat:
     """As drawn; without a card the gate has refused."""
     card = drawn.cards[agreement.id]
     assert card is not None
-    return placing.Seat(offer, agreement, card, drawn.effective[agreement.id])
+    return placing.Seat(offer, Terms(agreement, card, drawn.effective[agreement.id]))
 
 
 def _accepted(tender: Tender, agreement: Agreement, part: pl.DataFrame, now: dt.datetime) -> Offer:

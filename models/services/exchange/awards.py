@@ -23,7 +23,16 @@ from models.offer import OFFERED, Offer
 from models.offer import TRANSITIONS as OFFER_TRANSITIONS
 from models.placement import Placement
 from models.services import notices, tenancy
-from models.services.exchange import bids, eligibility, judging, opened_bids, placing, tender_offers, tenders
+from models.services.exchange import (
+    bids,
+    eligibility,
+    frozen_terms,
+    judging,
+    opened_bids,
+    placing,
+    tender_offers,
+    tenders,
+)
 from models.services.exchange.judging import Judged, Win
 from models.services.exchange.opened_bids import BidOn, Opened
 from models.services.oversight import audit
@@ -136,7 +145,8 @@ def _lock_agreement(work: Work, offer: Offer) -> Agreement:
 
 
 def _place(work: Work, win: Win, now: dt.datetime) -> Placement:
-    return placing.place(work, win.opened.offer, win.opened.agreement, win.cases, now, win.terms)
+    terms = frozen_terms.require(work, win.opened.agreement, now)
+    return placing.place(work, win.opened.offer, terms, win.cases, now, win.terms)
 
 
 def _keep(work: Work, tender: Tender, opened: Sequence[Opened], judged: Judged, now: dt.datetime) -> Award:

@@ -26,6 +26,7 @@ from models.offer import OFFERED, Offer
 from models.services import notices, tenancy
 from models.services.exchange import (
     agreements,
+    answering,
     eligibility,
     opened_bids,
     placing,
@@ -156,8 +157,9 @@ def commit(work: Work, offer_id: UUID, commitment: bytes) -> Bid:
     with work.as_lender(offer):
         tender = _lock(work, offer)
         now = _require_before(work, tender.commit_until, "commit_window_closed")
-        least = eligibility.least_cases(offer)
-        eligibility.require(work, placing.get_agreement(work, offer), now, least, besides=offer.id)
+        agreement = placing.get_agreement(work, offer)
+        eligibility.hold(work, agreement)
+        answering.require(work, offer, agreement, now, answering.least_cases(offer))
         if find_own(work, offer) is not None:
             raise Conflict("bid_stands")
         bid = Bid(
@@ -192,6 +194,9 @@ def withdraw(work: Work, offer_id: UUID) -> Bid:
 
 def reveal(work: Work, offer_id: UUID, given: Mapping[str, Any], nonce: bytes) -> Bid:
     """Show the bid that was committed; repeating it changes nothing.
+
+    The gate is not asked: an agency that it has shut out since its commitment learns nothing by revealing, and need not
+    be counted among those that never revealed. The award asks the gate, and such a bid cannot win while it is shut.
 
     `given` has the texts of `award.Terms`, or where the tender is in lots `packages`: a list of these with `lots`
     beside. Conflict `reveal_window_not_open` or `reveal_window_closed`, `not_committed`, or `commitment_mismatch`;

@@ -1,24 +1,23 @@
 """The gate: whether an agency may see, bid for or receive cases now, with every reason why not.
 
 Every way of placing asks it when it offers, and again under the lock when it places. Reasons are the lender's to see;
-an agency is told of them what `models.award.GATE_TOLD` says.
+an agency is told of them what `models.award.GATE_TOLD` says. Of an offer that stands, `answering` asks it.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, false, func, or_, select
 
+from models import agency_document
 from models.agency_document import LICENCE, AgencyDocument
 from models.agency_standing import RECEIVING, AgencyStanding
-from models.agreement import ACTIVE, Agreement
-from models.award import told
+from models.agreement import ACTIVE, ENDED, Agreement
 from models.business_day import day_of
 from models.case import Case
-from models.errors import Conflict
 from models.offer import Offer
 from models.provinces import province_of
 from models.rate_card import ACTIVE as CARD_ACTIVE
@@ -29,6 +28,9 @@ from models.services.parties import agency_documents, agency_records, lender_set
 from models.services.parties.agency_records import Record
 from models.services.parties.lender_settings import Settings
 from models.work import Work
+
+FULL: Final = "capacity_exceeded"
+OUTSIDE: Final = "cases_outside_agreement"  # beside the gate's reasons: some of the cases are not what was agreed on
 
 
 class Candidate(NamedTuple):
@@ -46,6 +48,13 @@ class Candidate(NamedTuple):
     record: Record
     documents: Mapping[str, Sequence[AgencyDocument]]  # by kind, as `agency_documents.find_counting` has them
 
+    @property
+    def covers_every_case(self) -> bool:
+        """Of its currency: neither the agreement nor a licence leaves any dimension closed."""
+        agreed = self.agreement
+        limits = (self.provinces, agreed.products, agreed.buckets, agreed.balance_from, agreed.balance_below)
+        return not any(limits) and "licence_elsewhere" not in self.reasons
+
 
 def reasons(
     work: Work, agreement: Agreement, at: dt.datetime, case_count: int = 0, besides: UUID | None = None
@@ -58,10 +67,8 @@ def reasons(
     return assess(work, agreement.lender_id, [agreement], at, case_count, besides)[0].reasons
 
 
-def require(
-    work: Work, agreement: Agreement, at: dt.datetime, case_count: int = 0, besides: UUID | None = None
-) -> None:
-    """For the agency that answers: Conflict by the first code that it is told, with all of those in `reasons`.
+def hold(work: Work, agreement: Agreement) -> None:
+    """Before the gate is asked under the lock, for the agency that answers: the agreement as it is now.
 
     Waits for whoever places with this agency now, or changes how it stands, and keeps them waiting until this
     transaction ends: so no two acts together exceed what each alone may. Comes after tender and offers in the order of
@@ -69,28 +76,11 @@ def require(
     """
     take_turns(work, agreement.lender_id, [agreement.agency_id])
     work.session.refresh(agreement, with_for_update={"read": True})
-    if found := told(reasons(work, agreement, at, case_count, besides)):
-        raise Conflict(found[0], reasons=found)
 
 
 def take_turns(work: Work, lender_id: UUID, agency_ids: Sequence[UUID]) -> None:
     """Keep everybody else from placing with these agencies, or changing how they stand, until this transaction ends."""
     turns.take_each(work, map(turns.of_agency, agency_ids), lender_id)
-
-
-def reasons_told(work: Work, offer: Offer) -> list[str]:
-    """Why the agency may not answer its offer now, for the agency itself."""
-    with work.as_lender(offer):
-        agreement = work.session.scalars(
-            select(Agreement).where(tenancy.of_lender(offer.lender_id, Agreement), Agreement.id == offer.agreement_id)
-        ).one()
-        return told(reasons(work, agreement, work.at, least_cases(offer), besides=offer.id))
-
-
-def least_cases(offer: Offer) -> int:
-    """The fewest that may come of an offer, as it was shown: those of its smallest lot, where it is in lots."""
-    lots = offer.terms.get("scoring", {}).get("lots")
-    return min(lot["case_count"] for lot in lots) if lots else offer.case_count or 0
 
 
 def shut_to(work: Work, offers: Iterable[Offer]) -> list[UUID]:
@@ -133,6 +123,7 @@ def assess(
     agency_ids = {agreement.agency_id for agreement in agreements}
     records = agency_records.read(work, lender_id, agency_ids, at, besides)
     documents = agency_documents.find_counting(work, lender_id, agency_ids, day_of(at))
+    begun = _begun(work, lender_id, agency_ids)
     carded = _with_card(work, lender_id, agreements, day_of(at))
     return [
         _candidate(
@@ -141,6 +132,7 @@ def assess(
             records[agreement.agency_id],
             documents[agreement.agency_id],
             agreement.id in carded,
+            agreement.starts_on if agreement.starts_on > begun.get(agreement.agency_id, dt.date.max) else None,
             day_of(at),
             case_count,
         )
@@ -149,7 +141,7 @@ def assess(
 
 
 def fits(work: Work, agreement: Agreement, at: dt.datetime) -> ColumnElement[bool]:
-    """Cases that the agreement covers: currency, province (where the licence holds too), product and bucket."""
+    """Cases that the agreement covers: currency, province (where the licence holds too), product, bucket, balance."""
     documents = agency_documents.find_counting(work, agreement.lender_id, [agreement.agency_id], day_of(at))
     provinces = _territory(agreement, documents[agreement.agency_id].get(LICENCE, ()))
     return and_(
@@ -157,6 +149,7 @@ def fits(work: Work, agreement: Agreement, at: dt.datetime) -> ColumnElement[boo
         bulk.among_named(province_of(Case.region), provinces) if provinces is not None else false(),
         bulk.among_named(Case.product, agreement.products),
         bulk.among_named(Case.bucket, agreement.buckets),
+        *agreement.bounds(Case.balance),
     )
 
 
@@ -171,6 +164,7 @@ def _candidate(
     record: Record,
     documents: Mapping[str, Sequence[AgencyDocument]],
     has_card: bool,
+    follows_on: dt.date | None,
     on: dt.date,
     case_count: int,
 ) -> Candidate:
@@ -180,11 +174,11 @@ def _candidate(
     found = [
         *_of_agreement(agreement, has_card, on),
         *([] if record.state in RECEIVING else [f"agency_{record.state}"]),
-        *_of_documents(settings.required_documents, documents, on),
+        *agency_document.missing(settings.required_documents, documents, on, follows_on),
         *([] if provinces is not None else ["licence_elsewhere"]),
         *(["conduct_score_too_low"] if record.score < settings.conduct_score_min else []),
         *(["complaints_too_many"] if record.complaint_ratio > settings.complaints_per_5000_max else []),
-        *(["capacity_exceeded"] if left is not None and left < max(case_count, 1) else []),
+        *([FULL] if left is not None and left < max(case_count, 1) else []),
     ]
     return Candidate(agreement, found, capacity, left, record.conduct_factor, provinces or [], record, documents)
 
@@ -193,16 +187,10 @@ def _of_agreement(agreement: Agreement, has_card: bool, on: dt.date) -> list[str
     in_force = agreement.state == ACTIVE and agreement.starts_on <= on <= agreement.ends_on
     return [
         *([] if in_force else ["agreement_not_in_force"]),
-        *([] if agreement.processing_agreement else ["processing_agreement_missing"]),
-        *([] if agreement.impact_assessment else ["impact_assessment_missing"]),
+        *([] if agreement.processing_agreement.strip() else ["processing_agreement_missing"]),
+        *([] if agreement.impact_assessment.strip() else ["impact_assessment_missing"]),
         *([] if has_card else ["no_rate_card_in_force"]),
     ]
-
-
-def _of_documents(required: Sequence[str], documents: Mapping[str, Sequence[AgencyDocument]], on: dt.date) -> list[str]:
-    missing = [f"{kind}_missing" for kind in required if kind not in documents]
-    expired = [f"{kind}_expired" for kind in required if kind in documents and documents[kind][0].expires_on < on]
-    return missing + expired
 
 
 def _capacity(agreement: Agreement) -> int | None:
@@ -224,6 +212,16 @@ def _territory(agreement: Agreement, licences: Sequence[AgencyDocument]) -> list
     if not agreement.provinces:
         return sorted(licensed)
     return [province for province in agreement.provinces if province in licensed] or None
+
+
+def _begun(work: Work, lender_id: UUID, agency_ids: Collection[UUID]) -> dict[UUID, dt.date]:
+    """When the first agreement with each agency began that stands or stood: the later ones follow on it."""
+    query = select(Agreement.agency_id, func.min(Agreement.starts_on)).where(
+        tenancy.of_lender(lender_id, Agreement),
+        bulk.among(Agreement.agency_id, list(agency_ids)),
+        Agreement.state.in_((ACTIVE, ENDED)),
+    )
+    return dict(work.session.execute(query.group_by(Agreement.agency_id)).all())
 
 
 def _with_card(work: Work, lender_id: UUID, agreements: Sequence[Agreement], on: dt.date) -> set[UUID]:

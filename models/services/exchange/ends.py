@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, ScalarSelect, Update, and_, delete, exists
 
 from models.acknowledgement_break import AcknowledgementBreak
 from models.case import Case
-from models.errors import NotFound
-from models.placement import PlacedCase, Placement
+from models.errors import CaseClosedToWork, NotFound
+from models.placement import LIVE, PlacedCase, Placement
 from models.recall_request import ASKED, GONE, OBJECTED, WITHDRAWN, RecallCase, RecallRequest
 from models.recall_request import REQUESTED as RECALL_REQUESTED
 from models.retention import LAPSED, Retention
@@ -74,6 +74,12 @@ def require_live(work: Work, placement: Placement, case_ids: Sequence[UUID]) -> 
     live = select(func.count()).where(live_in(placement), bulk.among(PlacedCase.case_id, sorted(named)))
     if work.session.scalar(live) != len(named):
         raise NotFound
+
+
+def refuse_ended(placement: Placement, act: str, code: str = "wrong_state") -> None:
+    """CaseClosedToWork where the placement has ended: an agency's act comes too late, and the lender's log has it."""
+    if placement.state not in LIVE:
+        raise CaseClosedToWork(code, placement.id, state=placement.state, act=act)
 
 
 def take_back(

@@ -15,7 +15,7 @@ from models.award import LOST, VOID, WON, Candidate, LotBid, LotResult, Package,
 from models.bid import TRANSITIONS, Bid
 from models.offer import TRANSITIONS as OFFER_TRANSITIONS
 from models.offer import Offer
-from models.services.exchange import eligibility, tender_cases, tenders
+from models.services.exchange import eligibility, tender_cases
 from models.services.exchange import lots as tender_lots
 from models.services.exchange.opened_bids import Opened
 from models.services.exchange.placing import BidTerms
@@ -136,7 +136,7 @@ def _in_lots(work: Work, tender: Tender, opened: Sequence[Opened], free: Cases, 
 def _gate_of_whole(work: Work, tender: Tender, one: Opened, case_count: int, now: dt.datetime) -> list[str]:
     """What the gate says of the agency now, for all that could be placed."""
     gate = eligibility.reasons(work, one.agreement, now, case_count, besides=one.offer.id)
-    return [*gate, tenders.OUTSIDE] if tender_cases.holds_outside(work, tender, one.agreement, now) else gate
+    return [*gate, eligibility.OUTSIDE] if tender_cases.holds_outside(work, tender.id, one.agreement, now) else gate
 
 
 def _gates_of_packages(
@@ -151,8 +151,8 @@ def _gates_of_packages(
     def gate(package: Package) -> list[str]:
         count = sum(len(by_lot[lot]) for lot in package.lots)
         full = seat.capacity_left is not None and seat.capacity_left < count
-        found = [*seat.reasons, *(["capacity_exceeded"] if full else [])]
-        return list(dict.fromkeys([*found, *([tenders.OUTSIDE] if outside.intersection(package.lots) else [])]))
+        found = [*seat.reasons, *([eligibility.FULL] if full else [])]
+        return list(dict.fromkeys([*found, *([eligibility.OUTSIDE] if outside.intersection(package.lots) else [])]))
 
     return [gate(package) for package in one.bid_on]
 

@@ -84,6 +84,7 @@ def list_outside(work: Work, tender: Tender, seat: eligibility.Candidate, now: d
             tenancy.of_lender(tender.lender_id, TenderedCase),
             TenderedCase.tender_id == tender.id,
             TenderedCase.open,
+            tender_cases.placeable(work, tender.lender_id),
             eligibility.outside(work, seat.agreement, now),
         )
         .distinct()
@@ -99,7 +100,7 @@ def _seat(seats: Sequence[eligibility.Candidate], lots: Lots) -> Seat:
     within = [seat for number, seat in enumerate(seats, start=1) if number not in beyond]
     if not within:
         return Seat(_with_outside(seats[0]), beyond)
-    hidden = (seat for seat in within if tenders.OUTSIDE in seat.reasons)
+    hidden = (seat for seat in within if eligibility.OUTSIDE in seat.reasons)
     free = (seat for seat in within if not seat.reasons)
     return Seat(next(hidden, None) or next(free, None) or within[0], beyond)
 
@@ -111,4 +112,4 @@ def _beyond(seat: eligibility.Candidate, lots: Lots) -> list[int]:
 
 
 def _with_outside(seat: eligibility.Candidate) -> eligibility.Candidate:
-    return seat._replace(reasons=list(dict.fromkeys([*seat.reasons, tenders.OUTSIDE])))
+    return seat._replace(reasons=list(dict.fromkeys([*seat.reasons, eligibility.OUTSIDE])))

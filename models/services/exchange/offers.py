@@ -20,7 +20,8 @@ from models.notice import LENDER as TELL_LENDER
 from models.offer import DECLINE_REASONS, OFFERED, PLACED, TAKEN, TRANSITIONS, Offer
 from models.placement import UNDONE, Placement
 from models.services import notices, pages, tenancy
-from models.services.exchange import bids, eligibility, placing, tender_offers, tenders
+from models.services.exchange import answering, bids, eligibility, frozen_terms, placing, tender_offers, tenders
+from models.services.exchange.frozen_terms import Terms
 from models.services.oversight import audit
 from models.states import step
 from models.tender import ALLOCATION, ASSIGNED, SEALED_BID, Tender
@@ -32,6 +33,17 @@ class Waiting(NamedTuple):
 
     offer_count: int
     first_until: dt.datetime | None
+
+
+class OfferFilter(NamedTuple):
+    """`other_id`: the agency; for an agency, the lender."""
+
+    other_id: UUID | None = None
+    kind: str | None = None
+    tender_id: UUID | None = None
+
+
+ANY = OfferFilter()
 
 
 class Figures(NamedTuple):
@@ -50,15 +62,32 @@ class Figures(NamedTuple):
 
 
 def list_own(
-    work: Work, after: UUID | None = None, limit: int = 50, state: str | None = None, portfolio_id: UUID | None = None
+    work: Work,
+    after: UUID | None = None,
+    limit: int = 50,
+    state: str | None = None,
+    portfolio_id: UUID | None = None,
+    filters: OfferFilter = ANY,
 ) -> list[Offer]:
-    """A lender's offers, or those made to an agency; `portfolio_id` is the lender's to ask for."""
-    query = select(Offer).where(tenancy.own(work, Offer))
+    """A lender's offers, or those made to an agency, newest first; `portfolio_id` is the lender's to ask for."""
+    query = select(Offer).where(*_chosen(work, filters))
     if state is not None:
         query = query.where(Offer.state == state)
     if portfolio_id is not None:
         query = query.where(Offer.portfolio_id == portfolio_id)
-    return list(work.session.scalars(pages.newest(query, Offer.id, after, limit)))
+    return answering.seen(work, work.session.scalars(pages.newest(query, Offer.id, after, limit)).all())
+
+
+def count_by_state(work: Work, filters: OfferFilter = ANY) -> dict[str, int]:
+    """How many of them stand in each state."""
+    rows = work.session.execute(select(Offer.state, func.count()).where(*_chosen(work, filters)).group_by(Offer.state))
+    return {row[0]: row[1] for row in rows}
+
+
+def _chosen(work: Work, filters: OfferFilter) -> list[ColumnElement[bool]]:
+    other = Offer.lender_id if work.actor.side == AGENCY else Offer.agency_id
+    columns = (other, filters.other_id), (Offer.kind, filters.kind), (Offer.tender_id, filters.tender_id)
+    return [tenancy.own(work, Offer), *(column == value for column, value in columns if value is not None)]
 
 
 def figures(work: Work, made: Sequence[Offer]) -> dict[UUID, Figures]:
@@ -104,20 +133,35 @@ def open_to_answer(work: Work) -> ColumnElement[bool]:
 
 
 def get(work: Work, offer_id: UUID) -> Offer:
+    """As its reader may see it now."""
+    (shown,) = answering.seen(work, [_find(work, offer_id)])
+    return shown
+
+
+def _find(work: Work, offer_id: UUID) -> Offer:
+    """As it is, for those who act on it."""
     found = work.session.scalar(select(Offer).where(tenancy.own(work, Offer), Offer.id == offer_id))
     if found is None:
         raise NotFound
     return found
 
 
-def accept(work: Work, offer_id: UUID) -> Placement:
+def find_terms(work: Work, offer: Offer) -> Terms | None:
+    """What its acceptance would freeze now; None once it is answered, and without a rate card in force."""
+    return frozen_terms.explain(work, placing.get_agreement(work, offer)) if offer.state == OFFERED else None
+
+
+def accept(work: Work, offer_id: UUID, terms_seen: str | None = None) -> Placement:
     """The agency takes the offer: its cases are placed with it, on the agreement's terms as they are now.
 
+    `terms_seen` is the digest of the terms that it was shown (`frozen_terms`): Conflict `terms_changed` where they are
+    others by now. Without it whatever holds is taken.
+
     Of a panel the first takes all: Conflict `offer_taken` for the others. Where the lender holds its own keys, the
-    placement awaits the leases that its tool is asked for. Cases closed or excluded since the offer are left out. The
-    state, the deadline and the gate are looked at again under the lock.
+    placement awaits the leases that its tool is asked for. Cases closed or excluded since the offer are left out, and
+    those that the agreement covers no longer. The state, the deadline and the gate are looked at again under the lock.
     """
-    offer = get(work, offer_id)
+    offer = _find(work, offer_id)
     with work.as_lender(offer):
         tender = _lock(work, offer)
         _refuse_unanswerable(offer)
@@ -126,12 +170,14 @@ def accept(work: Work, offer_id: UUID) -> Placement:
         if now >= offer.expires_at:
             raise Conflict("offer_expired")
         agreement = placing.get_agreement(work, offer)
-        eligibility.require(work, agreement, now, tender.case_count, besides=offer.id)
+        eligibility.hold(work, agreement)
+        free = placing.lock_free_cases(work, offer, eligibility.fits(work, agreement, now))
+        answering.require(work, offer, agreement, now, tender.case_count)
+        terms = frozen_terms.require(work, agreement, now, terms_seen)
         offer.decided_at = now
-        free = placing.lock_free_cases(work, offer)
         if not free:
             raise Conflict("no_cases_to_place")
-        placement = placing.place(work, offer, agreement, free, now)
+        placement = placing.place(work, offer, terms, free, now)
         _miss_others(work, tender, now)
         tenders.close(work, tender, "place", now)
         audit.record(
@@ -147,7 +193,7 @@ def decline(work: Work, offer_id: UUID, reason: str) -> Offer:
     """The agency says no, with one of DECLINE_REASONS: the next choice is asked, or the cases may be tendered again."""
     if reason not in DECLINE_REASONS:
         raise Invalid(errors=[RowError(0, "reason", "unknown_value")])
-    offer = get(work, offer_id)
+    offer = _find(work, offer_id)
     with work.as_lender(offer):
         tender = _lock(work, offer)
         _refuse_taken(offer)
@@ -162,13 +208,13 @@ def decline(work: Work, offer_id: UUID, reason: str) -> Offer:
         )
         _tell_lender(work, offer, "offer.declined", reason=reason)
         tenders.go_on(work, tender, work.now(), offer)
-    return offer
+    return get(work, offer_id)
 
 
 def withdraw(work: Work, offer_id: UUID) -> Offer:
     """The lender takes back the tender that the offer shows, before it is answered."""
     assert work.actor.side == LENDER
-    offer = get(work, offer_id)
+    offer = _find(work, offer_id)
     tenders.withdraw(work, offer.tender_id)
     return offer
 
@@ -192,7 +238,7 @@ def list_due(work: Work) -> list[UUID]:
 def end_due(work: Work, offer_id: UUID) -> bool:
     """End one of them, unless somebody was quicker, and ask the next choice. Each in a transaction of its own waits for
     nobody who waits for another."""
-    offer = get(work, offer_id)
+    offer = _find(work, offer_id)
     tender = _lock(work, offer)
     if offer.state != OFFERED:
         return False
@@ -227,7 +273,7 @@ def _first_of_several(work: Work) -> Sequence[Offer]:
 
 def _may_receive(work: Work, offer: Offer) -> bool:
     agreement = placing.get_agreement(work, offer)
-    return not eligibility.reasons(work, agreement, work.at, offer.case_count or 0, besides=offer.id)
+    return not answering.reasons(work, offer, agreement, work.at, offer.case_count or 0)
 
 
 def _miss_others(work: Work, tender: Tender, now: dt.datetime) -> None:

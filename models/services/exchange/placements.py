@@ -179,11 +179,12 @@ def acknowledge(work: Work, placement_id: UUID, case_count: int, balance: Decima
     placement = get(work, placement_id)
     with work.as_lender(placement):
         lock(work, placement)
+        ends.refuse_ended(placement, "acknowledge")
         refuse_frozen(work, placement)
         state = step(TRANSITIONS, placement.state, "acknowledge")
         now = work.now()
         if now >= placement.expires_at:
-            raise Conflict("placement_expired")
+            raise CaseClosedToWork("placement_expired", placement.id)
         ours = ends.figures(work, placement)
         if (case_count, balance) != ours:
             raise Conflict(
@@ -289,9 +290,9 @@ def _of_release() -> tuple[ColumnElement[bool], ...]:
 
 
 def refuse_frozen(work: Work, placement: Placement) -> None:
-    """Conflict while the placement stands still, or its agency does. Stands in the lender's tenant."""
+    """CaseClosedToWork while the placement stands still, or its agency does. Stands in the lender's tenant."""
     if is_frozen(work, placement):
-        raise Conflict("placement_frozen")
+        raise CaseClosedToWork("placement_frozen", placement.id)
 
 
 def is_frozen(work: Work, placement: Placement) -> bool:

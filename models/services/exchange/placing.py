@@ -11,12 +11,11 @@ from uuid import UUID
 
 import polars as pl
 from psycopg.errors import UniqueViolation
-from sqlalchemy import Select, TableClause, and_, func, insert, literal, or_, select, text, update
+from sqlalchemy import ColumnElement, Select, TableClause, and_, func, insert, literal, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 
 from models.agreement import Agreement
-from models.business_day import day_of
 from models.case import Case
 from models.errors import Conflict
 from models.ids import new_id
@@ -26,10 +25,9 @@ from models.portfolio import LENDER as SEALED_BY_LENDER
 from models.portfolio import Portfolio
 from models.rate_card import RateCell
 from models.services import bulk, tenancy
-from models.services.exchange import rate_cards, standard_terms
 from models.services.exchange.ends import Figures
+from models.services.exchange.frozen_terms import Terms
 from models.services.exchange.rate_cards import Card
-from models.services.exchange.standard_terms import Effective
 from models.services.portfolio import scrub
 from models.services.sealing import leases
 from models.tender import TenderedCase
@@ -52,9 +50,7 @@ class Seat(NamedTuple):
     """With whom cases are placed, and on which terms."""
 
     offer: Offer
-    agreement: Agreement
-    card: Card
-    terms: Effective
+    terms: Terms
 
 
 class BidTerms(NamedTuple):
@@ -70,15 +66,11 @@ def get_agreement(work: Work, offer: Offer) -> Agreement:
     ).one()
 
 
-def require_card(work: Work, agreement: Agreement, at: dt.datetime) -> Card:
-    card = rate_cards.find_in_force(work, agreement.lender_id, agreement.id, day_of(at))
-    if card is None:
-        raise Conflict("no_rate_card_in_force")
-    return card
+def lock_free_cases(work: Work, offer: Offer, *which: ColumnElement[bool]) -> dict[UUID, Decimal]:
+    """The tender's cases that are still open and free, with their balances; they are locked in order of id.
 
-
-def lock_free_cases(work: Work, offer: Offer) -> dict[UUID, Decimal]:
-    """The tender's cases that are still open and free, with their balances; they are locked in order of id."""
+    `which`: only those of which that holds.
+    """
     held = work.session.scalars(
         select(Case.id)
         .join(TenderedCase, and_(TenderedCase.lender_id == Case.lender_id, TenderedCase.case_id == Case.id))
@@ -97,6 +89,7 @@ def lock_free_cases(work: Work, offer: Offer) -> dict[UUID, Decimal]:
             TenderedCase.open,
             Case.agency_id.is_(None),
             scrub.clear(work, offer.lender_id),
+            *which,
         )
         .order_by(Case.id)
     )
@@ -106,23 +99,21 @@ def lock_free_cases(work: Work, offer: Offer) -> dict[UUID, Decimal]:
 def place(
     work: Work,
     offer: Offer,
-    agreement: Agreement,
+    terms: Terms,
     balances: dict[UUID, Decimal],
     now: dt.datetime,
     bid: BidTerms | None = None,
 ) -> Placement:
-    """Place these cases, locked before, with the offer's agency, on the terms in force now."""
+    """Place these cases, locked before, with the offer's agency, on these terms."""
     figures = Figures(len(balances), sum(balances.values(), Decimal("0.00")))
-    card = require_card(work, agreement, now)
-    seat = Seat(offer, agreement, card, standard_terms.effective(work, agreement, card.card))
-    placement = _begin(work, seat, figures, now, bid)
+    placement = _begin(work, Seat(offer, terms), figures, now, bid)
     these = and_(tenancy.of_lender(placement.lender_id, Case), bulk.among(Case.id, list(balances)))
-    rate = literal(bid.rate) if bid else _rate_of_card(placement.lender_id, card, _seq())
+    rate = literal(bid.rate) if bid else _rate_of_card(placement.lender_id, terms.card, _seq())
     _place_cases(work, _placed(placement, rate, now).where(these))
     work.session.execute(
         update(Case).where(these).values(agency_id=placement.agency_id).execution_options(synchronize_session=False)
     )
-    _finish(work, placement, card, bid)
+    _finish(work, placement, terms.card, bid)
     return placement
 
 
@@ -154,7 +145,7 @@ def place_many(work: Work, parts: pl.DataFrame, seats: Mapping[int, Seat], now: 
         .execution_options(synchronize_session=False)
     )
     for seat, placement in begun.items():
-        _finish(work, placement, seats[seat].card, None)
+        _finish(work, placement, seats[seat].terms.card, None)
     return list(begun.values())
 
 
@@ -172,7 +163,7 @@ def _stage_seats(work: Work, begun: Mapping[int, Placement], seats: Mapping[int,
         work, {"seat": "int", "placement_id": "uuid", "agency_id": "uuid", "card_id": "uuid", "rate": "numeric"}
     )
     rows = [
-        (seat, placement.id, placement.agency_id, seats[seat].card.card.id, _only_rate(seats[seat].card))
+        (seat, placement.id, placement.agency_id, seats[seat].terms.card.id, _only_rate(seats[seat].terms.card))
         for seat, placement in begun.items()
     ]
     work.session.execute(insert(goes), [dict(zip(goes.c.keys(), row, strict=True)) for row in rows])
@@ -216,7 +207,7 @@ def _sealed_by(work: Work, offer: Offer) -> str:
 
 
 def _placement(seat: Seat, bid: BidTerms | None, figures: Figures, now: dt.datetime, state: str) -> Placement:
-    offer, agreement, card, terms = seat
+    offer, (agreement, card, effective) = seat
     return Placement(
         lender_id=offer.lender_id,
         id=new_id(),
@@ -233,10 +224,11 @@ def _placement(seat: Seat, bid: BidTerms | None, figures: Figures, now: dt.datet
         lowest_rate=bid.rate if bid else card.lowest_rate,
         highest_rate=bid.rate if bid else card.highest_rate,
         case_fee=bid.case_fee if bid else Decimal("0.00"),
-        settlement_floor=terms.settlement_floor.value,
+        settlement_floor=effective.settlement_floor.value,
         tax_treatment=card.card.tax_treatment,
         tax_rate=card.card.tax_rate,
-        contact_policy=terms.policy,
+        contact_policy=effective.policy,
+        term_levels=seat.terms.levels,
         tail_days=card.card.tail_days,
         agency_may_receive=card.card.agency_may_receive,
         currency=offer.currency,

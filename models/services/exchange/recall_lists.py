@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, func, select, true
+from sqlalchemy import and_, exists, func, select, true
 
-from models.placement import Placement
+from models.exclusion import Exclusion
+from models.placement import RECALL_CATEGORIES, Placement
 from models.recall_request import ASKED, EXECUTED, GONE, KEPT, OBJECTED, RECALLED, WITHDRAWN, RecallCase, RecallRequest
 from models.services import bulk, pages, tenancy
-from models.services.exchange import recalls
+from models.services.exchange import recalls, treatments
 from models.work import Work
 
 
@@ -25,6 +26,11 @@ class RecallLine(NamedTuple):
     recalled: int
     gone: int
     objections: int  # ever made, whatever became of them
+
+    @property
+    def category(self) -> str:
+        """Of its reason."""
+        return RECALL_CATEGORIES[self.request.reason]
 
     @property
     def stop_due(self) -> bool:
@@ -58,6 +64,7 @@ class RecallFilter(NamedTuple):
     placement_id: UUID | None = None
     agency_id: UUID | None = None
     unconfirmed: bool = False
+    category: str | None = None
 
 
 ANY = RecallFilter()
@@ -81,6 +88,9 @@ def list_own(work: Work, filters: RecallFilter = ANY, after: UUID | None = None,
         )
         if value is not None
     ]
+    if filters.category is not None:
+        reasons = [reason for reason, category in RECALL_CATEGORIES.items() if category == filters.category]
+        conditions.append(RecallRequest.reason.in_(reasons))
     if filters.unconfirmed:
         conditions += [RecallRequest.state == EXECUTED, RecallRequest.stop_confirmed_at.is_(None)]
     ids = select(RecallRequest.id).where(tenancy.own(work, RecallRequest), *conditions)
@@ -100,6 +110,25 @@ def list_cases(
         true() if state is None else RecallCase.state == state,
     )
     return [RecallCaseLine(row) for row in work.session.scalars(pages.newest(query, RecallCase.case_id, after, limit))]
+
+
+def count_excluded(work: Work, request_id: UUID) -> int:
+    """Of how many of the recall's cases the exclusion still stands that its reason brings about. For the lender."""
+    found = recalls.get(work, request_id)
+    standing = exists().where(
+        tenancy.own(work, Exclusion),
+        Exclusion.lender_id == RecallCase.lender_id,
+        Exclusion.case_id == RecallCase.case_id,
+        Exclusion.reason == treatments.RECALLS[found.reason].reason,
+        Exclusion.lifted_at.is_(None),
+    )
+    counted = select(func.count()).where(
+        tenancy.own(work, RecallCase),
+        RecallCase.request_id == found.id,
+        RecallCase.state == RECALLED,
+        standing,
+    )
+    return work.session.scalar(counted) or 0
 
 
 def _lines(work: Work, ids: Sequence[UUID]) -> list[RecallLine]:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import exists, select
 
-from models.errors import Conflict, Invalid, NotFound, RowError
+from models.errors import CaseClosedToWork, Conflict, Invalid, NotFound, RowError
 from models.ids import new_id
 from models.notice import AGENCY as TO_AGENCY
 from models.notice import LENDER as TO_LENDER
@@ -20,6 +20,7 @@ from models.placement import RECALL_REASONS, Placement
 from models.placement import TRANSITIONS as PLACEMENT_TRANSITIONS
 from models.recall_request import (
     ASKED,
+    GONE,
     OBJECTED,
     OBJECTIONS,
     RECALLED,
@@ -29,7 +30,7 @@ from models.recall_request import (
     RecallRequest,
 )
 from models.services import bulk, tenancy
-from models.services.exchange import ends, placements, recall_cases, turns
+from models.services.exchange import ends, placements, recall_cases, treatments, turns
 from models.services.oversight import audit
 from models.services.parties import lender_settings
 from models.states import step
@@ -38,6 +39,7 @@ from models.work import LENDER, Work
 # Whoever complains, disputes or suffers is left alone now, whatever the agency would have to say.
 AT_ONCE: Final = frozenset({"complaint", "dispute", "hardship", "legal_action", "conduct"})
 
+SOURCE = "lender"  # of the exclusions that a recall brings about
 ENTRY_CASES_MAX = 1000  # an audit entry names no more cases than this
 
 
@@ -104,18 +106,22 @@ def request_cases(work: Work, reason: str, case_ids: list[UUID], *, immediate: b
 def object_to(work: Work, request_id: UUID, case_ids: list[UUID], code: str) -> RecallRequest:
     """The agency asks to keep these cases of a recall, with one of OBJECTIONS, before its window closes.
 
-    NotFound unless each is asked for and not objected to yet; Conflict `objection_window_over`, or while frozen.
+    NotFound unless each is asked for and not objected to yet; CaseClosedToWork `objection_window_over`, once the
+    recall is decided, or while frozen.
     """
     if code not in OBJECTIONS:
         raise Invalid(errors=[RowError(0, "code", "unknown_value")])
     found = get(work, request_id)
     with work.as_lender(found):
         placement = lock(work, found)
+        ends.refuse_ended(placement, "object")
         placements.refuse_frozen(work, placement)
         if found.state != REQUESTED:
-            raise Conflict("wrong_state", state=found.state, act="object")
+            raise CaseClosedToWork("wrong_state", placement.id, state=found.state, act="object")
         if work.now() >= found.object_until:
-            raise Conflict("objection_window_over", until=found.object_until.isoformat())
+            raise CaseClosedToWork("objection_window_over", placement.id, until=found.object_until.isoformat())
+        if set(case_ids) & set(recall_cases.ids_in(work, found, RECALLED, GONE)):
+            raise CaseClosedToWork("wrong_state", placement.id, state=GONE, act="object")
         recall_cases.move(work, found, case_ids, "object", ASKED, objection=code, objected_at=work.at)
         subject = subject_of(found) | {"code": code, "count": len(set(case_ids))}
         audit.record(work, audit.Action.RECALL_OBJECT, subject)
@@ -240,7 +246,8 @@ def _carry_out(
     """Carry out a recall of the locked placement, as of `now`; answers which cases came back.
 
     None of them may be opened, reported on or taken away any more; that all work has stopped the agency confirms
-    within the lender's `stop_work_hours`.
+    within the lender's `stop_work_hours`. Where the reason says so they are not placed again before an exclusion is
+    lifted: see `treatments`.
     """
     recalled = step(PLACEMENT_TRANSITIONS, placement.state, "recall")
     found.state = step(TRANSITIONS, found.state, "execute")
@@ -249,8 +256,10 @@ def _carry_out(
     held = ends.take_back(work, placement, now, found.reason, case_ids)
     assert case_ids is None or len(held) == len(set(case_ids))  # required, or asked for, under the lock
     found.case_count = found.case_count or len(held)
+    treatment, by = treatments.RECALLS[found.reason], work.actor.member_id
+    excluded = treatments.exclude(work, placement, held, treatment, SOURCE, by)
     ends.end_if_empty(work, placement, recalled, now, found.reason)
-    subject = subject_of(found) | {"reason": found.reason, "count": len(held)}
+    subject = subject_of(found) | {"reason": found.reason, "count": len(held), "excluded": excluded}
     if case_ids is None:
         audit.record(work, audit.Action.PLACEMENT_RECALL, subject)
     else:

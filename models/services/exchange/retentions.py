@@ -10,18 +10,18 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, literal, select, true, update
 
 from models.business_day import day_of
 from models.case import Case
 from models.claim import Claim
-from models.errors import Conflict, Invalid, NotFound, RowError, outside
+from models.errors import CaseClosedToWork, Conflict, Invalid, NotFound, RowError, outside
 from models.ids import new_ids
 from models.notice import AGENCY as TO_AGENCY
 from models.notice import LENDER as TO_LENDER
 from models.placement import ACTIVE, LIVE, Placement
 from models.promise import Promise
-from models.retention import APPROVED, GROUNDS, REQUESTED, TRANSITIONS, Retention
+from models.retention import APPROVED, GROUNDS, PROMISE, REQUESTED, TRANSITIONS, Retention
 from models.services import bulk, pages, tenancy
 from models.services.exchange import ends, paying, placements
 from models.services.oversight import audit
@@ -29,7 +29,6 @@ from models.services.parties import lender_settings
 from models.states import step
 from models.work import LENDER, Work
 
-PROMISE, RECENT_PAYMENT = "promise", "recent_payment"
 RECENT_DAYS = 30  # where the lender's own `paying_days` is 0
 
 
@@ -68,38 +67,100 @@ class RetentionFilter(NamedTuple):
 ANY = RetentionFilter()
 
 
+class Waiting(NamedTuple):
+    """What waits for a decision; `up_to` is None where nothing does. What is asked for later has a higher id."""
+
+    cases: int
+    up_to: UUID | None
+
+
+class Decided(NamedTuple):
+    """How many were decided, and how many left as they stand: of placements of which not all could be."""
+
+    cases: int
+    left: int
+
+
 def request(work: Work, placement_id: UUID, case_ids: list[UUID], ground: str, days: int) -> int:
     """The agency asks to keep these cases for so many days beyond the term; answers how many it asked for.
 
     NotFound unless it holds each of them under the placement. Conflict `retention_window` outside the window,
     `retention_stands` where one was asked for or retained before, `ground_missing` where the agency has recorded no
-    open promise, or claimed no recent payment.
+    open promise, or claimed no recent payment. CaseClosedToWork where it asks too late, or while frozen.
     """
     _refuse_impossible(case_ids, ground, days)
     placement = placements.get(work, placement_id)
     wanted = sorted(set(case_ids))
     with work.as_lender(placement):
-        _hold_for_asking(work, placement, days)
+        placements.lock(work, placement)
+        days_max = require_window(work, placement).days_max
+        if faults := outside("days", days, 1, days_max):
+            raise Invalid(errors=faults)
         ends.require_live(work, placement, wanted)
-        _require_unasked(work, placement, wanted)
-        _require_ground(work, placement, wanted, ground)
-        shared = {
-            "lender_id": placement.lender_id,
-            "agency_id": placement.agency_id,
-            "placement_id": placement.id,
-            "ground": ground,
-            "days": days,
-            "state": REQUESTED,
-            "requested_by": work.actor.member_id,
-            "requested_at": work.at,
-        }
-        ids = new_ids(len(wanted))
-        rows = [shared | {"id": id_, "case_id": case_id} for id_, case_id in zip(ids, wanted, strict=True)]
-        work.session.execute(insert(Retention), rows)
-        subject = {"placement": placement.id, "agency": placement.agency_id, "ground": ground, "days": days}
-        audit.record(work, audit.Action.RETENTION_REQUEST, {**subject, "count": len(wanted)})
-        placements.tell(work, placement, TO_LENDER, "retention.requested", key=ids[0], cases=len(wanted))
+        if standing := asked_of(work, placement, wanted):
+            raise Conflict("retention_stands", count=len(standing))
+        if missing := len(wanted) - len(shown(work, placement, wanted, ground)):
+            raise Conflict("ground_missing", count=missing)
+        ask(work, placement, wanted, ground, days)
     return len(wanted)
+
+
+def require_window(work: Work, placement: Placement) -> Window:
+    """The window of the locked placement, in which the agency may ask now; else Conflict. In the lender's tenant."""
+    ends.refuse_ended(placement, "retain", "placement_not_active")
+    if placement.state != ACTIVE:
+        raise Conflict("placement_not_active", state=placement.state)
+    placements.refuse_frozen(work, placement)
+    open_, now = _window(work, placement), work.now()
+    if not open_.opens_at <= now < open_.closes_at:
+        told = {"opens_at": open_.opens_at.isoformat(), "closes_at": open_.closes_at.isoformat()}
+        if now < open_.opens_at:
+            raise Conflict("retention_window", **told)
+        raise CaseClosedToWork("retention_window", placement.id, **told)
+    return open_
+
+
+def asked_of(work: Work, placement: Placement, case_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the cases that were asked for, or retained, before."""
+    standing = select(Retention.case_id).where(
+        tenancy.of_lender(placement.lender_id, Retention),
+        Retention.placement_id == placement.id,
+        bulk.among(Retention.case_id, case_ids),
+        Retention.state.in_((REQUESTED, APPROVED)),
+    )
+    return set(work.session.scalars(standing))
+
+
+def shown(work: Work, placement: Placement, case_ids: Sequence[UUID], ground: str) -> set[UUID]:
+    """Those that have what the ground says, by what the agency itself has recorded: the ledger it does not see."""
+    today = day_of(work.at)
+    if ground == PROMISE:
+        recorded = select(Promise.case_id).where(*_recorded(placement, Promise, case_ids), Promise.due_on >= today)
+    else:
+        days = lender_settings.of_lender(work, placement.lender_id).paying_days or RECENT_DAYS
+        since = today - dt.timedelta(days=days)
+        recorded = select(Claim.case_id).where(*_recorded(placement, Claim, case_ids), Claim.paid_on > since)
+    return set(work.session.scalars(recorded))
+
+
+def ask(work: Work, placement: Placement, case_ids: Sequence[UUID], ground: str, days: int) -> None:
+    """Ask for cases of the locked placement of which all that is required was seen to."""
+    shared = {
+        "lender_id": placement.lender_id,
+        "agency_id": placement.agency_id,
+        "placement_id": placement.id,
+        "ground": ground,
+        "days": days,
+        "state": REQUESTED,
+        "requested_by": work.actor.member_id,
+        "requested_at": work.at,
+    }
+    ids = new_ids(len(case_ids))
+    rows = [shared | {"id": id_, "case_id": case_id} for id_, case_id in zip(ids, case_ids, strict=True)]
+    work.session.execute(insert(Retention), rows)
+    subject = {"placement": placement.id, "agency": placement.agency_id, "ground": ground, "days": days}
+    audit.record(work, audit.Action.RETENTION_REQUEST, {**subject, "count": len(case_ids)})
+    placements.tell(work, placement, TO_LENDER, "retention.requested", key=ids[0], cases=len(case_ids))
 
 
 def decide(work: Work, retention_ids: list[UUID], *, approve: bool) -> int:
@@ -108,29 +169,33 @@ def decide(work: Work, retention_ids: list[UUID], *, approve: bool) -> int:
     NotFound for an unknown one; Conflict `wrong_state` where one is decided or lapsed, `retention_cap` where more
     would be approved than the lender's share of a placement's cases, `placement_expired` after its term.
     """
-    assert work.actor.side == LENDER
     if not retention_ids:
         raise Invalid(errors=[RowError(0, "retention_ids", "required_missing")])
     wanted = set(retention_ids)
-    named = and_(tenancy.own(work, Retention), bulk.among(Retention.id, sorted(wanted)))
-    placement_ids = work.session.scalars(
-        select(Retention.placement_id).where(named).distinct().order_by(Retention.placement_id)
-    ).all()
-    for placement_id in placement_ids:
-        placements.lock(work, placements.get(work, placement_id))
-    found = work.session.scalars(
-        select(Retention)
-        .where(named)
-        .order_by(Retention.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).all()
-    if len(found) != len(wanted):
+    groups = _lock(work, bulk.among(Retention.id, sorted(wanted)))
+    if sum(map(len, groups.values())) != len(wanted):
         raise NotFound
-    for placement_id in placement_ids:
-        of_placement = [row for row in found if row.placement_id == placement_id]
-        _decide(work, placements.get(work, placement_id), of_placement, approve=approve)
-    return len(found)
+    for placement, found in groups.items():
+        _decide(work, placement, found, approve=approve)
+    return len(wanted)
+
+
+def decide_all(work: Work, filters: RetentionFilter, up_to: UUID | None, *, approve: bool) -> Decided:
+    """Approve or refuse all that waits under the filters, and was asked for no later than `up_to`.
+
+    Placement by placement: where more is asked for than may be approved, or the term is over, all of it is left.
+    """
+    until = true() if up_to is None else Retention.id <= up_to
+    groups = _lock(work, and_(*_matching(filters._replace(state=REQUESTED)), until))
+    decided = left = 0
+    for placement, found in groups.items():
+        try:
+            _decide(work, placement, found, approve=approve)
+        except Conflict:  # nothing of this placement is changed yet
+            left += len(found)
+        else:
+            decided += len(found)
+    return Decided(decided, left)
 
 
 def window(work: Work, placement_id: UUID) -> Window:
@@ -164,20 +229,15 @@ def list_own(
         )
         .where(tenancy.own(work, Retention), tenancy.own(work, Placement))
     )
-    for column, value in (
-        (Retention.state, filters.state),
-        (Retention.placement_id, filters.placement_id),
-        (Retention.agency_id, filters.agency_id),
-    ):
-        if value is not None:
-            query = query.where(column == value)
+    query = query.where(*_matching(filters))
     return [RetentionLine(*row) for row in work.session.execute(pages.newest(query, Retention.id, after, limit))]
 
 
-def count_waiting(work: Work) -> int:
-    """How many wait for the lender's decision."""
-    waiting = select(func.count()).where(tenancy.own(work, Retention), Retention.state == REQUESTED)
-    return work.session.scalar(waiting) or 0
+def waiting(work: Work, filters: RetentionFilter = ANY) -> Waiting:
+    """How many wait for the lender's decision, whatever state the filters name, and the newest of them."""
+    ids = select(Retention.id).where(tenancy.own(work, Retention), *_matching(filters._replace(state=REQUESTED)))
+    count = work.session.scalar(select(func.count()).select_from(ids.subquery())) or 0
+    return Waiting(count, work.session.scalar(ids.order_by(Retention.id.desc()).limit(1)))
 
 
 def _refuse_impossible(case_ids: list[UUID], ground: str, days: int) -> None:
@@ -188,18 +248,6 @@ def _refuse_impossible(case_ids: list[UUID], ground: str, days: int) -> None:
     ]
     if errors:
         raise Invalid(errors=errors)
-
-
-def _hold_for_asking(work: Work, placement: Placement, days: int) -> None:
-    placements.lock(work, placement)
-    if placement.state != ACTIVE:
-        raise Conflict("placement_not_active", state=placement.state)
-    placements.refuse_frozen(work, placement)
-    open_ = _window(work, placement)
-    if faults := outside("days", days, 1, open_.days_max):
-        raise Invalid(errors=faults)
-    if not open_.opens_at <= work.now() < open_.closes_at:
-        raise Conflict("retention_window", opens_at=open_.opens_at.isoformat(), closes_at=open_.closes_at.isoformat())
 
 
 def _window(work: Work, placement: Placement) -> Window:
@@ -216,35 +264,38 @@ def _window(work: Work, placement: Placement) -> Window:
     return Window(opens_at, placement.expires_at, settings.retention_days_max, cases_max, left)
 
 
-def _require_unasked(work: Work, placement: Placement, case_ids: list[UUID]) -> None:
-    standing = select(func.count()).where(
-        tenancy.of_lender(placement.lender_id, Retention),
-        Retention.placement_id == placement.id,
-        bulk.among(Retention.case_id, case_ids),
-        Retention.state.in_((REQUESTED, APPROVED)),
+def _matching(filters: RetentionFilter) -> list[ColumnElement[bool]]:
+    columns = (
+        (Retention.state, filters.state),
+        (Retention.placement_id, filters.placement_id),
+        (Retention.agency_id, filters.agency_id),
     )
-    if count := work.session.scalar(standing):
-        raise Conflict("retention_stands", count=count)
+    return [column == value for column, value in columns if value is not None]
 
 
-def _require_ground(work: Work, placement: Placement, case_ids: list[UUID], ground: str) -> None:
-    """By what the agency itself has recorded: the lender's ledger it does not see."""
-    today = day_of(work.at)
-    if ground == PROMISE:
-        shown = select(Promise.case_id).where(*_recorded(placement, Promise, case_ids), Promise.due_on >= today)
-    elif ground == RECENT_PAYMENT:
-        days = lender_settings.of_lender(work, placement.lender_id).paying_days or RECENT_DAYS
-        since = today - dt.timedelta(days=days)
-        shown = select(Claim.case_id).where(*_recorded(placement, Claim, case_ids), Claim.paid_on > since)
-    else:
-        return
-    missing = len(case_ids) - len(set(work.session.scalars(shown)))
-    if missing:
-        raise Conflict("ground_missing", count=missing)
+def _lock(work: Work, which: ColumnElement[bool]) -> dict[Placement, list[Retention]]:
+    """The lender's retentions by their placements, all locked: what was decided meanwhile is seen."""
+    assert work.actor.side == LENDER
+    named = and_(tenancy.own(work, Retention), which)
+    placement_ids = work.session.scalars(select(Retention.placement_id).where(named).distinct()).all()
+    groups: dict[Placement, list[Retention]] = {
+        placement: [] for placement in ends.lock(work, work.tenant_id, placement_ids, [])
+    }
+    by_id = {placement.id: rows for placement, rows in groups.items()}
+    locked = (
+        select(Retention)
+        .where(named, bulk.among(Retention.placement_id, placement_ids))
+        .order_by(Retention.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    for row in work.session.scalars(locked):
+        by_id[row.placement_id].append(row)
+    return {placement: rows for placement, rows in groups.items() if rows}
 
 
 def _recorded(
-    placement: Placement, table: type[Promise] | type[Claim], case_ids: list[UUID]
+    placement: Placement, table: type[Promise] | type[Claim], case_ids: Sequence[UUID]
 ) -> tuple[ColumnElement[bool], ...]:
     return (
         tenancy.of_lender(placement.lender_id, table),

@@ -55,7 +55,9 @@ def publish(work: Work, tender: Tender, cases: pl.DataFrame | None) -> Tape:
 
 def sample(offer: Offer) -> Sample:
     """Made-up cases with the figures that the offer shows. Conflict `no_tape` where it shows none of so few, or was
-    never to be answered."""
+    never to be answered; by the first reason why its agency may not see it."""
+    if offer.withheld:
+        raise Conflict(offer.withheld[0], reasons=[*offer.withheld])
     shown: Any = offer.strata
     found = tape_sample.draw(shown)
     if found is None:

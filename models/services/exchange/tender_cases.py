@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import ColumnElement, Select, String, cast, exists, false, or_, select
+from sqlalchemy import ColumnElement, Select, String, and_, cast, exists, false, or_, select
 from sqlalchemy.orm import aliased
 
 from models.agreement import Agreement
@@ -54,8 +54,13 @@ def read(work: Work, plan: Plan, panel: Sequence[Agreement]) -> pl.DataFrame:
 
 def read_held(work: Work, tender: Tender) -> pl.DataFrame:
     """What a tender holds that may still be placed, as CANDIDATE. Conflict `no_cases_to_offer`."""
-    query = _held(tender).where(Case.agency_id.is_(None), scrub.clear(work, tender.lender_id))
+    query = _held(tender.lender_id, tender.id).where(placeable(work, tender.lender_id))
     return require_some(_taken(work, query.with_only_columns(*_columns()).order_by(Case.id), None))
+
+
+def placeable(work: Work, lender_id: UUID) -> ColumnElement[bool]:
+    """Of the cases that a tender holds: those that nothing has happened to since."""
+    return and_(Case.agency_id.is_(None), scrub.clear(work, lender_id))
 
 
 def chosen(plan: Plan, currency: str) -> ColumnElement[bool]:
@@ -98,10 +103,18 @@ def require_currency(work: Work, portfolio_id: UUID, currency: str) -> None:
         raise Conflict("currency_differs")
 
 
-def holds_outside(work: Work, tender: Tender, agreement: Agreement, now: dt.datetime) -> bool:
-    """Whether the tender holds a case that the agreement does not cover."""
-    outside = _held(tender).where(eligibility.outside(work, agreement, now)).limit(1)
+def holds_outside(work: Work, tender_id: UUID, agreement: Agreement, now: dt.datetime) -> bool:
+    """Whether a tender of the agreement's lender holds what may be placed and the agreement does not cover."""
+    held = _held(agreement.lender_id, tender_id).where(placeable(work, agreement.lender_id))
+    outside = held.where(eligibility.outside(work, agreement, now)).limit(1)
     return work.session.scalar(outside) is not None
+
+
+def covers_none(work: Work, tender_id: UUID, agreement: Agreement, now: dt.datetime) -> bool:
+    """Whether a tender of the agreement's lender holds what may be placed, and the agreement covers none of it."""
+    held = _held(agreement.lender_id, tender_id).where(placeable(work, agreement.lender_id))
+    covered = held.where(eligibility.fits(work, agreement, now)).limit(1)
+    return work.session.scalar(covered) is None and work.session.scalar(held.limit(1)) is not None
 
 
 def covered(seat: eligibility.Candidate, cases: pl.DataFrame) -> bool:
@@ -111,7 +124,8 @@ def covered(seat: eligibility.Candidate, cases: pl.DataFrame) -> bool:
         (pl.col("product"), seat.agreement.products),
         (pl.col("bucket"), seat.agreement.buckets),
     )
-    fits = [column.is_in(list(values)) for column, values in wanted if values]
+    named = [column.is_in(list(values)) for column, values in wanted if values]
+    fits = [*named, *seat.agreement.bounds(pl.col("balance"))]
     return not fits or bool(cases.select(pl.all_horizontal(fits).all()).item())
 
 
@@ -136,11 +150,11 @@ def _candidates(work: Work, plan: Plan, currency: str, agency_id: UUID | None) -
     )
 
 
-def _held(tender: Tender) -> Select[*tuple[Any, ...]]:
+def _held(lender_id: UUID, tender_id: UUID) -> Select[*tuple[Any, ...]]:
     return (
         select(Case.id)
         .join(TenderedCase, (TenderedCase.lender_id == Case.lender_id) & (TenderedCase.case_id == Case.id))
-        .where(tenancy.of_lender(tender.lender_id, Case), TenderedCase.tender_id == tender.id, TenderedCase.open)
+        .where(tenancy.of_lender(lender_id, Case), TenderedCase.tender_id == tender_id, TenderedCase.open)
     )
 
 

@@ -40,7 +40,6 @@ from models.tender import (
 from models.tender_plan import Plan, refuse_impossible
 from models.work import LENDER, Work
 
-OUTSIDE = "cases_outside_agreement"  # beside the gate's reasons: some of the cases are not what was agreed on
 ONE_PERSON_SPAN: Final = dt.timedelta(hours=24)  # so that many small ones are not a way around a second person
 
 
@@ -101,7 +100,8 @@ def assess(work: Work, panel: Sequence[Agreement], cases: pl.DataFrame) -> list[
     """The panel at the gate, in its order, for these cases of one currency."""
     found = eligibility.assess(work, work.tenant_id, panel, work.at, cases.height)
     return [
-        one._replace(reasons=[*one.reasons, OUTSIDE]) if not tender_cases.covered(one, cases) else one for one in found
+        one._replace(reasons=[*one.reasons, eligibility.OUTSIDE]) if not tender_cases.covered(one, cases) else one
+        for one in found
     ]
 
 
@@ -328,10 +328,10 @@ def _ask_next(work: Work, tender: Tender, now: dt.datetime, cases: pl.DataFrame 
     eligibility.take_turns(work, tender.lender_id, [agreement.agency_id for agreement in by_id.values()])
     for agreement_id in left:
         reasons = eligibility.reasons(work, by_id[agreement_id], now, tender.case_count)
-        if not reasons and not tender_cases.holds_outside(work, tender, by_id[agreement_id], now):
+        if not reasons and not tender_cases.holds_outside(work, tender.id, by_id[agreement_id], now):
             (made,) = tender_offers.make(work, tender, [by_id[agreement_id]], cases, _answer_until(tender, now))
             return made
-        passed = tender.rules.get("passed_over", {}) | {str(agreement_id): reasons or [OUTSIDE]}
+        passed = tender.rules.get("passed_over", {}) | {str(agreement_id): reasons or [eligibility.OUTSIDE]}
         tender.rules = tender.rules | {"passed_over": passed}
     return None
 

@@ -190,21 +190,20 @@ def _lines(work: Work, agency_id: UUID | None) -> list[AgencyLine]:
         query = query.where(Agreement.agency_id == agency_id)
     agreements = work.session.scalars(query.order_by(Agreement.agency_id, Agreement.id.desc())).all()
     candidates = eligibility.assess(work, work.tenant_id, agreements, work.at)
-    required = lender_settings.get(work).required_documents
     return [
-        _line(sorted(group, key=lambda candidate: len(candidate.reasons)), required)
+        _line(sorted(group, key=lambda candidate: len(candidate.reasons)))
         for _, group in groupby(candidates, lambda candidate: candidate.agreement.agency_id)
     ]
 
 
-def _line(candidates: Sequence[Candidate], required: Sequence[str]) -> AgencyLine:
+def _line(candidates: Sequence[Candidate]) -> AgencyLine:
     first = candidates[0]
     endings = [
         Ending(candidate.agreement.ends_on, "agreement")
         for candidate in candidates
         if candidate.agreement.state == ACTIVE
     ]
-    endings += [Ending(versions[0].expires_on, kind) for kind, versions in first.documents.items() if kind in required]
+    endings += [Ending(versions[0].expires_on, kind) for kind, versions in first.documents.items()]
     newest = max(candidates, key=lambda candidate: candidate.agreement.id).agreement
     return AgencyLine(newest.agency_id, newest.agency_name, candidates, min(endings, default=None))
 

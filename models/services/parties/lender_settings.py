@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from models.agency_document import DOCUMENT_KINDS, DUE_DILIGENCE, LICENCE
+from models.agency_document import DOCUMENT_KINDS, DUE_DILIGENCE, LICENCE, REQUIRED_ALWAYS
 from models.errors import Invalid, OutOfRange, RowError
 from models.lender_setting import EARLIER_AGENCIES, NOTHING, OFF, ROTATIONS, LenderSetting
 from models.services import tenancy
@@ -124,6 +124,8 @@ def _fault(name: str, value: object) -> RowError | None:
         known = value in CHOICES[name]
     elif name == "required_documents":
         known = isinstance(value, list) and set(value) <= set(DOCUMENT_KINDS)
+        if isinstance(value, list) and not set(value) >= set(REQUIRED_ALWAYS):
+            return RowError(0, name, "due_diligence_required" if known else "unknown_value")
     else:
         known = name == "new_case_follows" and isinstance(value, bool)
     return None if known else RowError(0, name, "unknown_value")

@@ -1,0 +1,176 @@
+"""Files in which an agency names cases it holds, over all its placements: rows at fault are named, the others done.
+
+What comes too late, after the end of a case or of its placement, stands in the lender's log, as it does case by case.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Text, any_, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from models.case import Case
+from models.columns import Column
+from models.errors import CaseClosedToWork, Conflict, Forbidden, Invalid, RowError
+from models.identifiers import looks_personal
+from models.placement import LIVE, PlacedCase, Placement
+from models.recall_file import read
+from models.recall_request import RECALLED, RecallCase
+from models.services import bulk, tenancy
+from models.services.exchange import ends, placed_cases
+from models.services.oversight import audit
+from models.tabular import FileOutcome, Source, Upload
+from models.work import AGENCY, Work
+
+LATE: Final = frozenset({"case_recalled", "case_returned", "placement_expired"})
+
+
+class Row(NamedTuple):
+    """A row of a file: the case it names, and what it says of it in the file's other columns."""
+
+    row: int
+    case_id: UUID
+    placement: Placement
+    said: tuple[Any, ...]
+
+    def refused(self, code: str) -> RowError:
+        return RowError(self.row, "case_number", code)
+
+
+# What is done with rows of one placement, which is locked with their cases and holds them: the rows that are refused.
+Act = Callable[[Work, Placement, list[Row]], list[RowError]]
+
+
+def apply(
+    work: Work, stream: Source, file_name: str, columns: tuple[Column, ...], act: Act, asked_for: str
+) -> FileOutcome:
+    """Put each row to `act`; `asked_for` is the permission, as the log names it. The first column is the case number.
+
+    `unknown_case` for a number that the agency does not hold now, `case_recalled` for one that it held before,
+    `ambiguous_case_number` for one that several lenders use. Raises Invalid where the file as a whole is refused.
+    """
+    if work.actor.side != AGENCY or "manager" not in work.actor.roles:
+        raise Forbidden
+    if looks_personal(file_name):
+        raise Invalid(errors=[RowError(0, "file_name", "name_personal")])
+    rows: list[tuple[Any, ...]] = []
+    errors: list[RowError] = []
+    for batch in read(Upload(stream), columns):
+        rows += batch.rows.select("row", *(column.name for column in columns)).iter_rows()
+        errors += [RowError(*error) for error in batch.errors.iter_rows()]
+    numbers = {number for _, number, *_ in rows}
+    held, recalled = find_held(work, numbers), _find_recalled(work, numbers)
+    named: dict[UUID, list[Row]] = {}
+    late: list[Row] = []
+    for row, number, *said in rows:
+        places = held.get(number, [])
+        if len(places) == 1:
+            placement, case_id = places[0]
+            named.setdefault(placement.lender_id, []).append(Row(row, case_id, placement, tuple(said)))
+        elif places or number not in recalled:
+            errors.append(RowError(row, "case_number", "ambiguous_case_number" if places else "unknown_case"))
+        else:
+            placement, case_id = recalled[number]
+            late.append(Row(row, case_id, placement, tuple(said)))
+    for _, of_lender in sorted(named.items()):
+        errors += _act_for_lender(work, of_lender, act, asked_for)
+    errors += _refuse_recalled(work, late, asked_for)
+    refused = {error.row for error in errors}
+    accepted = sum(row not in refused for row, *_ in rows)
+    return FileOutcome(accepted, 0, len(refused), sorted(errors))
+
+
+def find_held(work: Work, numbers: set[str]) -> dict[str, list[tuple[Placement, UUID]]]:
+    """case number → the placements and cases that it names, of those the agency holds now."""
+    query = (
+        select(Case.reference, Placement, Case.id)
+        .join(PlacedCase, (PlacedCase.lender_id == Case.lender_id) & (PlacedCase.case_id == Case.id))
+        .join(Placement, (Placement.lender_id == PlacedCase.lender_id) & (Placement.id == PlacedCase.placement_id))
+        .where(
+            *(tenancy.own(work, table) for table in (Case, PlacedCase, Placement)),
+            Placement.state.in_(LIVE),
+            PlacedCase.ended_at.is_(None),
+            Case.reference == any_(literal(sorted(numbers), ARRAY(Text))),
+        )
+    )
+    found: dict[str, list[tuple[Placement, UUID]]] = {}
+    for number, placement, case_id in work.session.execute(query):
+        found.setdefault(number, []).append((placement, case_id))
+    return found
+
+
+def _find_recalled(work: Work, numbers: set[str]) -> dict[str, tuple[Placement, UUID]]:
+    """case number → the placement from which it was recalled last: the case itself the agency reads no longer."""
+    query = (
+        select(RecallCase.reference, Placement, RecallCase.case_id)
+        .join(Placement, (Placement.lender_id == RecallCase.lender_id) & (Placement.id == RecallCase.placement_id))
+        .where(
+            tenancy.own(work, RecallCase),
+            tenancy.own(work, Placement),
+            RecallCase.state == RECALLED,
+            RecallCase.reference == any_(literal(sorted(numbers), ARRAY(Text))),
+        )
+        .order_by(RecallCase.request_id)
+    )
+    return {number: (placement, case_id) for number, placement, case_id in work.session.execute(query)}
+
+
+def _by_placement(rows: list[Row]) -> dict[UUID, list[Row]]:
+    groups: dict[UUID, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.placement.id, []).append(row)
+    return dict(sorted(groups.items()))
+
+
+def _act_for_lender(work: Work, rows: list[Row], act: Act, asked_for: str) -> list[RowError]:
+    """Do what the rows ask of one lender's cases, all of them locked first; answers the rows that are refused."""
+    groups, errors = _by_placement(rows), []
+    with work.as_lender(rows[0].placement):
+        locked = ends.lock(work, rows[0].placement.lender_id, list(groups), sorted(row.case_id for row in rows))
+        for placement in locked:
+            errors += _act_for_placement(work, placement, groups[placement.id], act, asked_for)
+    return errors
+
+
+def _act_for_placement(work: Work, placement: Placement, rows: list[Row], act: Act, asked_for: str) -> list[RowError]:
+    """What became of the cases while their locks were waited for counts."""
+    gone = _find_gone(work, placement, [row.case_id for row in rows])
+    errors = [row.refused(gone[row.case_id]) for row in rows if row.case_id in gone]
+    left, late = [row for row in rows if row.case_id not in gone], LATE
+    try:
+        errors += act(work, placement, left) if left else []
+    except CaseClosedToWork as refusal:
+        errors, late = errors + [row.refused(refusal.code) for row in left], LATE | {refusal.code}
+    except Conflict as refusal:
+        errors += [row.refused(refusal.code) for row in left]
+    _record_late(work, placement, (error.code for error in errors if error.code in late), asked_for)
+    return errors
+
+
+def _find_gone(work: Work, placement: Placement, case_ids: list[UUID]) -> dict[UUID, str]:
+    """Of these cases those the placement holds no longer, with what an agency is told of it."""
+    ended = select(PlacedCase.case_id, PlacedCase.end_reason).where(
+        tenancy.of_lender(placement.lender_id, PlacedCase),
+        PlacedCase.placement_id == placement.id,
+        PlacedCase.ended_at.is_not(None),
+        bulk.among(PlacedCase.case_id, case_ids),
+    )
+    return {case_id: placed_cases.code_of_end(reason) for case_id, reason in work.session.execute(ended)}
+
+
+def _refuse_recalled(work: Work, rows: list[Row], asked_for: str) -> list[RowError]:
+    errors = []
+    for of_placement in _by_placement(rows).values():
+        refused = [row.refused("case_recalled") for row in of_placement]
+        with work.as_lender(of_placement[0].placement):
+            _record_late(work, of_placement[0].placement, (error.code for error in refused), asked_for)
+        errors += refused
+    return errors
+
+
+def _record_late(work: Work, placement: Placement, codes: Iterable[str], asked_for: str) -> None:
+    subject = {"asked_for": asked_for, "placement": placement.id, "agency": placement.agency_id}
+    for code, count in sorted(Counter(codes).items()):
+        audit.record(work, audit.Action.ACCESS_REFUSED, {"code": code, **subject, "count": count})

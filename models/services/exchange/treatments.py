@@ -1,0 +1,93 @@
+"""Treatments: what follows when cases come back, by why: an exclusion from being placed until it is lifted, or nothing.
+
+An agency's returns have one table, a lender's recalls the other.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import polars as pl
+from sqlalchemy import exists, select
+
+from models.business_day import day_of
+from models.case import Case
+from models.exclusion import Exclusion
+from models.placement import Placement
+from models.services import bulk, tenancy
+from models.work import Work
+
+BORROWER, CASE, NOTHING = "borrower", "case", "nothing"
+
+
+class Treatment(NamedTuple):
+    """Whom it excludes, and the reason of the exclusion. With NOTHING excluded a case may be placed again at once."""
+
+    excludes: str
+    reason: str = ""
+
+
+RETURNS: Final[Mapping[str, Treatment]] = {
+    "deceased": Treatment(BORROWER, "deceased"),
+    "bankrupt": Treatment(BORROWER, "bankrupt"),
+    "protected": Treatment(BORROWER, "protected"),
+    "hardship": Treatment(CASE, "hardship"),
+    "complaint": Treatment(CASE, "complaint"),
+    "dispute": Treatment(CASE, "on_hold"),  # until the lender has answered it
+    "paid_already": Treatment(CASE, "on_hold"),  # until settlement has found the payment, or not
+    "lost_contact": Treatment(NOTHING),
+    "contact_exhausted": Treatment(NOTHING),
+    "refuses_to_pay": Treatment(NOTHING),
+    "outside_territory": Treatment(NOTHING),
+    "capacity": Treatment(NOTHING),
+}
+RECALLS: Final[Mapping[str, Treatment]] = {
+    "complaint": Treatment(CASE, "complaint"),
+    "dispute": Treatment(CASE, "on_hold"),  # until the lender has answered it
+    "hardship": Treatment(CASE, "hardship"),
+    "legal_action": Treatment(CASE, "in_court"),
+    "debt_sold": Treatment(CASE, "debt_sold"),
+    "lender_request": Treatment(NOTHING),
+    "conduct": Treatment(NOTHING),  # the agency's, not the borrower's
+    "placed_in_error": Treatment(NOTHING),
+}
+
+
+def exclude(
+    work: Work,
+    placement: Placement,
+    case_ids: Sequence[UUID],
+    treatment: Treatment,
+    source: str,
+    recorded_by: UUID | None = None,
+) -> int:
+    """Record the exclusions that do not stand already; answers how many.
+
+    The cases were taken back by this transaction, which has them locked. Stands in the lender's tenant.
+    """
+    if treatment.excludes == NOTHING or not case_ids:
+        return 0
+    of_case = treatment.excludes == CASE
+    standing = exists().where(
+        Exclusion.lender_id == Case.lender_id,
+        Exclusion.borrower_id == Case.borrower_id,
+        Exclusion.case_id == Case.id if of_case else Exclusion.case_id.is_(None),
+        Exclusion.reason == treatment.reason,
+        Exclusion.lifted_at.is_(None),
+    )
+    named = (tenancy.of_lender(placement.lender_id, Case), bulk.among(Case.id, case_ids), ~standing)
+    found = bulk.read(
+        work,
+        select(Case.borrower_id, Case.id).where(*named).order_by(Case.id),
+        {"borrower_id": pl.String, "case_id": pl.String},
+    )
+    whom = found if of_case else found.select("borrower_id").unique(maintain_order=True)
+    rows = bulk.stamped(work, whom, "recorded_at").with_columns(
+        lender_id=pl.lit(str(placement.lender_id)),  # an agency that crossed is at work in its own tenant
+        reason=pl.lit(treatment.reason),
+        source=pl.lit(source),
+        noted_on=pl.lit(day_of(work.at).isoformat()),
+        recorded_by=pl.lit(recorded_by and str(recorded_by), pl.String),
+    )
+    bulk.append(work, Exclusion, rows)
+    return rows.height
