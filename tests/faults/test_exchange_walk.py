@@ -1,349 +1,285 @@
-"""Any walk through tenders, placements, recalls, returns, retention and expiry keeps what must always hold."""
+"""Any walk through the exchange, by every way of placing and of coming back, keeps what must always hold."""
 
-import datetime as dt
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
-from uuid import UUID
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import chain
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from sqlalchemy import exists, func, select
+from hypothesis.stateful import run_state_machine_as_test
 
-from models.acknowledgement_break import AcknowledgementBreak
-from models.case import Case
-from models.case_tally import PLACE, CaseTally
-from models.errors import Conflict, Invalid, NotFound
-from models.exclusion import Exclusion
-from models.placement import LIVE, RECALL_REASONS, RETURN_CODES, PlacedCase, Placement
-from models.recall_request import ASKED, EXECUTED, OBJECTED, RecallCase, RecallRequest
-from models.recall_request import REQUESTED as RECALL_REQUESTED
-from models.retention import APPROVED, Retention
+from models.offer import OFFERED
+from models.placement import AWAITING_ACK, LIVE
+from models.recall_request import ASKED, OBJECTED, REQUESTED
+from models.retention import APPROVED
 from models.retention import REQUESTED as RETENTION_REQUESTED
 from models.services.exchange import (
-    acknowledgements,
-    expiries,
+    allocations,
+    awards,
+    bids,
     offers,
     placements,
-    recall_lists,
     recalls,
     retentions,
     returns,
     stops,
     tenders,
+    undoing,
 )
-from models.services.parties import freezes, lender_settings
-from models.services.portfolio import tallies
-from models.work import JOBS, Actor, Work
-from models.work_item import WorkItem
+from models.services.parties import freezes
+from models.services.portfolio import exclusions
+from models.tender import (
+    ALLOCATION,
+    ASSIGNED,
+    AWAITING_APPROVAL,
+    COMMITTING,
+    DRAWING,
+    FIRST_CLAIM,
+    OPEN,
+    PLACED,
+    PREVIEWED,
+    SEALED_BID,
+)
+from models.work import Work
+from tests import walking
 from tests.conftest import Clock
-from tests.world import Debt, Someone, World
+from tests.walking import Row, pick_of
+from tests.walking_acts import PICK, ComingBack, Placing, StandingStill
+from tests.walking_checks import HELD
+from tests.walking_ground import Ground, Tally, always, on
+from tests.world import Someone, World
 
-CASES = 6
-STEPS = 50  # of one walk
-
-PICK = st.integers(0, 1000)
+STEPS: Final = 100  # of one walk
+SHORT: Final = 200
 
 
-@pytest.mark.parametrize("steps", [200, pytest.param(20_000, marks=pytest.mark.soak)])
+Misplaced = tuple[Callable[[Ground], Sequence[Row]], Callable[[Ground, Row], Someone], Callable[[Work, Row], object]]
+
+
+def but(noun: str, *states: str) -> Callable[[Ground], Sequence[Row]]:
+    return lambda walk: [row for row in walk.rows(noun) if row.state not in states]
+
+
+def of(noun: str, *states: str) -> Callable[[Ground], Sequence[Row]]:
+    return lambda walk: walk.rows(noun, *states)
+
+
+def agency(walk: Ground, row: Row) -> Someone:
+    return walk.agency(row)
+
+
+def another(walk: Ground, row: Row) -> Someone:
+    return walk.another(row)
+
+
+def lender(walk: Ground, _: Row) -> Someone:
+    return walk.lender
+
+
+def maker(walk: Ground, row: Row) -> Someone:
+    return walk.maker(row)
+
+
+def second(walk: Ground, row: Row) -> Someone:
+    return walk.other(row)
+
+
+def acknowledge(work: Work, row: Row) -> object:
+    return placements.acknowledge(work, row.id, *placements.figures(work, row.id))
+
+
+def bid_again(work: Work, row: Row) -> object:
+    return bids.commit(work, row.id, bytes(32))
+
+
+def accept(work: Work, row: Row) -> object:
+    return offers.accept(work, row.id)
+
+
+def approve(work: Work, row: Row) -> object:
+    verbs = {ALLOCATION: allocations.approve, SEALED_BID: bids.approve}
+    return verbs.get(str(row.kind), tenders.approve)(work, row.id)
+
+
+def frozen(walk: Ground) -> Sequence[Row]:
+    return [row for row in walk.rows("placement", *LIVE) if row.kind == "frozen"]
+
+
+# What is refused: what it is about, by whom, and the act.
+MISPLACED: Final[Mapping[str, Misplaced]] = {
+    "accept what is answered": (but("offer", OFFERED), agency, accept),
+    "decline what is answered": (but("offer", OFFERED), agency, lambda work, row: offers.decline(work, row.id, "rate")),
+    "accept another's offer": (of("offer", OFFERED), another, accept),
+    "decline after a bid": (
+        lambda walk: [*walk.to_bid("commit"), *walk.to_bid("reveal")],
+        agency,
+        lambda work, row: offers.decline(work, row.id, "rate"),
+    ),
+    "bid again": (lambda walk: walk.to_bid("commit"), agency, bid_again),
+    "bid too late": (lambda walk: walk.to_bid("reveal", has_bid=False), agency, bid_again),
+    "withdraw a bid too late": (
+        lambda walk: walk.to_bid("reveal"),
+        agency,
+        lambda work, row: bids.withdraw(work, row.id),
+    ),
+    "award too early": (
+        lambda walk: [row for row in walk.tenders(OPEN, kinds=(SEALED_BID,)) if walk.now < row.until],
+        lender,
+        lambda work, row: awards.award(work, row.id),
+    ),
+    "award what is decided": (but("tender", OPEN), lender, lambda work, row: awards.award(work, row.id)),
+    "withdraw what has ended": (
+        but("tender", DRAWING, PREVIEWED, COMMITTING, AWAITING_APPROVAL, OPEN),
+        lender,
+        lambda work, row: tenders.withdraw(work, row.id),
+    ),
+    "approve what awaits none": (but("tender", AWAITING_APPROVAL), second, approve),
+    "approve one's own": (lambda walk: [row for row in walk.tenders(AWAITING_APPROVAL) if row.by], maker, approve),
+    "undo what is not placed": (
+        but("tender", PLACED),
+        lender,
+        lambda work, row: undoing.undo(work, row.id, "wrong_cases"),
+    ),
+    "acknowledge what is at work or over": (but("placement", AWAITING_ACK), agency, acknowledge),
+    "acknowledge another's": (of("placement", AWAITING_ACK), another, acknowledge),
+    "acknowledge what stands still": (frozen, agency, acknowledge),
+    "return from what stands still": (
+        lambda walk: [row for row in walk.held() if row not in walk.movable()],
+        agency,
+        lambda work, row: returns.give_back(work, row.of, "capacity", [row.id]),
+    ),
+    "return what is not held": (
+        but("placed_case", *HELD),
+        agency,
+        lambda work, row: returns.give_back(work, row.of, "capacity", [row.id]),
+    ),
+    "recall what is not held": (
+        but("placed_case", *HELD),
+        lender,
+        lambda work, row: recalls.recall(work, row.of, "conduct", [row.id]),
+    ),
+    "recall what has ended": (
+        but("placement", *LIVE),
+        lender,
+        lambda work, row: recalls.recall(work, row.id, "conduct"),
+    ),
+    "freeze what has ended": (
+        but("placement", *LIVE),
+        lender,
+        lambda work, row: freezes.freeze(work, row.id, "conduct"),
+    ),
+    "freeze what stands still": (frozen, lender, lambda work, row: freezes.freeze(work, row.id, "conduct")),
+    "thaw what moves": (lambda walk: walk.placements(), lender, lambda work, row: freezes.unfreeze(work, row.id)),
+    "object to what is decided": (
+        but("recall_case", ASKED),
+        agency,
+        lambda work, row: recalls.object_to(work, row.of, [row.id], "promise"),
+    ),
+    "object for another": (
+        of("recall_case", ASKED),
+        another,
+        lambda work, row: recalls.object_to(work, row.of, [row.id], "promise"),
+    ),
+    "keep what nobody objected to": (
+        but("recall_case", OBJECTED),
+        lender,
+        lambda work, row: recalls.keep(work, row.of, [row.id]),
+    ),
+    "carry out what is decided": (but("recall", REQUESTED), lender, lambda work, row: recalls.execute(work, row.id)),
+    "take back what is decided": (but("recall", REQUESTED), lender, lambda work, row: recalls.withdraw(work, row.id)),
+    "confirm no stop": (
+        but("stop", "ordered", "missed"),
+        agency,
+        lambda work, row: stops.confirm(work, row.id, row.size),
+    ),
+    "confirm a stop of more": (
+        of("stop", "ordered", "missed"),
+        agency,
+        lambda work, row: stops.confirm(work, row.id, row.size + 1),
+    ),
+    "retain twice": (
+        of("retention", RETENTION_REQUESTED, APPROVED),
+        agency,
+        lambda work, row: retentions.request(work, row.of, [row.by], "promise", 3),
+    ),
+    "decide what is decided": (
+        but("retention", RETENTION_REQUESTED),
+        lender,
+        lambda work, row: retentions.decide(work, [row.id], approve=True),
+    ),
+    "lift what is lifted": (of("exclusion", "lifted"), lender, lambda work, row: exclusions.lift(work, row.id)),
+}
+
+
+class Walk(Placing, ComingBack, StandingStill):
+    @always(pick=PICK, what=sorted(MISPLACED))
+    def misplaced(self, pick: int, what: str) -> None:
+        find, by, act = MISPLACED[what]
+        if rows := find(self):
+            row = pick_of(rows, pick)
+            self.misplace(by(self, row).actor, lambda work: act(work, row))
+
+    @on(lambda self: [*self.offers(ASSIGNED, FIRST_CLAIM), *self.placements(AWAITING_ACK)])
+    def come_too_late(self, row: Row) -> None:
+        """At the very time at which it ends, before any job has come by."""
+        self.clock.at = row.until
+        answer = acknowledge if row.noun == "placement" else accept
+        self.misplace(self.agency(row).actor, lambda work: answer(work, row))
+        self.sweep()
+
+
+# What no such walk comes by, and why.
+NOT_WALKED: Final = {
+    "the lender of the walk does not hold its own keys": [
+        ("placement", "awaiting_keys", act) for act in ("lease", "recall", "expire", "undo")
+    ],
+    "what an agency keeps it keeps for a promise, after which nothing is undone; who pays is kept too seldom": [
+        ("placed_case", "retained", "undone")
+    ],
+}
+
+
+# What even the shortest walk comes by: its first hundred steps are the simplest, each act in its turn.
+OF_SHORT: Final = {
+    "tender": [
+        ("drawing", "preview"),
+        ("previewed", "ask_approval"),
+        ("awaiting_approval", "commit"),
+        ("open", "place"),
+        ("open", "withdraw"),
+        ("open", "run_out"),
+        ("placed", "undo"),
+    ],
+    "offer": [("offered", act) for act in ("accept", "decline", "withdraw", "expire", "miss")],
+    "placement": [("awaiting_acknowledgement", act) for act in ("acknowledge", "expire", "undo")],
+    "placed_case": [("placed", end) for end in ("recalled", "returned", "term_over", "undone")],
+    "recall": [("requested", "execute"), ("requested", "withdraw")],
+    "freeze": [("standing", "lift")],
+    "break": [("open", "close")],
+    "exclusion": [("standing", "lift")],
+    "standing": [("good", "watch"), ("watch", "clear")],
+}
+
+
+@pytest.mark.parametrize("steps", [SHORT, pytest.param(20_000, marks=pytest.mark.soak)])
 def test_a_walk_through_the_exchange_keeps_its_invariants(world: World, clock: Clock, steps: int) -> None:
-    began_at = clock.at
-
-    class Walk(RuleBasedStateMachine):
-        """Acts that the rules refuse change nothing; so every act may be tried in every state.
-
-        Each walk has a lender and agencies of its own: the thousandth has no more to read than the first.
-        """
-
-        @initialize()
-        def begin(self) -> None:
-            clock.at = began_at
-            self.moved = True
-            self.lender, self.agencies = world.lender(), [world.agency(), world.agency()]
-            with world.database.work(self.lender.actor) as work:
-                lender_settings.change(work, {"retention_window_days": 90, "retention_percent_max": 50})
-            terms = {"term_days": 20, "ends_on": clock().date() + dt.timedelta(days=330)}
-            self.agreements = [world.agreement(self.lender, agency, **terms) for agency in self.agencies]
-            debts = [Debt(1 + place // 2) for place in range(CASES)]
-            self.portfolio_id = world.portfolio(self.lender, debts).id
-
-        @rule(pick=PICK)
-        def offer(self, pick: int) -> None:
-            agreement = self.agreements[pick % len(self.agreements)]
-            with self._work(self.lender) as work:
-                tenders.assign(work, self.portfolio_id, agreement.id)
-
-        @rule(pick=PICK, takes=st.booleans())
-        def answer(self, pick: int, takes: bool) -> None:
-            someone = self.agencies[pick % len(self.agencies)]
-            with self._work(someone) as work:
-                open_ = offers.list_own(work, state="offered")
-                if open_ and takes:
-                    offers.accept(work, open_[0].id)
-                elif open_:
-                    offers.decline(work, open_[0].id, "rate")
-
-        @rule(right=st.booleans())
-        def acknowledge(self, right: bool) -> None:
-            for placement, someone in self._placements():
-                with self._work(someone) as work:
-                    figures = placements.figures(work, placement.id)
-                    counted = figures.case_count + (0 if right else 1)
-                    try:
-                        placements.acknowledge(work, placement.id, counted, figures.balance)
-                    except Conflict as refusal:
-                        if refusal.code == "acknowledgement_mismatch":
-                            acknowledgements.record_mismatch(work, placement.id, counted, figures.balance)
-
-        @rule(pick=PICK, reason=st.sampled_from(RECALL_REASONS), immediate=st.booleans())
-        def recall(self, pick: int, reason: str, immediate: bool) -> None:
-            for placement, case_id in self._placed(pick):
-                with self._work(self.lender) as work:
-                    recalls.request(work, placement.id, reason, [case_id], immediate=immediate)
-
-        @rule(pick=PICK)
-        def recall_all(self, pick: int) -> None:
-            for placement, _ in self._placed(pick):
-                with self._work(self.lender) as work:
-                    recalls.request(work, placement.id, "lender_request")
-
-        @rule(pick=PICK)
-        def object_to(self, pick: int) -> None:
-            for row, someone in self._asked(pick, ASKED):
-                with self._work(someone) as work:
-                    recalls.object_to(work, row.request_id, [row.case_id], "promise")
-
-        @rule(pick=PICK)
-        def keep(self, pick: int) -> None:
-            for row, _ in self._asked(pick, OBJECTED):
-                with self._work(self.lender) as work:
-                    recalls.keep(work, row.request_id, [row.case_id])
-
-        @rule(pick=PICK, carries_out=st.booleans())
-        def decide(self, pick: int, carries_out: bool) -> None:
-            for row, _ in self._asked(pick, OBJECTED):
-                with self._work(self.lender) as work:
-                    (recalls.execute if carries_out else recalls.withdraw)(work, row.request_id)
-
-        @rule()
-        def confirm_stops(self) -> None:
-            for someone in self.agencies:
-                with self._work(someone) as work:
-                    for line in recall_lists.list_own(work, recall_lists.RecallFilter(unconfirmed=True)):
-                        stops.confirm(work, line.request.id, line.recalled)
-
-        @rule(pick=PICK, code=st.sampled_from(RETURN_CODES))
-        def give_back(self, pick: int, code: str) -> None:
-            for placement, case_id in self._placed(pick):
-                with self._work(self._agency_of(placement)) as work:
-                    returns.give_back(work, placement.id, code, [case_id])
-
-        @rule(pick=PICK, days=st.integers(1, 30))
-        def ask_to_keep(self, pick: int, days: int) -> None:
-            for placement, case_id in self._placed(pick):
-                with self._work(self._agency_of(placement)) as work:
-                    retentions.request(work, placement.id, [case_id], "negotiation", days)
-
-        @rule(approve=st.booleans())
-        def decide_retentions(self, approve: bool) -> None:
-            with self._work(self.lender) as work:
-                waiting = retentions.list_own(work, retentions.RetentionFilter(RETENTION_REQUESTED))
-                if waiting:
-                    retentions.decide(work, [waiting[0].retention.id], approve=approve)
-
-        @rule(pick=PICK)
-        def freeze(self, pick: int) -> None:
-            for placement, _ in self._placed(pick):
-                with self._work(self.lender) as work:
-                    if placement.frozen_at:
-                        freezes.unfreeze(work, placement.id)
-                    else:
-                        freezes.freeze(work, placement.id, "conduct")
-
-        @rule(hours=st.sampled_from([1, 25, 49, 24 * 7]))
-        def time_passes(self, hours: int) -> None:
-            # Agreements and papers last for a year: walks that would outlive them stay in it.
-            clock.at = min(clock.at + dt.timedelta(hours=hours), began_at + dt.timedelta(days=300))
-            for job in (
-                expiries.expire_due,
-                offers.expire_due,
-                recalls.execute_due,
-                stops.flag_missing,
-                acknowledgements.flag_missing,
-                tallies.fold,
-            ):
-                with world.database.work(Actor(side=JOBS, org_id=self.lender.organisation.id, name="test")) as work:
-                    job(work)
-            self.moved = True
-
-        @invariant()
-        def everything_holds(self) -> None:
-            if not self.moved:
-                return
-            self.moved = False
-            with world.database.work(self.lender.actor) as work:
-                require_one_holder(work)
-                require_counts(work)
-                require_tallies(work)
-                require_nothing_live_after_its_end(work)
-                require_nothing_asked_of_what_is_gone(work)
-                require_caps(work)
-
-        @contextmanager
-        def _work(self, someone: Someone) -> Iterator[Work]:
-            with suppress(Conflict, NotFound, Invalid):
-                with world.database.work(someone.actor) as work:
-                    yield work
-                self.moved = True
-
-        def _agency_of(self, placement: Placement) -> Someone:
-            return next(a for a in self.agencies if a.organisation.id == placement.agency_id)
-
-        def _placements(self) -> list[tuple[Placement, Someone]]:
-            with world.database.work(self.lender.actor) as work:
-                live = [row for row in placements.list_own(work, limit=200) if row.state in LIVE]
-            return [(row, self._agency_of(row)) for row in live]
-
-        def _placed(self, pick: int) -> list[tuple[Placement, UUID]]:
-            """One case of those placed now, if any is."""
-            with world.database.work(self.lender.actor) as work:
-                query = (
-                    select(Placement, PlacedCase.case_id)
-                    .join(PlacedCase, PlacedCase.placement_id == Placement.id)
-                    .where(PlacedCase.ended_at.is_(None), Placement.portfolio_id == self.portfolio_id)
-                    .order_by(PlacedCase.case_id)
-                )
-                rows = [(row[0], row[1]) for row in work.session.execute(query)]
-            return [rows[pick % len(rows)]] if rows else []
-
-        def _asked(self, pick: int, state: str) -> list[tuple[RecallCase, Someone]]:
-            with world.database.work(self.lender.actor) as work:
-                query = select(RecallCase).where(RecallCase.state == state).order_by(RecallCase.case_id)
-                rows = list(work.session.scalars(query))
-            row = rows[pick % len(rows)] if rows else None
-            return [(row, next(a for a in self.agencies if a.organisation.id == row.agency_id))] if row else []
-
-    run_state_machine_as_test(
-        Walk,
-        settings=settings(
-            max_examples=steps // STEPS,
-            stateful_step_count=STEPS,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-
-
-def require_one_holder(work: Work) -> None:
-    """A case is in one live placement at most, its `agency_id` names that one's agency, and it may be placed."""
-    rows = work.session.execute(
-        select(PlacedCase.case_id, PlacedCase.agency_id).where(PlacedCase.ended_at.is_(None))
-    ).all()
-    holders = {row.case_id: row.agency_id for row in rows}
-    assert len(holders) == len(rows)
-    named = select(Case.id, Case.agency_id).where(Case.agency_id.is_not(None))
-    assert {row.id: row.agency_id for row in work.session.execute(named)} == holders
-    households = select(Case.borrower_id, func.count(Case.agency_id.distinct())).group_by(Case.borrower_id)
-    assert all(agencies <= 1 for _, agencies in work.session.execute(households))
-
-
-def require_counts(work: Work) -> None:
-    """A live placement has cases, an ended one has none; work items are those of acknowledged live cases."""
-    live = (
-        select(func.count())
-        .where(PlacedCase.placement_id == Placement.id, PlacedCase.ended_at.is_(None))
-        .correlate(Placement)
-        .scalar_subquery()
-    )
-    ever = select(func.count()).where(PlacedCase.placement_id == Placement.id).correlate(Placement).scalar_subquery()
-    for placement, now, placed in work.session.execute(select(Placement, live, ever)):
-        assert (now > 0) == (placement.state in LIVE)
-        assert (placement.ended_at is None) == (placement.state in LIVE)
-        assert placed == placement.case_count
-    items = select(WorkItem.placement_id, WorkItem.case_id)
-    workable = (
-        select(PlacedCase.placement_id, PlacedCase.case_id)
-        .join(Placement, Placement.id == PlacedCase.placement_id)
-        .where(PlacedCase.ended_at.is_(None), Placement.state == "active")
-    )
-    assert set(work.session.execute(items)) == set(work.session.execute(workable))
-
-
-def require_tallies(work: Work) -> None:
-    """What is kept of the cases is what counting them says."""
-    sums = select(*_columns(CaseTally), func.sum(CaseTally.case_count), func.sum(CaseTally.balance))
-    kept = work.session.execute(sums.group_by(*_columns(CaseTally))).all()
-    counted = select(*_columns(Case), func.count(), func.sum(Case.balance)).group_by(*_columns(Case))
-    assert {tuple(row) for row in kept if row[-2]} == {tuple(row) for row in work.session.execute(counted)}
-
-
-def _columns(table: type[Case] | type[CaseTally]) -> list[Any]:
-    return [getattr(table, name) for name in PLACE]
-
-
-def require_nothing_live_after_its_end(work: Work) -> None:
-    ends_at = func.coalesce(PlacedCase.retained_until, Placement.expires_at)
-    late = (
-        select(func.count())
-        .select_from(PlacedCase)
-        .join(Placement, Placement.id == PlacedCase.placement_id)
-        .where(PlacedCase.ended_at > ends_at)
-    )
-    assert work.session.scalar(late) == 0
-    placed_while_excluded = (
-        select(func.count())
-        .select_from(PlacedCase)
-        .join(Case, Case.id == PlacedCase.case_id)
-        .where(
-            exists().where(
-                Exclusion.borrower_id == Case.borrower_id,
-                (Exclusion.case_id.is_(None)) | (Exclusion.case_id == Case.id),
-                Exclusion.lifted_at.is_(None),
-                Exclusion.recorded_at < PlacedCase.started_at,
-            )
+    tally = Tally(Counter(), Counter())
+    agencies, began_at = [world.agency() for _ in range(4)], clock.at
+    walk: Any = partial(Walk, world, clock, agencies, began_at, tally)
+    while (left := steps - tally.acts["steps"]) > 0:  # Hypothesis ends some walks early
+        run_state_machine_as_test(
+            walk,
+            settings=settings(
+                max_examples=-(-left // STEPS),
+                stateful_step_count=STEPS,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
         )
-    )
-    assert work.session.scalar(placed_while_excluded) == 0
-
-
-def require_nothing_asked_of_what_is_gone(work: Work) -> None:
-    """No recall, retention or break waits on a case or a placement that has ended."""
-    gone = exists().where(
-        PlacedCase.placement_id == RecallCase.placement_id,
-        PlacedCase.case_id == RecallCase.case_id,
-        PlacedCase.ended_at.is_not(None),
-    )
-    waiting = RecallCase.state.in_((ASKED, OBJECTED))
-    assert work.session.scalar(select(func.count()).select_from(RecallCase).where(gone, waiting)) == 0
-    open_requests = select(RecallRequest.id).where(RecallRequest.state == RECALL_REQUESTED)
-    with_cases = select(RecallCase.request_id).where(waiting)
-    assert set(work.session.scalars(open_requests)) == set(work.session.scalars(with_cases))
-    done = select(RecallRequest).where(RecallRequest.state == EXECUTED)
-    assert all(row.executed_at and row.stop_due_at for row in work.session.scalars(done))
-    of_retention = exists().where(
-        PlacedCase.placement_id == Retention.placement_id,
-        PlacedCase.case_id == Retention.case_id,
-        PlacedCase.ended_at.is_not(None),
-    )
-    asked = select(func.count()).select_from(Retention).where(Retention.state == RETENTION_REQUESTED, of_retention)
-    assert work.session.scalar(asked) == 0
-    of_break = (
-        select(func.count())
-        .select_from(AcknowledgementBreak)
-        .join(Placement, Placement.id == AcknowledgementBreak.placement_id)
-    )
-    ended = of_break.where(AcknowledgementBreak.closed_at.is_(None), Placement.state != "awaiting_acknowledgement")
-    assert work.session.scalar(ended) == 0
-
-
-def require_caps(work: Work) -> None:
-    """The lender approves at most its share of a placement's cases."""
-    approved = (
-        select(Placement.case_count, func.count())
-        .join(Retention, Retention.placement_id == Placement.id)
-        .where(Retention.state == APPROVED, Retention.requested_by.is_not(None))
-        .group_by(Placement.id, Placement.case_count)
-    )
-    assert all(count_ <= cases * 50 // 100 for cases, count_ in work.session.execute(approved))
+    short = [(noun, *step) for noun, steps_of in OF_SHORT.items() for step in steps_of]
+    wanted = short if steps == SHORT else walking.listed(*chain(*NOT_WALKED.values()))
+    assert walking.told(tally.walked, wanted) == []
+    assert tally.acts["done"] > steps / 2
+    assert tally.acts["misplaced"] > steps / 20

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,6 @@ from sqlalchemy.exc import OperationalError
 
 from models.agreement import Agreement
 from models.audit import OutboxEntry
-from models.errors import Conflict
 from models.offer import Offer
 from models.placement import PlacedCase, Placement
 from models.services.exchange import offers, tender_cases, tender_offers, tenders
@@ -24,28 +22,11 @@ from models.tender import Tender
 from models.tender_plan import Plan
 from models.work import JOBS, Actor, Work
 from tests.conftest import Clock
+from tests.racing import Act, at_once
 from tests.world import Someone, World
 
 ROUNDS = [50, pytest.param(1000, marks=pytest.mark.soak)]
 CASES = 2  # of a tender
-
-Act = Callable[[], object]
-
-
-def at_once(*acts: Act) -> list[str]:
-    """Run the acts from one moment on; `done`, or the code of its refusal, for each."""
-    start = threading.Barrier(len(acts))
-
-    def run(act: Act) -> str:
-        start.wait()
-        try:
-            act()
-        except Conflict as refused:
-            return refused.code
-        return "done"
-
-    with ThreadPoolExecutor(len(acts)) as threads:
-        return list(threads.map(run, acts))
 
 
 class Ground:
@@ -120,17 +101,17 @@ def test_of_two_agencies_that_accept_at_once_one_has_all(world: World, rounds: i
 def test_of_a_withdrawal_and_an_acceptance_at_once_one_wins(world: World, rounds: int) -> None:
     ground = Ground(world, 1, rounds)
     (agency,) = ground.agencies
-    seen: Counter[str] = Counter()
-    for _ in range(rounds):
+    seen = set()
+    for turn in range(rounds):
         tender = ground.tender("assigned")
         offer = ground.offers(tender)[agency.organisation.id]
         withdraw = ground.by(ground.lender.actor, lambda work, tender=tender: tenders.withdraw(work, tender.id))  # type: ignore[misc]
-        answers = at_once(ground.accept(agency, offer), withdraw)
+        answers = at_once(ground.accept(agency, offer), withdraw, first=turn % 2)
         assert sorted(answers) == ["done", "wrong_state"]
         won = answers[0] == "done"
         assert (ground.placed(tender), ground.state(tender)) == ((2, "placed") if won else (0, "withdrawn"))
-        seen[answers[0]] += 1
-    assert sum(seen.values()) == rounds
+        seen.add(won)
+    assert seen == {True, False}
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
@@ -138,8 +119,8 @@ def test_of_an_expiry_and_an_acceptance_at_once_one_wins(world: World, clock: Cl
     """The acceptance began in time and the clock passes the deadline while both run."""
     ground = Ground(world, 1, rounds)
     (agency,) = ground.agencies
-    began_at = clock.at
-    for _ in range(rounds):
+    began_at, seen = clock.at, set()
+    for turn in range(rounds):
         clock.at = began_at  # else the agreement would end before a thousand offers have
         tender = ground.tender("assigned")
         offer = ground.offers(tender)[agency.organisation.id]
@@ -149,10 +130,13 @@ def test_of_an_expiry_and_an_acceptance_at_once_one_wins(world: World, clock: Cl
             clock.at = offer.expires_at
             ground.job(lambda work: offers.end_due(work, offer.id))()
 
-        answers = at_once(ground.accept(agency, offer), expire)
-        won = answers[0] == "done"
-        assert answers[0] in ("done", "offer_expired", "wrong_state")
+        late, ended = at_once(ground.accept(agency, offer), expire, first=turn % 2)
+        assert late in ("done", "offer_expired", "wrong_state")
+        assert ended == "done"
+        won = late == "done"
         assert (ground.placed(tender), ground.state(tender)) == ((2, "placed") if won else (0, "unanswered"))
+        seen.add(won)
+    assert seen == {True, False}
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)

@@ -10,10 +10,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select
 
+from models.business_day import day_of
 from models.case import Case
 from models.errors import Conflict, NotFound, Refusal
 from models.placement import EXPIRED, LIVE, RECALLED, PlacedCase, Placement
 from models.retention import APPROVED, Retention
+from models.services.collection import promises
 from models.services.exchange import expiries, offers, placements, recalls, retentions, returns, tenders
 from models.services.parties import lender_settings
 from models.work import JOBS, Actor, Work
@@ -147,7 +149,9 @@ def test_approvals_at_once_never_exceed_the_cap(
         lender_settings.change(work, {"retention_percent_max": 50})
     clock.forward(days=80)
     with world.database.work(agency.actor) as work:
-        retentions.request(work, placement.id, case_ids, "negotiation", 10)
+        for case_id in case_ids:
+            promises.record(work, case_id, promises.PromiseReport(Decimal(10), "CNY", day_of(work.at)))
+        retentions.request(work, placement.id, case_ids, "promise", 10)
     waiting = _waiting(world, lender, placement)
     pairs = [waiting[place : place + 2] for place in range(0, len(waiting), 2)]
     won = 0
@@ -163,6 +167,35 @@ def test_approvals_at_once_never_exceed_the_cap(
     with world.database.work(lender.actor) as work:
         approved = select(func.count()).select_from(Retention).where(Retention.state == APPROVED)
         assert work.session.scalar(approved) == won == count
+
+
+@pytest.mark.parametrize("count", ROUNDS)
+def test_approvals_of_all_that_waits_never_exceed_the_cap_either(
+    world: World, clock: Clock, lender: Someone, agency: Someone, count: int
+) -> None:
+    """One approves all that waits, the other the same by name: either is first, and the cap ends both."""
+    placement = world.placement(lender, agency, 2 * count)
+    case_ids = _all_cases(world, lender, placement)
+    with world.database.work(lender.actor) as work:
+        lender_settings.change(work, {"retention_percent_max": 25})
+    clock.forward(days=80)
+    everything = retentions.RetentionFilter(placement_id=placement.id)
+    for place in range(0, len(case_ids), 2):
+        with world.database.work(agency.actor) as work:
+            for case_id in case_ids[place : place + 2]:
+                promises.record(work, case_id, promises.PromiseReport(Decimal(10), "CNY", day_of(work.at)))
+            retentions.request(work, placement.id, case_ids[place : place + 2], "promise", 10)
+        waiting = _waiting(world, lender, placement)
+        by_name, of_all = race(
+            world,
+            (lender, lambda work, ids=waiting: retentions.decide(work, ids, approve=True)),
+            (lender, lambda work: retentions.decide_all(work, everything, None, approve=True)),
+        )
+        assert of_all is None
+        assert by_name is None or by_name.code in {"wrong_state", "retention_cap"}
+    with world.database.work(lender.actor) as work:
+        approved = select(func.count()).select_from(Retention).where(Retention.state == APPROVED)
+        assert work.session.scalar(approved) == count // 4 * 2
 
 
 @pytest.mark.parametrize("count", ROUNDS)
@@ -182,7 +215,8 @@ def test_of_an_approval_and_the_expiry_either_the_case_stays_or_the_approval_is_
         (case_id,) = _all_cases(world, lender, placement)
         with world.database.work(agency.actor) as work:
             placements.acknowledge(work, placement.id, 1, Decimal(1000))
-            retentions.request(work, placement.id, [case_id], "negotiation", 10)
+            promises.record(work, case_id, promises.PromiseReport(Decimal(10), "CNY", day_of(work.at)))
+            retentions.request(work, placement.id, [case_id], "promise", 10)
         (waiting,) = _waiting(world, lender, placement)
         clock.at = placement.expires_at
         approved, swept = race(
