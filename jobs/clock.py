@@ -6,7 +6,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from jobs import awards, documents, erasure, keys, minute, nightly, offers, tallies, webhooks
+from jobs import allocation, awards, documents, erasure, keys, minute, nightly, offers, tallies, webhooks
 from jobs.integration import Integrator
 from jobs.timetable import TIMETABLE, Job, due_dates
 from models.business_day import ZONE
@@ -19,7 +19,8 @@ KEYS_SECONDS = 10
 SWEEP_SECONDS = 3600
 WEBHOOKS_SECONDS = 2
 PURGE_HOUR = 4  # of the night, after its jobs
-EVERY_MINUTE: Final = (minute.carry_on, awards.make_due, offers.end_due)  # what becomes due between the nights
+# What becomes due between the nights.
+EVERY_MINUTE: Final = (minute.carry_on, awards.make_due, offers.end_due, allocation.stop_lost)
 
 
 def make(database: Database, integrator: Integrator) -> BackgroundScheduler:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from jobs import nightly
 from models.database import Database
-from models.services.exchange import acknowledgements, allocations, recalls, stops
+from models.services.exchange import acknowledgements, recalls, stops
 from models.services.parties import standings
 from models.work import Work
 
@@ -16,7 +16,6 @@ VERBS: Final[Mapping[str, Callable[[Work], int]]] = {
     "stops": stops.flag_missing,
     "acknowledgements": acknowledgements.flag_missing,
     "freezes": standings.catch_up,
-    "allocations": allocations.stop_lost,
 }
 
 

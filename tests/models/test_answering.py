@@ -178,6 +178,16 @@ def test_an_agency_that_is_shut_out_sees_that_the_offer_is_there_and_why_and_not
     assert (ground.seen(offer).withheld, bool(ground.seen(offer).strata["currencies"])) == ((), True)
 
 
+@pytest.mark.parametrize("dimension", NARROWED)
+def test_what_was_hidden_is_not_seen_by_declining(ground: Ground, dimension: str) -> None:
+    offer = ground.offer(ASSIGNED)
+    NARROWED[dimension](ground)
+    with ground.world.database.work(ground.agency.actor) as work:
+        declined = offers.decline(work, offer.id, "other")
+        assert (declined.state, declined.withheld, declined.case_count) == ("declined", [OUTSIDE], None)
+    assert ground.seen(offer).withheld == [OUTSIDE]
+
+
 def test_to_decline_shows_no_figure_to_an_agency_that_is_shut_out(ground: Ground) -> None:
     offer = ground.offer(ASSIGNED)
     ground.suspend()
@@ -217,7 +227,7 @@ def test_a_bidder_that_is_shut_out_may_reveal_cannot_win_and_is_not_counted_as_s
     bidding.commit(ground.world, *tendered.bidders)
     ground.suspend()
     shown = ground.seen(tendered.bidders[0].offer)
-    assert not {"case_count", "balance"} & shown.terms["scoring"].keys()
+    assert shown.terms["scoring"].keys() == {"kinds", "rate_max", "case_fee_max", "currency"}
     clock.forward(hours=bidding.HOURS)
     bidding.reveal(ground.world, *tendered.bidders)
     clock.forward(hours=bidding.HOURS)

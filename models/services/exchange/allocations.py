@@ -182,10 +182,40 @@ def stop(work: Work, tender_id: UUID, code: str, facts: Mapping[str, Any]) -> No
 
     Unavailable `busy` while another worker is at it: what that one finishes stands.
     """
+    tender = _lock_handed_over(work, tender_id)
+    if tender is not None:
+        _stop(work, tender, code, facts)
+
+
+def list_lost(work: Work) -> list[UUID]:
+    """What is handed over and no worker has the task of any more: one that was taken for dead may live on, and end
+    when the task of its successor has."""
+    handed_over = select(Tender.id).where(tenancy.own(work, Tender), Tender.state.in_((DRAWING, COMMITTING)))
+    waiting = work.session.scalars(handed_over.order_by(Tender.id))
+    return [tender_id for tender_id in waiting.all() if _is_lost(work, tender_id)]
+
+
+def stop_lost(work: Work, tender_id: UUID) -> bool:
+    """Stop one of these, unless it went on meanwhile; Unavailable `busy` as `stop`."""
+    tender = _lock_handed_over(work, tender_id)
+    if tender is None or not _is_lost(work, tender_id):
+        return False
+    _stop(work, tender, FAILED, {})
+    return True
+
+
+def _is_lost(work: Work, tender_id: UUID) -> bool:
+    return not queue.has(work, queue.ALLOCATION, **_ids(work, tender_id))
+
+
+def _lock_handed_over(work: Work, tender_id: UUID) -> Tender | None:
+    """Under its turn; None where nothing of it is left to do."""
     _take_turn(work, tender_id)
     tender = tenders.lock(work, work.tenant_id, get(work, tender_id).id)
-    if tender.state not in (DRAWING, COMMITTING):
-        return
+    return tender if tender.state in (DRAWING, COMMITTING) else None
+
+
+def _stop(work: Work, tender: Tender, code: str, facts: Mapping[str, Any]) -> None:
     tender.refusal = {"code": code, **facts}
     tender.approved_by = tender.approved_at = None
     if tender.state == DRAWING:
@@ -194,19 +224,6 @@ def stop(work: Work, tender_id: UUID, code: str, facts: Mapping[str, Any]) -> No
     audit.record(work, audit.Action.TENDER_REFUSE, {"tender": tender.id, "state": tender.state, "reason": code})
     key = f"allocation.refused/{tender.id}/{work.at.isoformat()}"
     notices.tell_self(work, "allocation.refused", "allocation", tender.id, key, code=code, **_facts(tender))
-
-
-def stop_lost(work: Work) -> int:
-    """Stop those handed over of which no worker has the task any more; answers how many.
-
-    A worker that is taken for dead may live on, and end when the task of its successor has: nobody is left to stop it.
-    """
-    handed_over = tenancy.own(work, Tender), Tender.state.in_((DRAWING, COMMITTING))
-    waiting = work.session.scalars(select(Tender.id).where(*handed_over).order_by(Tender.id)).all()
-    lost = [tender_id for tender_id in waiting if not queue.has(work, queue.ALLOCATION, **_ids(work, tender_id))]
-    for tender_id in lost:
-        stop(work, tender_id, FAILED, {})
-    return len(lost)
 
 
 def withdraw(work: Work, tender_id: UUID) -> Tender:

@@ -24,14 +24,14 @@ from models.services.exchange.eligibility import FULL, OUTSIDE, Candidate
 from models.tender import SEALED_BID, Tender
 from models.work import AGENCY, Work
 
-_FIGURES: Final = ("case_count", "balance", "lots")  # of a published scoring
+_READS: Final = ("kinds", "rate_max", "case_fee_max", "currency", "divided_by")  # of a published scoring, to read a bid
 
 
 def reasons(work: Work, offer: Offer, agreement: Agreement, at: dt.datetime, case_count: int) -> list[str]:
     """The gate's, for so many cases of an offer that stands, whose own are not counted as waiting; and OUTSIDE where
     the agreement covers none of its cases, or of a bid on all of them, not all. Stands in the lender's tenant."""
     (seat,) = eligibility.assess(work, offer.lender_id, [agreement], at, case_count, besides=offer.id)
-    return [*seat.reasons, *([OUTSIDE] if _is_outside(work, offer, seat, at) else [])]
+    return [*seat.reasons, *([OUTSIDE] if _find_outside(work, [offer], seat, at) else [])]
 
 
 def require(work: Work, offer: Offer, agreement: Agreement, at: dt.datetime, case_count: int) -> None:
@@ -65,39 +65,46 @@ def seen(work: Work, offers: Sequence[Offer]) -> list[Offer]:
 
 
 def _hidden(work: Work, offers: Iterable[Offer]) -> dict[UUID, list[str]]:
-    """By offer that its agency may not see: what it is told. As many queries for each lender as for one offer of its,
-    but for those that stand under an agreement which does not cover every case."""
+    """By offer that its agency may not see: what it is told."""
     of_lender = attrgetter("lender_id")
     found: dict[UUID, list[str]] = {}
     for _lender_id, group in groupby(sorted(offers, key=of_lender), of_lender):
         theirs = [*group]
         with work.as_lender(theirs[0]):
-            seats = _seats(work, theirs)
-            why = {offer.id: _why_unseen(work, offer, seats[offer.agreement_id]) for offer in theirs}
-        found |= {offer_id: told(codes) for offer_id, codes in why.items() if codes}
+            for seat, under in _by_agreement(work, theirs):
+                codes = [code for code in seat.reasons if code != FULL]
+                hidden = {offer.id for offer in under} if codes else _find_outside(work, under, seat, work.at)
+                found |= dict.fromkeys(hidden, told(codes or [OUTSIDE]))
     return found
 
 
-def _seats(work: Work, offers: Sequence[Offer]) -> dict[UUID, Candidate]:
-    """Of one lender's offers, by agreement."""
+def _by_agreement(work: Work, offers: Sequence[Offer]) -> list[tuple[Candidate, list[Offer]]]:
+    """Of one lender's offers, what the gate says of each agreement, and those that stand under it."""
     lender_id, agreement_ids = offers[0].lender_id, {offer.agreement_id for offer in offers}
     query = select(Agreement).where(tenancy.of_lender(lender_id, Agreement), bulk.among(Agreement.id, [*agreement_ids]))
     seats = eligibility.assess(work, lender_id, work.session.scalars(query).all(), work.at)
-    return {seat.agreement.id: seat for seat in seats}
+    return [(seat, [offer for offer in offers if offer.agreement_id == seat.agreement.id]) for seat in seats]
 
 
-def _why_unseen(work: Work, offer: Offer, seat: Candidate) -> list[str]:
-    found = [code for code in seat.reasons if code != FULL]
-    return found or ([OUTSIDE] if offer.state == OFFERED and _is_outside(work, offer, seat, work.at) else [])
-
-
-def _is_outside(work: Work, offer: Offer, seat: Candidate, at: dt.datetime) -> bool:
+def _find_outside(work: Work, offers: Sequence[Offer], seat: Candidate, at: dt.datetime) -> set[UUID]:
+    """Of offers under one agreement, those of which it covers no case, or where one is asked to bid on all, not all."""
     if seat.covers_every_case:
+        return set()
+    covered = tender_cases.find_covered(work, [offer.tender_id for offer in offers], seat.agreement, at)
+    return {
+        offer.id
+        for offer in offers
+        if offer.tender_id not in covered or (offer.kind == SEALED_BID and _is_bid_outside(work, offer, seat, at))
+    }
+
+
+def _is_bid_outside(work: Work, offer: Offer, seat: Candidate, at: dt.datetime) -> bool:
+    """While it stands; what is decided was judged."""
+    if offer.state != OFFERED:
         return False
     lots = _lots(offer)
     if not lots:
-        outside = tender_cases.holds_outside if offer.kind == SEALED_BID else tender_cases.covers_none
-        return outside(work, offer.tender_id, seat.agreement, at)
+        return tender_cases.holds_outside(work, offer.tender_id, seat.agreement, at)
     query = select(Tender).where(tenancy.of_lender(offer.lender_id, Tender), Tender.id == offer.tender_id)
     tender = work.session.scalars(query).one()
     return len(tender_lots.list_outside(work, tender, seat, at)) == len(lots)
@@ -123,9 +130,11 @@ def _withheld(offer: Offer, told_of: Sequence[str]) -> Offer:
 
 
 def _without_figures(terms: Mapping[str, Any]) -> dict[str, Any]:
-    """Of lots their number is left, so that a bid which was committed may be revealed."""
+    """Of what was published to bidders, what a reveal of a bid that was committed needs: kinds, ceilings, and of lots
+    their number."""
     if "scoring" not in terms:
         return dict(terms)
     scoring = terms["scoring"]
-    left = {name: value for name, value in scoring.items() if name not in _FIGURES}
-    return {**terms, "scoring": left | ({"lots": [{} for _ in scoring["lots"]]} if "lots" in scoring else {})}
+    left = {name: value for name, value in scoring.items() if name in _READS}
+    lots: dict[str, Any] = {"lots": [{} for _ in scoring["lots"]]} if "lots" in scoring else {}
+    return {**{name: value for name, value in terms.items() if name != "lots_outside"}, "scoring": left | lots}

@@ -110,11 +110,21 @@ def holds_outside(work: Work, tender_id: UUID, agreement: Agreement, now: dt.dat
     return work.session.scalar(outside) is not None
 
 
-def covers_none(work: Work, tender_id: UUID, agreement: Agreement, now: dt.datetime) -> bool:
-    """Whether a tender of the agreement's lender holds what may be placed, and the agreement covers none of it."""
-    held = _held(agreement.lender_id, tender_id).where(placeable(work, agreement.lender_id))
-    covered = held.where(eligibility.fits(work, agreement, now)).limit(1)
-    return work.session.scalar(covered) is None and work.session.scalar(held.limit(1)) is not None
+def find_covered(work: Work, tender_ids: Sequence[UUID], agreement: Agreement, now: dt.datetime) -> set[UUID]:
+    """Which of these tenders of the agreement's lender hold or held a case that it covers now."""
+    covered = (
+        select(TenderedCase.case_id)
+        .join(Case, (Case.lender_id == TenderedCase.lender_id) & (Case.id == TenderedCase.case_id))
+        .where(
+            TenderedCase.lender_id == Tender.lender_id,
+            TenderedCase.tender_id == Tender.id,
+            eligibility.fits(work, agreement, now),
+        )
+    )
+    tenders = select(Tender.id).where(
+        tenancy.of_lender(agreement.lender_id, Tender), Tender.id.in_(tender_ids), covered.exists()
+    )
+    return set(work.session.scalars(tenders))
 
 
 def covered(seat: eligibility.Candidate, cases: pl.DataFrame) -> bool:

@@ -14,10 +14,10 @@ from models.placement import Placement
 from models.work import Work
 
 _TAKE = text("select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(cast(:names as text[])) as name")
-PLACEMENT_TURNS: Final = 1024
-_LENDER = func.hashtext(as_type(Placement.lender_id, Text))
+PLACEMENT_TURNS: Final = 16
+_PARTIES = func.hashtext(func.concat(Placement.lender_id, Placement.agency_id))
 _TURN = func.hashtext(as_type(Placement.id, Text)).op("&")(PLACEMENT_TURNS - 1)
-_ALONE, _SHARED = func.pg_advisory_xact_lock(_LENDER, _TURN), func.pg_advisory_xact_lock_shared(_LENDER, _TURN)
+_ALONE, _SHARED = func.pg_advisory_xact_lock(_PARTIES, _TURN), func.pg_advisory_xact_lock_shared(_PARTIES, _TURN)
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
@@ -46,16 +46,17 @@ def take_each(work: Work, what: Iterable[str], lender_id: UUID | None = None) ->
 
 
 def on_placements(query: Query, *, shared: bool = False) -> Query:
-    """The query of `Placement`s, locking each: first its turn, then its row, in order of lender and turn.
+    """The query of `Placement`s, locking each: first its turn, then its row, in order of its parties and turn.
 
     Alone to end, freeze or count one, `shared` to act under it. Rows are not locked in the order of asking: an agency
     whose acts overlap without a pause would keep a recall waiting for as long as it pleases. Turns are. One statement
-    locks both; the turn is its last column, and says nothing. A lender has PLACEMENT_TURNS for all its placements:
-    PostgreSQL has room for some thousands of such locks, and a night may end more placements than that.
+    locks both; the turn is its last column, and says nothing. A lender and an agency have PLACEMENT_TURNS for all
+    their placements: PostgreSQL has room for some thousands of such locks, and a night may end more placements than
+    that. So of the same two parties one act may wait for another that it has nothing to do with, and of no others.
     """
     locking = (
         query.add_columns(_SHARED if shared else _ALONE)
-        .order_by(Placement.lender_id, _TURN, Placement.id)
+        .order_by(Placement.lender_id, Placement.agency_id, _TURN, Placement.id)
         .with_for_update(read=shared, of=Placement)
         .execution_options(populate_existing=True)
     )
