@@ -11,7 +11,18 @@ from models.base import Base, Key
 
 # Lists whose rows are people's cases: what somebody takes of them is counted over a day, however it is filtered.
 PERSONAL: Final = frozenset(
-    {"worklist", "cases", "placement_cases", "placement_opened", "suspense", "breaks", "breaches"}
+    {
+        "worklist",
+        "cases",
+        "case_history",
+        "exclusions",
+        "placement_cases",
+        "placement_opened",
+        "retentions",
+        "suspense",
+        "breaks",
+        "breaches",
+    }
 )
 AWAITING, APPROVED, REFUSED, TAKEN = "awaiting_approval", "approved", "refused", "taken"
 

@@ -61,6 +61,7 @@ MESSAGES = {
     "no_tape": lazy_gettext("This offer shows no figures, so there is nothing to make a sample of."),
     # Allocations
     "preview_outdated": lazy_gettext("Something has changed since this preview. Make a new one: nothing was placed."),
+    "list_changed": lazy_gettext("The list has changed since you looked. Nothing was decided: look at it again."),
     "cases_changed": lazy_gettext("Some of the cases have changed this very moment. Nothing was placed; look again."),
     "shares_not_100": lazy_gettext("The shares do not add up to exactly 100 %."),
     "share_bounds": lazy_gettext("A share is above 0 and at most 100 per cent, with at most two decimals: 33.34."),

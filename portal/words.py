@@ -497,6 +497,8 @@ EXPORT_KINDS = {
     "placements": N_("Placements"),
     "placement_cases": N_("Cases of a placement"),
     "placement_opened": N_("What was opened under a placement"),
+    "recalls": N_("Recalls"),
+    "retentions": N_("Retained cases"),
     "portfolios": N_("Portfolios"),
     "agreements": N_("Agreements"),
     "agency_list": N_("Public list of agencies"),

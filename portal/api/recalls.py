@@ -119,6 +119,15 @@ def withdraw_recall(recall_id: UUID) -> Any:
         return recall_lists.get_line(work, recall_id)
 
 
+@blueprint.post("/recalls/<uuid:recall_id>/lift-exclusions")
+@permit("exclusions.manage")
+@blueprint.response(200, CountView)
+def lift_recall_exclusions(recall_id: UUID) -> Any:
+    """Lift every exclusion that a recall itself brought about and that still stands."""
+    with open_work() as work:
+        return {"count": recalls.lift_exclusions(work, recall_id)}
+
+
 @blueprint.post("/recalls/<uuid:recall_id>/confirm")
 @permit("placements.acknowledge")
 @blueprint.arguments(s.StopRequest)

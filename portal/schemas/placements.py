@@ -174,16 +174,25 @@ class RetentionDecisionForm(Form, RetentionDecision):
 
 
 class RetentionsDecision(Schema):
-    """All that waits under the filters, as it was when one looked: what was asked for after `up_to` goes on waiting."""
+    """All that waits under the filters, as it was when one looked: what was asked for after `up_to` goes on waiting.
+
+    `cases`: how many they were up to there. Nothing is decided where they are no longer as many.
+    """
 
     placement_id = fields.UUID(load_default=None, allow_none=True)
     agency_id = fields.UUID(load_default=None, allow_none=True)
     up_to = fields.UUID(load_default=None, allow_none=True)
+    cases = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(0))
     approve = fields.Boolean(required=True)
+
+    @validates_schema
+    def refuse_uncounted(self, given: dict[str, Any], **_: object) -> None:
+        if given["up_to"] is not None and given["cases"] is None:
+            raise ValidationError("Missing data for required field.", "cases")
 
 
 class RetentionsDecisionForm(Form, RetentionsDecision):
-    pass
+    cases = fields.Integer(required=True, validate=validate.Range(0))
 
 
 class DecidedView(Schema):

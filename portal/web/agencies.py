@@ -54,6 +54,7 @@ def index() -> Page:
         total=len(chosen),
         everybody=everybody,
         query=query,
+        chosen=sheets.asked(SHEET, request.args),
         filtered=any(filters._replace(sort=None)),
         eligibilities=ELIGIBILITIES,
         standings=STANDINGS,

@@ -70,6 +70,7 @@ def index() -> str:
         rules=rules(),
         states=STATES,
         query=query,
+        chosen=sheets.asked(SHEET, request.args),
         filtered=any(query[name] is not None for name in BreachFilter._fields),
         summary=summary,
     )

@@ -30,6 +30,8 @@ from portal.web import (
     parties,
     placements,
     portfolios,
+    recalls,
+    retentions,
     tenders,
 )
 from portal.web.forms import MENDABLE, Answer, Page, show
@@ -52,6 +54,8 @@ SHEETS = {
         placements.SHEET,
         placements.CASES,
         placements.OPENED,
+        recalls.SHEET,
+        retentions.SHEET,
         portfolios.SHEET,
         parties.AGREEMENTS,
         agencies.SHEET,

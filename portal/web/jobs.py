@@ -79,6 +79,7 @@ def _page(form: Mapping[str, Any], refusal: Refusal | None = None) -> Page:
         names=names,
         moving=is_moving(found),
         query=query,
+        chosen={name: value for name, value in query.items() if value is not None},
         requestable=REQUESTABLE,
         states=STATES,
     )

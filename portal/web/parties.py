@@ -46,7 +46,12 @@ def index() -> str:
             "waiting": _waiting(work) if first_page and work.actor.side == LENDER else [],
         }
     return render_template(
-        "parties/agreements.html", list=page(found, LIST_ROWS), query=query, choices=STANDINGS, **shown
+        "parties/agreements.html",
+        list=page(found, LIST_ROWS),
+        query=query,
+        chosen=sheets.asked(AGREEMENTS, request.args),
+        choices=STANDINGS,
+        **shown,
     )
 
 

@@ -67,6 +67,7 @@ def index() -> str:
         broken=broken,
         frozen=frozen,
         query=query,
+        chosen=sheets.asked(SHEET, request.args),
         filtered=filters != placements.ANY,
         state=query["state"],
         states=[state for state in STATES if state in counts],

@@ -47,6 +47,7 @@ def index() -> str:
         recalls=found,
         next_after=found[-1].request.id if len(found) == LIST_ROWS else None,
         query=query,
+        chosen=sheets.asked(SHEET, request.args),
         filtered=filters != recall_lists.ANY,
         states=s.RECALL_STATES,
         categories=s.CATEGORIES,
@@ -194,6 +195,18 @@ def withdraw(recall_id: UUID) -> Answer:
     return redirect(url_for("recalls.show_one", recall_id=recall_id))
 
 
+@blueprint.post("/recalls/<uuid:recall_id>/lift-exclusions")
+@permit("exclusions.manage")
+def lift_exclusions(recall_id: UUID) -> Answer:
+    try:
+        with open_work() as work:
+            count = recalls.lift_exclusions(work, recall_id)
+    except MENDABLE as refusal:
+        return _recall(recall_id, {}, refusal)
+    flash(ngettext("%(num)d exclusion lifted.", "%(num)d exclusions lifted.", count), "good")
+    return redirect(url_for("recalls.show_one", recall_id=recall_id))
+
+
 @blueprint.post("/recalls/<uuid:recall_id>/confirm")
 @permit("placements.acknowledge")
 def confirm_stop(recall_id: UUID) -> Answer:
@@ -218,6 +231,7 @@ def _recall(recall_id: UUID, form: Mapping[str, Any], refusal: Refusal | None = 
         found, last = cut(recall_lists.list_cases(work, recall_id, query["cursor"], CASE_ROWS + 1), CASE_ROWS)
         agency_looks = work.actor.side == AGENCY
         excluded = recall_lists.count_excluded(work, recall_id) if may("exclusions.read") else 0
+        liftable = recall_lists.count_liftable(work, recall_id) if may("exclusions.manage") else 0
         at = work.at
     window_open = line.request.state == REQUESTED and at < line.request.object_until
     return show(
@@ -230,6 +244,7 @@ def _recall(recall_id: UUID, form: Mapping[str, Any], refusal: Refusal | None = 
         next_after=last.id if last else None,
         agency_looks=agency_looks,
         excluded=excluded,
+        liftable=liftable,
         excludes=treatments.RECALLS[line.request.reason].reason,
         waits=line.request.state == REQUESTED,
         window_open=window_open,

@@ -98,7 +98,7 @@ def decide_all() -> Answer:
         given = require(s.RetentionsDecisionForm(), request.form)
         filters = RetentionFilter(placement_id=given["placement_id"], agency_id=given["agency_id"])
         with open_work() as work:
-            cases, left = retentions.decide_all(work, filters, given["up_to"], approve=given["approve"])
+            cases, left = retentions.decide_all(work, filters, given["up_to"], given["cases"], approve=given["approve"])
     except MENDABLE as refusal:
         return _list({}, refusal)
     _tell(cases, approve=given["approve"])
@@ -132,7 +132,7 @@ def _tell(cases: int, *, approve: bool) -> None:
 
 
 def _list(form: Mapping[str, Any], refusal: Refusal | None = None) -> Page:
-    query = require(s.RetentionListForm(), request.args)
+    query = require(s.RetentionListForm(), request.values)
     after, filters = query.pop("cursor"), RetentionFilter(**query)
     with tenant_work() as work:
         found = retentions.list_own(work, filters, after, LIST_ROWS)
@@ -149,6 +149,7 @@ def _list(form: Mapping[str, Any], refusal: Refusal | None = None) -> Page:
         retentions=found,
         next_after=found[-1].retention.id if len(found) == LIST_ROWS else None,
         query=query,
+        chosen=sheets.asked(SHEET, request.values),
         filtered=filters != retentions.ANY,
         states=s.RETENTION_STATES,
         waiting=waiting,

@@ -189,7 +189,7 @@ def test_approvals_of_all_that_waits_never_exceed_the_cap_either(
         by_name, of_all = race(
             world,
             (lender, lambda work, ids=waiting: retentions.decide(work, ids, approve=True)),
-            (lender, lambda work: retentions.decide_all(work, everything, None, approve=True)),
+            (lender, lambda work: retentions.decide_all(work, everything, None, None, approve=True)),
         )
         assert of_all is None
         assert by_name is None or by_name.code in {"wrong_state", "retention_cap"}

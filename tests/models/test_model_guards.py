@@ -16,7 +16,7 @@ from tests.world import World
 CROSSINGS = {
     "acknowledgements.record_mismatch",
     "agency_files._act_for_lender",
-    "agency_files._refuse_recalled",
+    "agency_files._record_late",
     "activity_files._apply",
     "activity_files._record_late",
     "activity_places.find",

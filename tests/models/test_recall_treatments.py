@@ -6,7 +6,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from models.errors import Conflict
+from models.business_day import day_of
+from models.errors import Conflict, NotFound
 from models.exclusion import Exclusion
 from models.placement import RECALL_REASONS
 from models.services.exchange import recall_files, recall_lists, recalls, tenders, treatments
@@ -50,6 +51,30 @@ def place_again(world: World, ground: Placed) -> int:
     with world.database.work(ground.lender.actor) as work:
         tenders.assign(work, ground.placement.portfolio_id, agreement.id)
         return len(work.session.scalars(select(TenderedCase.case_id).where(TenderedCase.open)).all())
+
+
+def test_what_one_recall_excluded_is_lifted_at_once_and_what_stood_or_came_otherwise_stays(
+    world: World, ground: Placed
+) -> None:
+    with world.database.work(ground.lender.actor) as work:
+        exclusions.record(work, ground.case.id, "hardship", "borrower", day_of(work.at))
+        exclusions.record(work, ground.cases[1].id, "complaint", "borrower", day_of(work.at))
+    world.clock.forward(minutes=1)  # type: ignore[attr-defined]
+    with world.database.work(ground.lender.actor) as work:
+        made = recalls.recall(work, ground.placement.id, "complaint")
+        assert recall_lists.count_liftable(work, made.id) == 2
+    world.clock.forward(minutes=1)  # type: ignore[attr-defined]
+    with world.database.work(ground.lender.actor) as work:
+        assert recalls.lift_exclusions(work, made.id) == 2
+    with world.database.work(ground.lender.actor) as work:
+        left = [(line.exclusion.case_id, line.exclusion.reason) for line in exclusions.list_own(work)]
+        with pytest.raises(Conflict) as none:
+            recalls.lift_exclusions(work, made.id)
+    assert sorted(left) == sorted([(ground.case.id, "hardship"), (ground.cases[1].id, "complaint")])
+    assert none.value.code == "exclusion_lifted"
+    with world.database.work(world.lender().actor) as work, pytest.raises(NotFound):
+        recalls.lift_exclusions(work, made.id)
+    assert place_again(world, ground) == 1
 
 
 def test_every_reason_has_its_treatment_and_only_what_harms_nobody_is_free() -> None:

@@ -15,8 +15,8 @@ from models.placement import ACTIVE, EXPIRED, PlacedCase
 from models.retention import APPROVED, LAPSED, REFUSED, Retention
 from models.services.collection import activity_files, assignments, contacts, promises, releases
 from models.services.exchange import expiries, placements, recalls, retention_files, retentions
-from models.services.exchange.retentions import Decided, RetentionFilter
-from models.services.oversight import needs
+from models.services.exchange.retentions import Decided, RetentionFilter, Waiting
+from models.services.oversight import audit, needs
 from models.services.parties import freezes, lender_settings
 from models.services.portfolio import cases
 from models.tabular import FileOutcome
@@ -317,15 +317,21 @@ def ask_by_file(world: World, ground: Placed, *rows: tuple[str, str, int]) -> Fi
         return retention_files.request(work, [file], "retentions.csv")
 
 
-def decide_all(world: World, ground: Placed, up_to: UUID | None = None, approve: bool = True, **by: UUID) -> Decided:
+def decide_all(world: World, ground: Placed, seen: Waiting | None = None, approve: bool = True, **by: UUID) -> Decided:
+    cases, up_to = seen or (None, None)
     with world.database.work(ground.lender.actor) as work:
-        return retentions.decide_all(work, RetentionFilter(**by), up_to, approve=approve)
+        return retentions.decide_all(work, RetentionFilter(**by), up_to, cases, approve=approve)
+
+
+def entries(world: World, ground: Placed, action: str) -> list[dict[str, Any]]:
+    with world.database.work(jobs(ground.lender)) as work:
+        found = work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id))
+        read = [json.loads(entry) for entry in found]
+    return [entry["subject"] for entry in read if entry["action"] == action]
 
 
 def late_entries(world: World, ground: Placed) -> list[dict[str, Any]]:
-    with world.database.work(jobs(ground.lender)) as work:
-        entries = [json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry))]
-    return [entry["subject"] for entry in entries if entry["action"] == "access.refused"]
+    return entries(world, ground, "access.refused")
 
 
 def test_a_file_asks_for_its_good_rows_and_names_the_others(world: World, ground: Placed) -> None:
@@ -380,6 +386,7 @@ def test_what_a_file_asks_before_the_window_and_of_recalled_cases_is_named_and_t
     outcome = ask_by_file(world, ground, (row, "promise", 5), (gone, "promise", 5))
     assert [tuple(error) for error in outcome.errors] == [(2, "case_number", "case_recalled")]
     recall(world, ground)
+    world.clock.forward(minutes=1)  # type: ignore[attr-defined]
     outcome = ask_by_file(world, ground, (row, "promise", 5), (gone, "promise", 5))
     assert {error.code for error in outcome.errors} == {"case_recalled"}
     about = {"code": "case_recalled", "asked_for": "retentions.request", "placement": str(ground.placement.id)}
@@ -389,6 +396,26 @@ def test_what_a_file_asks_before_the_window_and_of_recalled_cases_is_named_and_t
     outcome = ask_by_file(world, early, (early.case.reference, "promise", 5))
     assert [error.code for error in outcome.errors] == ["retention_window"]
     assert late_entries(world, early) == []
+
+
+def test_late_files_have_one_entry_for_each_person_placement_and_minute(world: World, ground: Placed) -> None:
+    second = world.placement(ground.lender, ground.agency, 1)
+    with world.database.work(ground.lender.actor) as work:
+        (case,) = (line.case for line in placements.list_cases(work, second.id))
+        for placement in (ground.placement, second):
+            recalls.recall(work, placement.id, "lender_request")
+    rows = [(number, "promise", 5) for number in (ground.case.reference, case.reference)]
+    for _ in range(5):
+        assert {error.code for error in ask_by_file(world, ground, *rows).errors} == {"case_recalled"}
+    assert [(entry["placement"], entry["count"]) for entry in late_entries(world, ground)] == [
+        (str(placement_id), 1) for placement_id in sorted((ground.placement.id, second.id))
+    ]
+    colleague = world.person(ground.agency, "manager")
+    ask_by_file(world, Placed(ground.lender, colleague, ground.placement, ground.cases), *rows)
+    assert len(late_entries(world, ground)) == 4
+    world.clock.forward(minutes=1)  # type: ignore[attr-defined]
+    ask_by_file(world, ground, *rows)
+    assert len(late_entries(world, ground)) == 6
 
 
 def test_all_that_waits_is_decided_at_once_placement_by_placement_under_the_cap(world: World, ground: Placed) -> None:
@@ -413,11 +440,40 @@ def test_what_was_asked_after_one_looked_is_not_decided_with_the_rest(world: Wor
         seen = retentions.waiting(work)
     ask(world, ground, ids_of(ground, 1))
     assert seen.cases == 1
-    assert decide_all(world, ground, seen.up_to) == (1, 0)
+    assert decide_all(world, ground, seen) == (1, 0)
     assert len(asked(world, ground)) == 1
+
+
+def test_nothing_is_decided_where_more_waits_than_was_seen_though_its_ids_are_older(
+    world: World, ground: Placed
+) -> None:
+    with world.database.work(ground.agency.actor) as early:
+        retentions.request(early, ground.placement.id, ids_of(ground, 0), "promise", 10)
+    ask(world, ground, ids_of(ground, 1))
+    with world.database.work(ground.lender.actor) as work:
+        newest = retentions.waiting(work).up_to
+    # What one saw whose page was made before the first request was committed.
+    with pytest.raises(Conflict) as refusal:
+        decide_all(world, ground, Waiting(1, newest))
+    assert (refusal.value.code, refusal.value.facts["cases"]) == ("list_changed", 2)
+    assert len(asked(world, ground)) == 2
+    assert decide_all(world, ground, Waiting(2, newest)) == (2, 0)
+
+
+def test_the_entry_of_a_decision_names_no_more_cases_than_an_entry_holds(
+    world: World, ground: Placed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "ENTRY_CASES_MAX", 2)
+    for places in ((0, 1), (2, 3, 4)):
+        ask(world, ground, ids_of(ground, *places))
+        decide(world, ground, approve=False)
+    few, many = entries(world, ground, "retention.refuse")
+    assert few["cases"] == [str(id_) for id_ in sorted(ids_of(ground, 0, 1))]
+    assert "cases" not in many
+    assert [few["count"], many["count"]] == [2, 3]
 
 
 def test_of_another_lender_nothing_is_decided(world: World, ground: Placed) -> None:
     ask(world, ground, ids_of(ground, 0))
     with world.database.work(world.lender().actor) as work:
-        assert retentions.decide_all(work, RetentionFilter(), None, approve=True) == (0, 0)
+        assert retentions.decide_all(work, RetentionFilter(), None, None, approve=True) == (0, 0)

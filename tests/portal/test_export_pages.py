@@ -7,20 +7,27 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
+from importlib import import_module
+from pkgutil import iter_modules
 from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+import portal.web
 from models.audit import OutboxEntry
+from models.business_day import day_of
 from models.database import Database
 from models.errors import Conflict
 from models.export import PERSONAL, Export
 from models.services.exchange import placements
 from models.services.oversight import exports
 from models.services.parties import lender_settings
+from models.services.portfolio import exclusions
+from portal.sheets import Sheet
 from portal.web.exports import SHEETS
+from portal.words import EXPORT_KINDS
 from tests.conftest import Clock
 from tests.facts import Placed, jobs, placed, recall
 from tests.world import Someone, World
@@ -120,6 +127,27 @@ def test_what_a_second_person_approved_is_not_counted(world: World, signed_in: C
 
 def test_the_lists_that_are_counted_are_lists_there_are() -> None:
     assert PERSONAL.issubset(SHEETS)
+
+
+def test_every_list_that_names_cases_is_counted() -> None:
+    named = {kind for kind, sheet in SHEETS.items() if {"case_number", "case_id"} & {*sheet.header, *sheet.filters}}
+    assert named - PERSONAL == set()
+
+
+def test_every_list_can_be_asked_for_with_a_second_person() -> None:
+    modules = [import_module(f"portal.web.{found.name}") for found in iter_modules(portal.web.__path__)]
+    made = {sheet.kind for module in modules for sheet in vars(module).values() if isinstance(sheet, Sheet)}
+    assert made == set(SHEETS) == set(EXPORT_KINDS)
+
+
+def test_what_excludes_people_and_how_a_case_went_is_counted_over_a_day(
+    world: World, signed_in: Client, ground: Placed
+) -> None:
+    with world.database.work(ground.lender.actor) as work:
+        exclusions.record(work, ground.case.id, "deceased", "registry", day_of(work.at))
+    client = signed_in(ground.lender)
+    paths = ("/exclusions.csv", f"/cases/{ground.case.id}/history.csv", "/exclusions.csv")
+    assert [client.get(path).status_code for path in paths] == [200, 200, 302]
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

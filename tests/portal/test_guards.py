@@ -11,10 +11,12 @@ from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 
 from models.member import ROLES
+from models.services.exchange import recalls, retentions
 from portal.access import PERMISSIONS
 from portal.messages import MESSAGES
 from portal.words import TABLES
 from tests.conftest import ROOT
+from tests.facts import placed, promise
 from tests.world import Someone, World
 
 Client = Callable[[Someone], FlaskClient]
@@ -86,6 +88,30 @@ def test_each_role_gets_in_where_the_table_says_and_nowhere_else(
         allowed = (kind, role) in PERMISSIONS[permission][1]
         assert (answer.status_code != 403) == allowed, (rule.rule, method, answer.status_code)
         assert answer.status_code not in {500, 501, 502}, (rule.rule, method, answer.status_code)
+
+
+def test_no_list_takes_a_filter_for_a_part_of_an_address(world: World, app: Flask, signed_in: Client) -> None:
+    ground = placed(world, 2)
+    with world.database.work(ground.lender.actor) as work:
+        recalls.request(work, ground.placement.id, "lender_request", [ground.case.id])
+    world.clock.forward(days=85)  # type: ignore[attr-defined]
+    promise(world, ground, ground.cases[1], in_days=10)
+    with world.database.work(ground.agency.actor) as work:
+        retentions.request(work, ground.placement.id, [ground.cases[1].id], "promise", 5)
+    of = {"lender": ground.lender, "agency": ground.agency, "operator": world.organisation("operator", "operator")}
+    people = {(kind, role): signed_in(world.person(of[kind], role)) for kind, role in PERSONAS if kind in of}
+    lists = [rule for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ()) and not rule.arguments]
+    for rule in lists:
+        permission = getattr(app.view_functions[rule.endpoint], "permission", None)
+        for role in people.keys() & (PERMISSIONS[permission][1] if permission else ()):
+            answer = people[role].get(f"{rule.rule}?endpoint=x&_scheme=javascript&_anchor=y&_external=1&_method=POST")
+            assert answer.status_code != 500, (rule.rule, role)
+            assert 'href="javascript:' not in answer.text, (rule.rule, role)
+
+
+def test_no_template_hands_a_query_to_url_for_as_it_came() -> None:
+    for template in (ROOT / "portal" / "templates").rglob("*.html"):
+        assert "**request.args" not in template.read_text(), template
 
 
 def test_every_code_that_models_can_refuse_with_has_its_sentence() -> None:

@@ -228,7 +228,8 @@ def test_the_case_page_of_the_lender_tells_its_placements_and_the_agencys_does_n
     assert "Placements of this case" in page(signed_in(ground.lender), path)
     assert "Placements of this case" not in page(signed_in(ground.agency), path)
     (row,) = signed_in(ground.lender).get(f"/api/v1{path}/history", headers={"Accept": "application/json"}).json
-    assert (row["number"], row["agency_name"], row["balance_at_start"]) == (
+    held = row["placement"]
+    assert (row["number"], held["agency_name"], held["balance_at_start"]) == (
         1,
         ground.agency.organisation.name,
         "1000.00",
@@ -295,6 +296,17 @@ def test_a_recall_says_what_keeps_its_cases_from_being_offered_again_to_the_lend
     assert "1 of these cases will not be offered again until its exclusion is lifted:" in text
     assert '<a href="/exclusions?reason=complaint">Complaint</a>' in text
     assert "not be offered again" not in page(agency, f"/recalls/{done.id}")
+
+
+def test_the_exclusions_of_a_recall_are_lifted_by_one_button(world: World, signed_in: Client, ground: Placed) -> None:
+    with world.database.work(ground.lender.actor) as work:
+        done = recalls.recall(work, ground.placement.id, "complaint")
+    lender, path = signed_in(ground.lender), f"/recalls/{done.id}"
+    assert f'action="{path}/lift-exclusions"' in page(lender, path)
+    assert signed_in(ground.agency).post(f"{path}/lift-exclusions").status_code == 403
+    assert lender.post(f"{path}/lift-exclusions").status_code == 302
+    assert "lift-exclusions" not in page(lender, path)
+    assert lender.post(f"{path}/lift-exclusions").status_code == 409
 
 
 def test_recalls_are_filtered_by_the_category_of_their_reason_on_page_file_and_api(

@@ -1,5 +1,6 @@
 """Retained cases: asked for by file, and all that waits decided at once, on the page and over the API."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -42,11 +43,15 @@ def states(world: World, ground: Placed) -> list[str]:
         return sorted(line.retention.state for line in retentions.list_own(work))
 
 
+def seen(client: FlaskClient, path: str = "/retentions") -> dict[str, str]:
+    text = page(client, path)
+    return dict(re.findall(r'name="(up_to|cases|agency_id)" value="([^"]+)"', text))
+
+
 def decide_all(client: FlaskClient, approve: str = "true") -> str:
     """As the form says it that stands on the page."""
-    text = page(client, "/retentions")
-    up_to = text.split('name="up_to" value="')[1].split('"')[0]
-    answer = client.post("/retentions/decide-all", data={"up_to": up_to, "approve": approve}, follow_redirects=True)
+    form = seen(client) | {"approve": approve}
+    answer = client.post("/retentions/decide-all", data=form, follow_redirects=True)
     assert answer.status_code == 200
     return answer.text
 
@@ -86,6 +91,39 @@ def test_what_no_cap_has_room_for_is_left_and_told(world: World, signed_in: Clie
     assert "3 cases are left as they were" in decide_all(signed_in(ground.lender))
     assert states(world, ground) == ["requested"] * 3
     assert "3 requests refused." in decide_all(signed_in(ground.lender), "false")
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "The list has changed"), ("zh", "")])
+def test_what_came_since_one_looked_is_shown_and_nothing_is_decided(
+    world: World, signed_in: Client, ground: Placed, language: str, said: str
+) -> None:
+    ask(world, ground, 0)
+    lender = signed_in(ground.lender)
+    form = seen(lender, f"/retentions?agency_id={ground.agency.organisation.id}") | {"approve": "true"}
+    assert form["cases"] == "1"
+    ask(world, ground, 1)
+    with world.database.work(ground.lender.actor) as work:
+        form["up_to"] = str(retentions.waiting(work).up_to)
+    lender.set_cookie("language", language)
+    answer = lender.post("/retentions/decide-all", data=form)
+    assert answer.status_code == 409
+    assert said in answer.text
+    assert 'name="cases" value="2"' in answer.text
+    assert f'name="agency_id" value="{ground.agency.organisation.id}"' in answer.text
+    assert states(world, ground) == ["requested"] * 2
+
+
+def test_a_program_says_how_many_it_saw_with_the_newest_that_it_saw(
+    world: World, program: Client, ground: Placed
+) -> None:
+    ask(world, ground, 0)
+    with world.database.work(ground.lender.actor) as work:
+        asked = {"up_to": str(retentions.waiting(work).up_to), "approve": True}
+    client, path = program(ground.lender), "/api/v1/retentions/decide-all"
+    assert client.post(path, json=asked).status_code == 422
+    answer = client.post(path, json=asked | {"cases": 2})
+    assert (answer.status_code, answer.json["code"], answer.json["cases"]) == (409, "list_changed", 1)
+    assert client.post(path, json=asked | {"cases": 1}).json == {"cases": 1, "left": 0}
 
 
 def test_a_program_decides_all_that_waits_with_an_agency(world: World, program: Client, ground: Placed) -> None:

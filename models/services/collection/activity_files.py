@@ -17,7 +17,7 @@ from models.case_actions import CLOSED_TO_WORK
 from models.errors import Forbidden, Invalid, RowError
 from models.identifiers import looks_personal
 from models.placement import Placement
-from models.services import tenancy
+from models.services import refusals, tenancy
 from models.services.collection import activity_places, activity_rows, contacts
 from models.services.collection.activity_places import EXPIRED
 from models.services.collection.activity_rows import CLAIMS, CONTACTS, Fault, File, here, refuse
@@ -144,5 +144,4 @@ def _record_late(work: Work, file: File, lenders: dict[UUID, Placement]) -> None
     )
     for lender_id, code, count in work.session.execute(late).all():
         with work.as_lender(lenders[lender_id]):
-            subject = {"code": code, "asked_for": "activity.upload", "agency": work.actor.org_id, "count": count}
-            audit.record(work, audit.Action.ACCESS_REFUSED, subject)
+            refusals.record_rows(work, code, "activity.upload", count)

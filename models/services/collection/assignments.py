@@ -22,7 +22,6 @@ from models.work import Work
 from models.work_item import WorkItem
 
 COLLECTOR = "collector"
-ENTRY_CASES_MAX = 1000  # an audit entry names no more cases than this
 
 
 class Collector(NamedTuple):
@@ -194,8 +193,8 @@ def _put(work: Work, placement: Placement, chosen: dict[UUID, UUID]) -> None:
     )
     for collector_id in sorted(set(chosen.values())):
         cases = [case_id for case_id, chosen_id in chosen.items() if chosen_id == collector_id]
-        for first in range(0, len(cases), ENTRY_CASES_MAX):
-            some = cases[first : first + ENTRY_CASES_MAX]
+        for first in range(0, len(cases), audit.ENTRY_CASES_MAX):
+            some = cases[first : first + audit.ENTRY_CASES_MAX]
             audit.record(
                 work,
                 audit.Action.CASE_ASSIGN,

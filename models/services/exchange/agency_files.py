@@ -3,9 +3,9 @@
 What comes too late, after the end of a case or of its placement, stands in the lender's log, as it does case by case.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import Text, any_, literal, select
@@ -18,9 +18,8 @@ from models.identifiers import looks_personal
 from models.placement import LIVE, PlacedCase, Placement
 from models.recall_file import read
 from models.recall_request import RECALLED, RecallCase
-from models.services import bulk, tenancy
+from models.services import bulk, refusals, tenancy
 from models.services.exchange import ends, placed_cases
-from models.services.oversight import audit
 from models.tabular import FileOutcome, Source, Upload
 from models.work import AGENCY, Work
 
@@ -41,6 +40,7 @@ class Row(NamedTuple):
 
 # What is done with rows of one placement, which is locked with their cases and holds them: the rows that are refused.
 Act = Callable[[Work, Placement, list[Row]], list[RowError]]
+Late: TypeAlias = dict[Placement, Counter[str]]  # how many rows came too late, by the code they were refused with
 
 
 def apply(
@@ -63,7 +63,7 @@ def apply(
     numbers = {number for _, number, *_ in rows}
     held, recalled = find_held(work, numbers), _find_recalled(work, numbers)
     named: dict[UUID, list[Row]] = {}
-    late: list[Row] = []
+    late: Late = defaultdict(Counter)
     for row, number, *said in rows:
         places = held.get(number, [])
         if len(places) == 1:
@@ -73,10 +73,11 @@ def apply(
             errors.append(RowError(row, "case_number", "ambiguous_case_number" if places else "unknown_case"))
         else:
             placement, case_id = recalled[number]
-            late.append(Row(row, case_id, placement, tuple(said)))
+            errors.append(Row(row, case_id, placement, tuple(said)).refused("case_recalled"))
+            late[placement]["case_recalled"] += 1
     for _, of_lender in sorted(named.items()):
-        errors += _act_for_lender(work, of_lender, act, asked_for)
-    errors += _refuse_recalled(work, late, asked_for)
+        errors += _act_for_lender(work, of_lender, act, late)
+    _record_late(work, late, asked_for)
     refused = {error.row for error in errors}
     accepted = sum(row not in refused for row, *_ in rows)
     return FileOutcome(accepted, 0, len(refused), sorted(errors))
@@ -124,28 +125,30 @@ def _by_placement(rows: list[Row]) -> dict[UUID, list[Row]]:
     return dict(sorted(groups.items()))
 
 
-def _act_for_lender(work: Work, rows: list[Row], act: Act, asked_for: str) -> list[RowError]:
+def _act_for_lender(work: Work, rows: list[Row], act: Act, late: Late) -> list[RowError]:
     """Do what the rows ask of one lender's cases, all of them locked first; answers the rows that are refused."""
     groups, errors = _by_placement(rows), []
     with work.as_lender(rows[0].placement):
         locked = ends.lock(work, rows[0].placement.lender_id, list(groups), sorted(row.case_id for row in rows))
         for placement in locked:
-            errors += _act_for_placement(work, placement, groups[placement.id], act, asked_for)
+            errors += _act_for_placement(work, placement, groups[placement.id], act, late)
     return errors
 
 
-def _act_for_placement(work: Work, placement: Placement, rows: list[Row], act: Act, asked_for: str) -> list[RowError]:
+def _act_for_placement(work: Work, placement: Placement, rows: list[Row], act: Act, late: Late) -> list[RowError]:
     """What became of the cases while their locks were waited for counts."""
     gone = _find_gone(work, placement, [row.case_id for row in rows])
     errors = [row.refused(gone[row.case_id]) for row in rows if row.case_id in gone]
-    left, late = [row for row in rows if row.case_id not in gone], LATE
+    left, too_late = [row for row in rows if row.case_id not in gone], LATE
     try:
         errors += act(work, placement, left) if left else []
     except CaseClosedToWork as refusal:
-        errors, late = errors + [row.refused(refusal.code) for row in left], LATE | {refusal.code}
+        errors, too_late = errors + [row.refused(refusal.code) for row in left], LATE | {refusal.code}
     except Conflict as refusal:
         errors += [row.refused(refusal.code) for row in left]
-    _record_late(work, placement, (error.code for error in errors if error.code in late), asked_for)
+    for error in errors:
+        if error.code in too_late:
+            late[placement][error.code] += 1
     return errors
 
 
@@ -160,17 +163,9 @@ def _find_gone(work: Work, placement: Placement, case_ids: list[UUID]) -> dict[U
     return {case_id: placed_cases.code_of_end(reason) for case_id, reason in work.session.execute(ended)}
 
 
-def _refuse_recalled(work: Work, rows: list[Row], asked_for: str) -> list[RowError]:
-    errors = []
-    for of_placement in _by_placement(rows).values():
-        refused = [row.refused("case_recalled") for row in of_placement]
-        with work.as_lender(of_placement[0].placement):
-            _record_late(work, of_placement[0].placement, (error.code for error in refused), asked_for)
-        errors += refused
-    return errors
-
-
-def _record_late(work: Work, placement: Placement, codes: Iterable[str], asked_for: str) -> None:
-    subject = {"asked_for": asked_for, "placement": placement.id, "agency": placement.agency_id}
-    for code, count in sorted(Counter(codes).items()):
-        audit.record(work, audit.Action.ACCESS_REFUSED, {"code": code, **subject, "count": count})
+def _record_late(work: Work, late: Late, asked_for: str) -> None:
+    """After every lock and in one order, so that two files of one person do not wait for each other."""
+    for placement, codes in sorted(late.items(), key=lambda of_placement: of_placement[0].id):
+        with work.as_lender(placement):
+            for code, count in sorted(codes.items()):
+                refusals.record_rows(work, code, asked_for, count, placement.id)

@@ -131,6 +131,12 @@ def count_excluded(work: Work, request_id: UUID) -> int:
     return work.session.scalar(counted) or 0
 
 
+def count_liftable(work: Work, request_id: UUID) -> int:
+    """How many exclusions that it brought about itself still stand: `recalls.lift_exclusions` lifts these."""
+    standing = recalls.brought_about(work, recalls.get(work, request_id))
+    return work.session.scalar(select(func.count(Exclusion.id)).where(*standing)) or 0
+
+
 def _lines(work: Work, ids: Sequence[UUID]) -> list[RecallLine]:
     counts = [
         func.count().filter(RecallCase.state == state).label(state) for state in (ASKED, OBJECTED, KEPT, RECALLED, GONE)

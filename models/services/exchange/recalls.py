@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import exists, select
+from sqlalchemy import ColumnElement, exists, select, update
 
 from models.errors import CaseClosedToWork, Conflict, Invalid, NotFound, RowError
+from models.exclusion import Exclusion
 from models.ids import new_id
 from models.notice import AGENCY as TO_AGENCY
 from models.notice import LENDER as TO_LENDER
@@ -40,7 +41,6 @@ from models.work import LENDER, Work
 AT_ONCE: Final = frozenset({"complaint", "dispute", "hardship", "legal_action", "conduct"})
 
 SOURCE = "lender"  # of the exclusions that a recall brings about
-ENTRY_CASES_MAX = 1000  # an audit entry names no more cases than this
 
 
 def recall(work: Work, placement_id: UUID, reason: str, case_ids: list[UUID] | None = None) -> RecallRequest:
@@ -204,6 +204,36 @@ def withdraw(work: Work, request_id: UUID) -> RecallRequest:
     return found
 
 
+def lift_exclusions(work: Work, request_id: UUID) -> int:
+    """Lift those that the recall itself brought about, of all its cases at once; answers how many still stood.
+
+    Conflict `exclusion_lifted` where none does. What keeps a case back for another cause stays.
+    """
+    assert work.actor.side == LENDER
+    found = get(work, request_id)
+    lifted = update(Exclusion).where(*brought_about(work, found)).returning(Exclusion.id)
+    said = {"lifted_by": work.actor.member_id, "lifted_at": work.at}
+    count = len(work.session.scalars(lifted.values(said).execution_options(synchronize_session=False)).all())
+    if not count:
+        raise Conflict("exclusion_lifted")
+    audit.record(work, audit.Action.EXCLUSION_LIFT, subject_of(found) | {"count": count})
+    return count
+
+
+def brought_about(work: Work, found: RecallRequest) -> tuple[ColumnElement[bool], ...]:
+    """The standing exclusions that the recall recorded: those of its cases that bear its own time and reason."""
+    recalled = select(RecallCase.case_id).where(
+        tenancy.own(work, RecallCase), RecallCase.request_id == found.id, RecallCase.state == RECALLED
+    )
+    return (
+        tenancy.own(work, Exclusion),
+        Exclusion.case_id.in_(recalled),
+        Exclusion.reason == treatments.RECALLS[found.reason].reason,
+        Exclusion.recorded_at == found.executed_at,
+        Exclusion.lifted_at.is_(None),
+    )
+
+
 def get(work: Work, request_id: UUID) -> RecallRequest:
     found = work.session.scalar(
         select(RecallRequest).where(tenancy.own(work, RecallRequest), RecallRequest.id == request_id)
@@ -257,13 +287,14 @@ def _carry_out(
     assert case_ids is None or len(held) == len(set(case_ids))  # required, or asked for, under the lock
     found.case_count = found.case_count or len(held)
     treatment, by = treatments.RECALLS[found.reason], work.actor.member_id
-    excluded = treatments.exclude(work, placement, held, treatment, SOURCE, by)
+    excluded = treatments.exclude(work, placement, held, treatment, SOURCE, by, now)
     ends.end_if_empty(work, placement, recalled, now, found.reason)
     subject = subject_of(found) | {"reason": found.reason, "count": len(held), "excluded": excluded}
     if case_ids is None:
         audit.record(work, audit.Action.PLACEMENT_RECALL, subject)
     else:
-        named = sorted(set(case_ids)) if len(case_ids) <= ENTRY_CASES_MAX else None  # the recall itself names all
+        # More than an entry holds are named by the recall itself.
+        named = sorted(set(case_ids)) if len(case_ids) <= audit.ENTRY_CASES_MAX else None
         audit.record(work, audit.Action.CASE_RECALL, {**subject, "cases": named})
     placements.tell(
         work, placement, TO_AGENCY, "placement.recalled", key=found.id, reason=found.reason, cases=len(held)

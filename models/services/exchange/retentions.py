@@ -180,13 +180,18 @@ def decide(work: Work, retention_ids: list[UUID], *, approve: bool) -> int:
     return len(wanted)
 
 
-def decide_all(work: Work, filters: RetentionFilter, up_to: UUID | None, *, approve: bool) -> Decided:
+def decide_all(
+    work: Work, filters: RetentionFilter, up_to: UUID | None, cases: int | None, *, approve: bool
+) -> Decided:
     """Approve or refuse all that waits under the filters, and was asked for no later than `up_to`.
 
     Placement by placement: where more is asked for than may be approved, or the term is over, all of it is left.
+    Conflict `list_changed` unless it is `cases` as they were seen: an id is older than the commit that shows it.
     """
     until = true() if up_to is None else Retention.id <= up_to
     groups = _lock(work, and_(*_matching(filters._replace(state=REQUESTED)), until))
+    if cases is not None and cases != (now := sum(map(len, groups.values()))):
+        raise Conflict("list_changed", cases=now)
     decided = left = 0
     for placement, found in groups.items():
         try:
@@ -319,7 +324,9 @@ def _decide(work: Work, placement: Placement, found: Sequence[Retention], *, app
             paying.extend(work, placement, [row.case_id for row in found if row.days == days], days)
     action = audit.Action.RETENTION_APPROVE if approve else audit.Action.RETENTION_REFUSE
     subject = {"placement": placement.id, "agency": placement.agency_id, "count": len(found)}
-    audit.record(work, action, {**subject, "cases": sorted(row.case_id for row in found)})
+    # More than an entry holds are named by the retentions themselves, with who decided and when.
+    named = sorted(row.case_id for row in found) if len(found) <= audit.ENTRY_CASES_MAX else None
+    audit.record(work, action, {**subject, "cases": named})
     kind = "retention.approved" if approve else "retention.refused"
     placements.tell(work, placement, TO_AGENCY, kind, key=found[0].id, cases=len(found))
 

@@ -3,6 +3,7 @@
 An agency's returns have one table, a lender's recalls the other.
 """
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -60,8 +61,9 @@ def exclude(
     treatment: Treatment,
     source: str,
     recorded_by: UUID | None = None,
+    at: dt.datetime | None = None,
 ) -> int:
-    """Record the exclusions that do not stand already; answers how many.
+    """Record the exclusions that do not stand already, as of `at` or the act's own time; answers how many.
 
     The cases were taken back by this transaction, which has them locked. Stands in the lender's tenant.
     """
@@ -88,6 +90,7 @@ def exclude(
         source=pl.lit(source),
         noted_on=pl.lit(day_of(work.at).isoformat()),
         recorded_by=pl.lit(recorded_by and str(recorded_by), pl.String),
+        recorded_at=pl.lit((at or work.at).isoformat()),
     )
     bulk.append(work, Exclusion, rows)
     return rows.height

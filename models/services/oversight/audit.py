@@ -17,6 +17,7 @@ from models.errors import Unavailable
 from models.work import Work
 
 FORMAT = "consign/entry/1"
+ENTRY_CASES_MAX = 1000  # an entry names no more cases than this
 OUTBOX_AGE_SECONDS_MAX = 30  # older than this, the log counts as down and nothing is released
 # The tenant the transaction stands in: the lender's while crossing, else the actor's own.
 CURRENT_TENANT = cast(func.nullif(func.current_setting("app.org_id"), ""), Uuid)
