@@ -48,20 +48,8 @@ def give_up(database: Database, org_id: UUID, tender_id: UUID) -> None:
 
 
 def stop_lost(database: Database) -> int:
-    """About every minute, for every lender: what no worker has any more. Each is a transaction of its own."""
-
-    def stop_of_lender(lender_id: UUID) -> int:
-        actor = nightly.actor_of(NAME, lender_id)
-
-        def stop_one(tender_id: UUID) -> int:
-            with database.work(actor) as work:
-                return allocations.stop_lost(work, tender_id)
-
-        with database.work(actor) as work:
-            lost = allocations.list_lost(work)
-        return nightly.for_each(lost, "allocation", stop_one)
-
-    return nightly.for_each(nightly.list_lenders(database), "allocations", stop_of_lender)
+    """About every minute, for every lender: what no worker has any more; answers how many."""
+    return nightly.each_due(database, NAME, allocations.list_lost, allocations.stop_lost)
 
 
 def _stop(database: Database, org_id: UUID, tender_id: UUID, code: str, facts: Mapping[str, Any]) -> None:

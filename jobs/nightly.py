@@ -14,7 +14,7 @@ from models.business_day import day_of
 from models.database import Database
 from models.services import job_runs
 from models.services.parties import organisations
-from models.work import JOBS, OPERATOR, Actor
+from models.work import JOBS, OPERATOR, Actor, Work
 
 NOBODY = UUID(int=0)
 
@@ -65,6 +65,25 @@ def for_each(org_ids: Iterable[UUID], what: str, act: Callable[[UUID], int]) -> 
         except Exception as failure:  # noqa: BLE001 (it runs for everybody, like the worker)
             logger.error("the %s of %s wait: %s", what, org_id, failures.told(failure))
     return total
+
+
+def each_due(
+    database: Database, name: str, list_due: Callable[[Work], list[UUID]], act: Callable[[Work, UUID], int]
+) -> int:
+    """For every lender, each of what is due in a transaction of its own; answers how many were done."""
+
+    def of_lender(lender_id: UUID) -> int:
+        actor = actor_of(name, lender_id)
+
+        def one(due_id: UUID) -> int:
+            with database.work(actor) as work:
+                return act(work, due_id)
+
+        with database.work(actor) as work:
+            due = list_due(work)
+        return for_each(due, f"{name}: one", one)
+
+    return for_each(list_lenders(database), name, of_lender)
 
 
 def list_lenders(database: Database) -> list[UUID]:

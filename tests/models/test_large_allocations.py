@@ -268,6 +268,7 @@ def test_what_no_worker_has_the_task_of_is_stopped_and_may_be_asked_for_again(wo
     for status, stopped in (("doing", 0), ("failed", 1), ("failed", 0)):
         with world.database.work(Actor(JOBS, tender.lender_id, name="test")) as work:
             set_status_of_the_last(work, tender, status)
+            assert allocations.list_lost(work) == [tender.id] * stopped
             assert allocations.stop_lost(work, tender.id) == bool(stopped)
     with world.database.work(of.lender.actor) as work:
         ended = allocations.get(work, tender.id)
