@@ -81,7 +81,7 @@ def each_due(
 
         with database.work(actor) as work:
             due = list_due(work)
-        return for_each(due, f"{name}: one", one)
+        return for_each(due, name, one)
 
     return for_each(list_lenders(database), name, of_lender)
 

@@ -7,11 +7,15 @@ from marshmallow.utils import get_value
 
 from models.buckets import BUCKETS
 from models.errors import Invalid, RowError
+from models.offer import OFFERED
+from models.offer import TRANSITIONS as OFFER_TRANSITIONS
 from models.services.exchange.standard_terms import LEVELS
 from models.tender import KINDS, SEALED_BID
 from models.tender_plan import RESPOND_HOURS_MAX
 from portal.schemas.agreements import RateCellView
 from portal.schemas.base import Line, Money, PageQuery, Rate
+
+OFFER_STATES = tuple(dict.fromkeys((OFFERED, *OFFER_TRANSITIONS.values())))
 
 
 class UploadQuery(Schema):
@@ -76,7 +80,7 @@ class OfferRequest(Schema):
 
 
 class OfferQuery(PageQuery):
-    state = fields.String(load_default=None)
+    state = fields.String(load_default=None, validate=validate.OneOf(OFFER_STATES))
     other_id = fields.UUID(load_default=None, metadata={"description": "The agency; for an agency, the lender."})
     kind = fields.String(load_default=None, validate=validate.OneOf(KINDS))
     tender_id = fields.UUID(load_default=None)

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from models.agreement import Agreement
 from models.errors import Refusal
-from models.offer import DECLINE_REASONS, OFFERED, TRANSITIONS, Offer
+from models.offer import DECLINE_REASONS, OFFERED, Offer
 from models.placement import UNDONE, Placement
 from models.services.exchange import agreements, answering, bids, offers, rate_cards, tape
 from models.services.exchange.offers import OfferFilter
@@ -25,6 +25,7 @@ from portal.access import open_work, permit
 from portal.downloads import text_download
 from portal.formats import short_money
 from portal.schemas.base import page
+from portal.schemas.exchange import OFFER_STATES
 from portal.schemas.exchange_forms import DeclineForm, OfferListForm
 from portal.schemas.forms import require
 from portal.sheets import Line, Sheet, bounded
@@ -34,7 +35,6 @@ blueprint = Blueprint("offers", __name__)
 
 LIST_ROWS = 50
 FILTERS = ("state", "other_id", "kind", "tender_id")
-STATES = tuple(dict.fromkeys((OFFERED, *TRANSITIONS.values())))
 
 
 @blueprint.get("/offers")
@@ -60,7 +60,7 @@ def index() -> str:
         chosen={name: query[name] for name in FILTERS if query[name] is not None},
         others=sorted(others, key=lambda other: (other[1], other[0])),
         counts=counts,
-        states=[state for state in STATES if counts.get(state)],
+        states=[state for state in OFFER_STATES if counts.get(state)],
         kinds=KINDS,
     )
 

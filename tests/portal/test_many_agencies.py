@@ -102,6 +102,7 @@ def test_a_program_filters_offers_alike(world: World, crowd: Crowd, program: Cli
     assert found is not None
     assert len(found["items"]) == 3
     of_one = client.get(f"/api/v1/offers?other_id={crowd.seats[0].agency_id}").json
+    assert client.get("/api/v1/offers?state=open").status_code == 422
     assert of_one is not None
     assert len(of_one["items"]) == 2
     assert client.get("/api/v1/offers?kind=auction").status_code == 422
