@@ -1,12 +1,15 @@
 """What an agency reports as a file: its contacts, and the payments it claims."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import polars as pl
 
 from models import columns
 from models.columns import Column, first_true
 from models.tabular import Batch, Source, read_table
+
+ROWS_MAX: Final = 100_000  # placements are held while a file is applied, and a recall of one waits so long
 
 CHANNELS = ("call", "ai_voice", "sms", "im", "email", "letter", "visit")
 DIRECTIONS = ("outbound", "inbound")
@@ -55,11 +58,12 @@ CLAIM_COLUMNS = (
 def read_contacts(source: Source, zone: str = ZONE) -> Iterator[Batch]:
     """Rows: row, case_number, channel, direction, party, outcome, occurred_at (UTC), duration_seconds, external_ref.
 
-    Raises Invalid where the file as a whole is refused. Whether a time lies ahead is the verb's to judge.
+    Raises Invalid where the file as a whole is refused, as with more than ROWS_MAX rows. Whether a time
+    lies ahead is the verb's to judge.
     """
     expected = contact_columns(zone)
     seen = columns.Seen()
-    for batch in read_table(source, columns.header_of(expected)):
+    for batch in read_table(source, columns.header_of(expected), rows_max=ROWS_MAX):
         texts = columns.tidied(batch.rows, expected)
         repeats = seen.repeats(texts["external_ref"])
         crossed = texts.select(external_ref=first_true(duplicate_reference=pl.lit(repeats)))
@@ -69,10 +73,10 @@ def read_contacts(source: Source, zone: str = ZONE) -> Iterator[Batch]:
 def read_claims(source: Source) -> Iterator[Batch]:
     """Rows: row, case_number, amount (Decimal(18, 2), above zero), currency, paid_on, reference, paid_to.
 
-    Raises Invalid where the file as a whole is refused.
+    Raises Invalid where the file as a whole is refused, as with more than ROWS_MAX rows.
     """
     seen = columns.Seen()
-    for batch in read_table(source, columns.header_of(CLAIM_COLUMNS)):
+    for batch in read_table(source, columns.header_of(CLAIM_COLUMNS), rows_max=ROWS_MAX):
         texts = columns.tidied(batch.rows, CLAIM_COLUMNS)
         repeats = seen.repeats(texts["reference"])
         amount = columns.to_money(pl.col("amount"))

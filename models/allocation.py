@@ -44,11 +44,11 @@ SPLIT: Final[Schema] = {
     "bucket": pl.String,
     "product": pl.String,
     "placement_seq": pl.Int64,
-    "rule": pl.Int32,  # the first is 1; null: none fits
+    "rule": pl.Int32,  # the first is 1; FOLLOWED: the agency has the borrower already; null: none fits
     "seat": pl.Int32,  # which of the panel, from 0; null: left out
-    "follows": pl.Boolean,  # the agency has the borrower already
     "left_out": pl.String,  # one of LEFT_OUT
 }
+FOLLOWED: Final = 0  # in place of a rule: outside all of them
 NO_RULE, FOLLOWS_ELSEWHERE, OUTSIDE_TERMS, EARLIER_AGENCY = (
     "no_rule",
     "follows_elsewhere",
@@ -75,7 +75,8 @@ def split(cases: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     households = _judged(_households(cases, plan), plan)
     free = households.filter(pl.col("left_out").is_null() & ~pl.col("follows"))
     dealt = pl.concat([_held(households, plan), _dealt(free, plan)])
-    whole = households.select("borrower_id", "rule", "follows", "left_out").join(dealt, on="borrower_id", how="left")
+    rule = pl.when("follows").then(FOLLOWED).otherwise("rule")
+    whole = households.select("borrower_id", "left_out", rule=rule).join(dealt, on="borrower_id", how="left")
     return (
         cases.join(whole, on="borrower_id", how="left")
         .select(pl.col(name).cast(dtype) for name, dtype in SPLIT.items())
@@ -95,24 +96,27 @@ def digest(cases: pl.DataFrame, seats: pl.Series, panel: Sequence[UUID], terms: 
     return seen.digest()
 
 
-def pack(seats: pl.Series) -> bytes:
-    """The seats of a split, as a preview keeps them: half a byte for each, or so."""
+def pack(parts: pl.DataFrame) -> bytes:
+    """The seats of a split and the rules that gave them, as a preview keeps them: a byte for each case, or less."""
     packed = BytesIO()
-    seats.cast(pl.Int16).alias("seat").to_frame().write_ipc(packed, compression="zstd")
+    parts.select(pl.col("seat", "rule").cast(pl.Int16)).write_ipc(packed, compression="zstd")
     return packed.getvalue()
 
 
-def unpack(packed: bytes) -> pl.Series:
-    """What `pack` made."""
-    return pl.read_ipc(BytesIO(packed))["seat"].cast(SPLIT["seat"])
+def unpack(packed: bytes) -> pl.DataFrame:
+    """What `pack` made: `seat` and `rule`. Null are the rules of what was packed before they were."""
+    nothing = pl.DataFrame(schema={"seat": pl.Int16, "rule": pl.Int16})
+    kept = pl.concat([nothing, pl.read_ipc(BytesIO(packed))], how="diagonal")
+    return kept.select(pl.col(name).cast(SPLIT[name]) for name in kept.columns)
 
 
 def figures(parts: pl.DataFrame, plan: Plan) -> dict[str, Any]:
     """What a split comes to, as JSON takes it: by agreement, by rule and by reason left out."""
     placed = parts.drop_nulls("seat")
+    followed = placed.filter(pl.col("rule") == FOLLOWED)
     return {
         "seats": _by(placed, "seat", lambda row: {"agreement_id": str(plan.panel[row["seat"]])}),
-        "follows": _by(placed.filter("follows"), "seat", lambda row: {"agreement_id": str(plan.panel[row["seat"]])}),
+        "follows": _by(followed, "seat", lambda row: {"agreement_id": str(plan.panel[row["seat"]])}),
         "rules": [_of_rule(placed, number, rule, plan.panel) for number, rule in enumerate(plan.rules, 1)],
         "left_out": _by(parts.drop_nulls("left_out"), "left_out", lambda row: {"reason": row["left_out"]}),
     }
@@ -120,7 +124,7 @@ def figures(parts: pl.DataFrame, plan: Plan) -> dict[str, Any]:
 
 def _of_rule(placed: pl.DataFrame, number: int, rule: Rule, panel: Sequence[UUID]) -> dict[str, Any]:
     """The shares asked and got of what the rule divided: what follows an agency stands outside."""
-    divided = placed.filter(pl.col("rule") == number, ~pl.col("follows"))
+    divided = placed.filter(pl.col("rule") == number)
     weight = pl.col("balance").sum() if rule.basis == AMOUNT else pl.len()
     whole = divided.select(weight).item()
     got = dict(divided.group_by("seat").agg(weight.alias("weight")).iter_rows())

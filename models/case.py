@@ -49,7 +49,7 @@ class Case(Base):
     dpd: Mapped[int]
     bucket: Mapped[str]
     age_band: Mapped[str]
-    overdue_since_on: Mapped[dt.date | None]
+    overdue_since_on: Mapped[dt.date]  # counted back from `dpd` at the upload where the file does not say
     opened_on: Mapped[dt.date | None]
     status: Mapped[str]
     masks: Mapped[dict[str, Any]]  # field -> mask

@@ -23,7 +23,8 @@ def faults(policy: Mapping[str, Any]) -> list[RowError]:
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             errors.append(OutOfRange(0, name, least, most))
     errors += [RowError(0, name, "unknown_value") for name in FLAGS if not isinstance(policy.get(name, True), bool)]
-    if not errors and policy.get("earliest_hour", 8) >= policy.get("latest_hour", 21):
+    hours_stand = not any(error.field in HOURS for error in errors)
+    if hours_stand and policy.get("earliest_hour", 8) >= policy.get("latest_hour", 21):
         errors.append(RowError(0, "latest_hour", "range_reversed"))
     return errors
 

@@ -49,6 +49,18 @@ class OutOfRange(RowError):
         return OutOfRange(row, field, self.least, self.most)
 
 
+class TooFew(RowError):
+    """Fewer borrowers than figures may be told of, and both numbers. It equals the plain fault of its place."""
+
+    borrowers: int
+    least: int
+
+    def __new__(cls, row: int, field: str, code: str, borrowers: int, least: int) -> Self:
+        fault = super().__new__(cls, row, field, code)
+        fault.borrowers, fault.least = borrowers, least
+        return fault
+
+
 def outside(field: str, value: Any, least: Bound, most: Bound = None, row: int = 0) -> list[RowError]:
     """The fault of a value beyond its bounds; a value that is not given has none."""
     within = value is None or ((least is None or least <= value) and (most is None or value <= most))
@@ -56,9 +68,13 @@ def outside(field: str, value: Any, least: Bound, most: Bound = None, row: int =
 
 
 class Refusal(Exception):
-    """A stable `code` (snake_case, translated at the edge) and facts that are safe to show."""
+    """A stable `code` (snake_case, translated at the edge) and facts that are safe to show.
+
+    `placement_id`: under which an agency asked, where the verb knows it. The log of its lender has the refusal.
+    """
 
     code = "refused"
+    placement_id: UUID | None = None
 
     def __init__(self, code: str | None = None, **facts: Any) -> None:
         self.code = code or type(self).code
@@ -68,6 +84,10 @@ class Refusal(Exception):
 
 class NotFound(Refusal):
     code = "not_found"
+
+    def __init__(self, code: str | None = None, placement_id: UUID | None = None, **facts: Any) -> None:
+        super().__init__(code, **facts)
+        self.placement_id = placement_id
 
 
 class Forbidden(Refusal):
@@ -99,7 +119,7 @@ class Stale(Conflict):
 
 
 class CaseClosedToWork(Conflict):
-    """What comes too late is itself recorded: under its placement, where the verb that refuses knows it."""
+    """What comes too late is itself recorded: the verb that refuses names its placement."""
 
     code = "case_closed_to_work"
 

@@ -28,7 +28,8 @@ AWAITING, APPROVED, REFUSED, TAKEN = "awaiting_approval", "approved", "refused",
 
 
 class Export(Base):
-    """`subject` holds the filters as ids and codes. An approval is for one download, until `expires_at`."""
+    """`subject` holds the filters: ids, codes, products, and words looked for in organisations' names and agreements'
+    numbers; nothing that looks like a person's number. An approval is for one download, until `expires_at`."""
 
     __tablename__ = "export"
     org_id: Mapped[UUID] = mapped_column(ForeignKey("organisation.id"), primary_key=True)

@@ -10,7 +10,7 @@ import polars as pl
 
 from models.award import LOTS_MAX
 from models.buckets import BUCKETS
-from models.errors import Invalid, RowError
+from models.errors import Invalid, RowError, TooFew
 from models.provinces import PROVINCE, PROVINCES
 from models.strata import borrowers_in
 
@@ -87,7 +87,8 @@ def part(cases: pl.DataFrame, lots: Lots, k: int) -> pl.DataFrame:
     parted = cases.join(deciding, on="borrower_id", how="left", maintain_order="left")
     faults = [RowError(0, "lots", "cases_in_no_lot")] if parted["lot"].null_count() else []
     for number, borrowers in find_small(parted, lots, k).items():
-        faults.append(RowError(number, lots.divided_by, "lot_too_small" if borrowers else "lot_empty"))
+        small = TooFew(number, lots.divided_by, "lot_too_small", borrowers, k)
+        faults.append(small if borrowers else RowError(number, lots.divided_by, "lot_empty"))
     if faults:
         raise Invalid(errors=faults)
     return parted

@@ -36,7 +36,7 @@ KINDS: Final[Mapping[str, frozenset[str]]] = {
     "document.accepted": BOTH,
     "document.attested": BOTH,
     "document.expiring": BOTH,
-    "document.recorded": BOTH,
+    "document.recorded": TO_AGENCY,
     "document.withdrawn": BOTH,
     "offer.accepted": TO_LENDER,
     "offer.declined": TO_LENDER,

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ForeignKeyConstraint, Index, UniqueConstraint, exists, func, or_
-from sqlalchemy.orm import Mapped
+from sqlalchemy import ColumnElement, ForeignKeyConstraint, Index, SmallInteger, UniqueConstraint, exists, func, or_
+from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Key, Money, Rate, refers
 
@@ -145,6 +145,9 @@ class PlacedCase(Base):
     referred_amount: Mapped[Money]
     contingency_rate: Mapped[Rate]  # frozen: what the rate card said, or the bid
     started_at: Mapped[dt.datetime]
+    # Which rule of the allocation gave it, from 1; 0: it followed its borrower's other cases. Null: it was placed
+    # otherwise, or before this was kept. No agency is told.
+    rule: Mapped[int | None] = mapped_column(SmallInteger)
     retained_until: Mapped[dt.datetime | None]  # 留案: beyond the placement's end
     ended_at: Mapped[dt.datetime | None]
     end_reason: Mapped[str | None]

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 from models.buckets import BUCKETS
 from models.errors import RowError, outside
 
-PAYMENT_TYPES: Final = ("payment", "settlement", "instalment")
+PAYMENT: Final = "payment"  # the type whose rate is frozen on a case; no case earns that of another
+PAYMENT_TYPES: Final = (PAYMENT, "settlement", "instalment")
 # The dimensions in the order in which naming one makes a cell more specific.
 DIMENSIONS: Final = ("product", "bucket", "placement_seq", "payment_type")
 OTHER_PRODUCT: Final = ""  # stands for every product that no cell names

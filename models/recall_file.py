@@ -7,10 +7,9 @@ import polars as pl
 
 from models import columns
 from models.columns import Column, first_true
-from models.errors import RowError
 from models.placement import RECALL_REASONS, RETURN_CODES
 from models.retention import GROUNDS
-from models.tabular import Batch, Source, read_table, refused
+from models.tabular import Batch, Source, read_table
 
 ROWS_MAX: Final = 100_000  # a file's rows are kept until the last is read
 
@@ -34,11 +33,8 @@ def read(source: Source, expected: tuple[Column, ...]) -> Iterator[Batch]:
 
     Raises Invalid where the file as a whole is refused, as with more than ROWS_MAX rows.
     """
-    seen, rows = columns.Seen(), 0
-    for batch in read_table(source, columns.header_of(expected)):
-        rows += batch.rows.height + batch.errors.height
-        if rows > ROWS_MAX:
-            raise refused([RowError(0, "*", "too_many_rows")])
+    seen = columns.Seen()
+    for batch in read_table(source, columns.header_of(expected), rows_max=ROWS_MAX):
         texts = columns.tidied(batch.rows, expected)
         repeats = seen.repeats(texts["case_number"])
         crossed = texts.select(case_number=first_true(duplicate_case_number=pl.lit(repeats)))

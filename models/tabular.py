@@ -85,11 +85,14 @@ class Upload:
 Source: TypeAlias = Upload | BinaryIO | Iterable[bytes]
 
 
-def read_table(source: Source, header: Header, *, may_be_empty: bool = False) -> Iterator[Batch]:
+def read_table(
+    source: Source, header: Header, *, may_be_empty: bool = False, rows_max: int | None = None
+) -> Iterator[Batch]:
     """Batches in file order, at least one; raises Invalid (row 0) where the file as a whole is refused.
 
     The faults of a row, all of field `*`: encoding, row_too_long, broken_quotes, too_few_fields,
-    too_many_fields, truncated_row. Without any row the file is refused as `header_only`, unless it `may_be_empty`.
+    too_many_fields, truncated_row. Without any row the file is refused as `header_only`, unless it `may_be_empty`;
+    with more than `rows_max`, as `too_many_rows`.
     """
     chunks = iter(source if isinstance(source, Upload) else Upload(source))
     start = _first_bytes(chunks)
@@ -98,6 +101,8 @@ def read_table(source: Source, header: Header, *, may_be_empty: bool = False) ->
     rows_seen = 0
     for batch in batches:
         rows_seen += batch.rows.height + batch.errors.height
+        if rows_max is not None and rows_seen > rows_max:
+            raise refused([RowError(0, "*", "too_many_rows")])
         if rows_seen or may_be_empty:
             yield batch
     if not rows_seen and not may_be_empty:

@@ -24,6 +24,7 @@ from portal.description import ProblemApi
 from portal.refusals import fault
 from portal.requests import refuse_malformed
 from portal.web import BLUEPRINTS as PAGES
+from portal.web.forms import note_fault
 from portal.web.frame import frame
 
 LANGUAGES = ("zh", "en")
@@ -66,7 +67,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     Bootstrap5(app)
     formats.install(app.jinja_env, lambda: str(get_locale()), page_clock)
     app.jinja_env.filters["fault"] = fault
-    app.jinja_env.globals.update(integrity=scripts.integrity, opener_modules=scripts.OPENER)
+    app.jinja_env.globals.update(integrity=scripts.integrity, opener_modules=scripts.OPENER, note_fault=note_fault)
     errors.register(app)
     app.context_processor(frame)
     app.before_request(refuse_malformed)

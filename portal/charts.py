@@ -1,9 +1,10 @@
 """Charts as SVG, drawn on the server: Altair describes, vl-convert draws, the page's own colours fill them in.
 
-Each function gives markup with a title and a description, real text, and colours as CSS variables with a light
-fallback, so that one drawing serves light, dark and a saved file. Equal input gives equal bytes. Labels arrive
-translated and figures formatted: a chart knows no language. Positions on the canvas are floats; amounts are not
-computed here, only shown.
+Each function gives two drawings of the same figures, one for wide screens and one for phones, of which the style sheet
+shows the one that fits. Each has a title and a description, real text, and colours as CSS variables with a light
+fallback, so that it serves light, dark and a saved file. Equal input gives equal bytes. Labels arrive translated and
+figures formatted: a chart knows no language. Positions on the canvas are floats; amounts are not computed here, only
+shown.
 """
 
 import hashlib
@@ -38,9 +39,10 @@ PALETTE = (
     "var(--chart-5, #5d6b1d)",
     "var(--chart-6, #6a6f7d)",
 )
-WIDTH = 760  # The whole drawing, in pixels at its natural size.
+WIDE, NARROW = 760, 340  # The whole drawing, in pixels at its natural size.
 
 Write = Callable[[Decimal], str]
+Drawing = alt.LayerChart | alt.FacetChart
 
 
 class Step(NamedTuple):
@@ -118,7 +120,8 @@ def _waterfall(rows: tuple[tuple[Any, ...], ...], title: str, description: str) 
     words = base.mark_text(dy=-9, color=INK, fontWeight=600).encode(y=alt.Y("top:Q", axis=None), text="text:N")
     joins = alt.Chart(_values(_joins(data))).mark_rule(color=STRONG_LINE, strokeDash=[2, 2])
     joined = joins.encode(x=alt.X("from:O"), x2="to:O", y=alt.Y("level:Q", axis=None))
-    return _draw(alt.layer(joined, bar, words).properties(height=260), title, description)
+    wide = _draw(alt.layer(joined, bar, words).properties(height=260), title, description)
+    return wide + _stacked([row[1:] for row in rows], title, description)
 
 
 def _joins(data: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -135,11 +138,28 @@ def _lines(
     description: str,
     x_title: str,
 ) -> Markup:
+    drawn = [
+        _draw(_curves(rows, names, ticks, x_title, named), title, description, width, _length(names) if named else 0)
+        for width in (WIDE, NARROW)
+        for named in [_length(names) <= width / 4]  # whether the names at the ends leave room for the curves
+    ]
+    return Markup().join(drawn)
+
+
+def _curves(
+    rows: Sequence[tuple[str, str | float, float]],
+    names: Sequence[str],
+    ticks: Sequence[tuple[float, str]],
+    x_title: str,
+    named: bool,
+) -> Drawing:
+    """Each curve `named` at its end, else by a legend above."""
     data = [{"series": series, "x": x, "y": y} for series, x, y in rows]
     ends = list({row["series"]: row for row in data}.values())
     top = ticks[-1][0]
     hues = [PALETTE[place % len(PALETTE)] for place in range(len(names))]
-    colour = alt.Color("series:N", legend=None, scale=alt.Scale(domain=list(names), range=hues))
+    legend = None if named else alt.Legend(title=None, orient="top", columns=1, symbolType="stroke", labelLimit=300)
+    colour = alt.Color("series:N", legend=legend, scale=alt.Scale(domain=list(names), range=hues))
     across = _days(x_title) if rows and isinstance(rows[0][1], str) else _numbers(x_title)
     levels = alt.Axis(title=None, values=[value for value, _ in ticks], labelExpr=_spelled(ticks), domain=False)
     up = alt.Y("y:Q", scale=alt.Scale(domain=[0, top]), axis=levels)
@@ -147,7 +167,7 @@ def _lines(
     dots = alt.Chart(_values(ends)).mark_point(size=28, filled=True, opacity=1).encode(x=across, y=up, color=colour)
     names_at_ends = alt.Chart(_values(_apart(ends, top))).mark_text(align="left", dx=8, fontWeight=600)
     words = names_at_ends.encode(x=across, y="place:Q", text="series:N", color=colour)
-    return _draw(alt.layer(curve, dots, words).properties(height=240), title, description, _length(names))
+    return alt.layer(curve, dots, *([words] if named else [])).properties(height=240)
 
 
 def _days(title: str) -> alt.X:
@@ -178,9 +198,27 @@ def _bars(rows: tuple[tuple[int, str, float, str], ...], title: str, description
     base = alt.Chart(_values(data)).encode(y=alt.Y("place:O", axis=axis), x=alt.X("value:Q", axis=None))
     bar = base.mark_bar(size=18, color=PALETTE[0])
     words = base.mark_text(align="left", dx=6, color=INK).encode(text="text:N")
-    return _draw(
-        alt.layer(bar, words).properties(height=alt.Step(30)), title, description, _length([row[3] for row in rows])
+    right = _length([text for *_, text in rows])
+    wide = _draw(alt.layer(bar, words).properties(height=alt.Step(30)), title, description, right=right)
+    return wide + _stacked(
+        [(label, 0.0, value, text, PALETTE[0]) for _, label, value, text in rows], title, description
     )
+
+
+def _stacked(rows: Sequence[tuple[str, float, float, str, str]], title: str, description: str) -> Markup:
+    """Bars for a phone, of label, start, end, amount and colour: each lies below its label and amount."""
+    data = [
+        {"place": place, "label": label, "start": start, "end": end, "text": text, "tone": tone}
+        for place, (label, start, end, text, tone) in enumerate(rows)
+    ]
+    base = alt.Chart(_values(data)).encode(y=alt.Y("place:O", axis=None))
+    across = alt.X("start:Q", axis=None, scale=alt.Scale(nice=False))
+    bar = base.mark_bar(size=10, yOffset=9).encode(x=across, x2="end:Q", color=alt.Color("tone:N", scale=None))
+    beside = NARROW - 64 - _length([text for *_, text, _ in rows])  # a font may run wider than the one measured
+    labels = base.mark_text(align="left", dy=-8, color=INK, limit=beside).encode(x=alt.value(0), text="label:N")
+    amounts = base.mark_text(align="right", dy=-8, color=INK, fontWeight=600)
+    figures = amounts.encode(x=alt.value("width"), text="text:N")
+    return _draw(alt.layer(bar, labels, figures).properties(height=alt.Step(46)), title, description, NARROW)
 
 
 def _values(rows: list[dict[str, Any]]) -> alt.InlineData:
@@ -198,10 +236,10 @@ def _length(texts: Sequence[str]) -> int:
     return max((sum(13 if east_asian_width(sign) in "WF" else 8 for sign in text) for text in texts), default=0)
 
 
-def _draw(chart: alt.LayerChart | alt.FacetChart, title: str, description: str, right: int = 0) -> Markup:
+def _draw(chart: Drawing, title: str, description: str, width: int = WIDE, right: int = 0) -> Markup:
     """`right` is the room in pixels kept free for the labels at the ends of curves and bars."""
     styled = (
-        chart.properties(width=WIDTH, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
+        chart.properties(width=width, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
         .configure(
             background="transparent",
             font="sans-serif",
@@ -210,6 +248,7 @@ def _draw(chart: alt.LayerChart | alt.FacetChart, title: str, description: str, 
         )
         .configure_view(stroke=None)
         .configure_text(fontSize=12)
+        .configure_legend(labelColor=INK, labelFontSize=12)
         .configure_axis(
             domainColor=STRONG_LINE,
             gridColor=LINE,
@@ -225,10 +264,10 @@ def _draw(chart: alt.LayerChart | alt.FacetChart, title: str, description: str, 
     )
     # An empty list of allowed addresses: whatever a specification may hold, nothing is ever fetched.
     drawing = vl_convert.vegalite_to_svg(styled.to_dict(), allowed_base_urls=[])
-    return _accessible(drawing, title, description)
+    return _accessible(drawing, title, description, "wide" if width == WIDE else "narrow")
 
 
-def _accessible(drawing: str, title: str, description: str) -> Markup:
+def _accessible(drawing: str, title: str, description: str, fits: str) -> Markup:
     """The drawing named for those who cannot see it, sized by its box, its ids unlike any other drawing's."""
     mark = hashlib.sha256(f"{drawing}\0{title}\0{description}".encode()).hexdigest()[:12]
     box = re.search(r'viewBox="[^"]*"', drawing)
@@ -236,7 +275,7 @@ def _accessible(drawing: str, title: str, description: str) -> Markup:
     body = drawing[drawing.index(">") + 1 :].replace(' font-family="sans-serif"', "")
     body = re.sub(r"<[^>]+>", lambda tag: _own_tag(tag[0], mark), body)
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" {box[0]} font-family="{FONT}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{fits}" role="img" {box[0]} font-family="{FONT}"'
         f' aria-labelledby="c{mark}-t c{mark}-d">'
         f'<title id="c{mark}-t">{escape(title)}</title><desc id="c{mark}-d">{escape(description)}</desc>'
     )

@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 from crypto.errors import CryptoError, CustodyUnavailable, KeyringReadOnly, KeyringRefused
 from models import errors, failures
 from models.services import refusals
+from models.services.portfolio import documents
 from portal.access import database
 from portal.messages import MESSAGES
 from portal.refusals import fault, sentence
@@ -89,8 +90,10 @@ def keep(refusal: errors.Refusal) -> None:
         return
     try:
         with database().work(known.actor) as work:
-            placement_id = named.get("placement_id") or getattr(refusal, "placement_id", None)
-            refusals.record(work, refusal, asked_for, named.get("case_id"), placement_id)
+            document_id = named.get("document_id")
+            case_id = documents.case_of(work, document_id) if document_id else named.get("case_id")
+            placement_id = refusal.placement_id or named.get("placement_id")
+            refusals.record(work, refusal, asked_for, case_id, placement_id)
     except SQLAlchemyError as failure:
         log.error("refusal %s not logged: %s", refusal.code, type(failure).__name__)
 

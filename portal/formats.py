@@ -46,6 +46,7 @@ SPANS = (
     Span("hour", 3600, 3600),
     Span("minute", 60, 60),
 )
+TO_THE_NEAREST = 10  # units to come from which on half of one more or less misleads nobody
 ALONE = 10**9  # a threshold no larger unit reaches: the unit we chose is the one that is written
 JUST_NOW = {"zh": "刚刚", "en": "just now"}
 
@@ -94,6 +95,21 @@ def percent(ratio: Decimal | None, places: int = 1) -> str:
     return _signed(f"{abs(shown):,}%", shown < 0)
 
 
+def rate(ratio: Decimal | None) -> str:
+    """A rate that was agreed or bid, to the last place it has: `18.00%`, `15.125%`."""
+    return DASH if ratio is None else percent(ratio, max(2, -_exponent(ratio * 100)))
+
+
+def factor(ratio: Decimal | None) -> str:
+    """What a score is multiplied by: `0.9804`."""
+    return DASH if ratio is None else f"{round_money(ratio, 4)}"
+
+
+def _exponent(number: Decimal) -> int:
+    """The place of the last digit that is not nought: -3 of 15.1250."""
+    return int(number.normalize().as_tuple().exponent)
+
+
 def change(ratio: Decimal | None, places: int = 1) -> str:
     """A relative change with its sign always shown: `+3.2%`, `−0.4%`, `0.0%`."""
     shown = percent(ratio, places)
@@ -128,11 +144,16 @@ def exact_moment(at: datetime, zone: ZoneInfo = ZONE) -> str:
 
 
 def ago(at: datetime, now: datetime, language: str = "en") -> str:
-    """How far `at` lies from `now`, in whole units never rounded up: `5 minutes ago`, `in 2 days`, `2天后`."""
+    """How far `at` lies from `now`, in whole units: `5 minutes ago`, `in 2 days`, `2天后`.
+
+    Rounded down, but to the nearest unit where ten or more are to come: a term of 90 days is so on its first one.
+    """
     away = at - now
     seconds = int(abs(away.total_seconds()))
     for unit, length, least in SPANS:
         if seconds >= least:
+            if away >= timedelta(seconds=TO_THE_NEAREST * length):
+                seconds += length // 2
             whole = timedelta(seconds=seconds // length * length)
             signed = whole if away > timedelta(0) else -whole
             return format_timedelta(
@@ -170,6 +191,8 @@ def install(
         short_money=pass_context(lambda _context, amount, currency="": short_money(amount, currency, language())),
         count_of=count,
         percent=percent,
+        rate=rate,
+        factor=factor,
         change=change,
         file_size=file_size,
         day=day,

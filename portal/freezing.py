@@ -10,10 +10,11 @@ from portal.access import open_work
 
 
 def freeze(agency_id: UUID, reason: str) -> AgencyStanding:
-    """Raises what `standings.freeze` does. Where somebody places for too long, a job of every minute comes after."""
+    """Raises what `standings.freeze` does. Where somebody is at it for too long, a job of every minute comes after."""
     with open_work() as work:
         frozen = standings.freeze(work, agency_id, reason)
-    for being_made in (False, True):
-        with suppress(Unavailable), open_work() as work:
-            standings.stop_placements(work, agency_id, being_made=being_made)
+    with suppress(Unavailable):
+        for being_made in (False, True):
+            with open_work() as work:
+                standings.stop_placements(work, agency_id, being_made=being_made)
     return frozen

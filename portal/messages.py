@@ -112,6 +112,7 @@ MESSAGES = {
     "too_many_rows": lazy_gettext("A file like this holds at most 100,000 rows. Nothing was done."),
     "too_many_fields": lazy_gettext("The row has more fields than the header."),
     # one field
+    "search_personal": lazy_gettext("Looks like an ID, card or phone number. Look for people with the case search."),
     "case_number_personal": lazy_gettext("Looks like an ID, card or phone number. Use a number of your own."),
     "case_number_shape": lazy_gettext("Use letters, digits and . _ / - only, 40 characters at most."),
     "duplicate_case_number": lazy_gettext("This case number is already in the file."),
@@ -188,7 +189,7 @@ MESSAGES = {
     "already_excluded": lazy_gettext("This is excluded for that reason already."),
     "exclusion_lifted": lazy_gettext("This exclusion was lifted already."),
     "no_cases_to_place": lazy_gettext("No case of this offer is still free to be placed."),
-    "terms_changed": lazy_gettext("The terms have changed since you read them. Read them again before you accept."),
+    "terms_changed": lazy_gettext("The terms have changed since you read them. Read them again before you answer."),
     "offer_expired": lazy_gettext("The offer has expired."),
     "processing_agreement_missing": lazy_gettext("The entrusted-processing agreement is missing."),
     "impact_assessment_missing": lazy_gettext("The impact assessment is missing."),
@@ -204,7 +205,8 @@ MESSAGES = {
     "due_diligence_expired": lazy_gettext("The due-diligence file has expired."),
     "training_expired": lazy_gettext("The proof of training has expired."),
     "renewal_evaluation_missing": lazy_gettext(
-        "The agreement follows on another, and the agency was not evaluated in the 90 days before it began or since."
+        "The agreement follows on another, and the agency was not evaluated in the 90 days before it began or since. "
+        "A newer due-diligence paper, attested and accepted, is its evaluation."
     ),
     "evaluation_too_long": lazy_gettext("An evaluation holds for a year at most."),
     "due_diligence_required": lazy_gettext("Due diligence is always asked for."),
@@ -233,7 +235,10 @@ MESSAGES = {
     "already_offered": lazy_gettext("This case stands in an open offer."),
     "placement_awaiting_acknowledgement": lazy_gettext("Work starts once a manager has acknowledged the placement."),
     "case_returned": lazy_gettext("You have given this case back. Nothing more can be opened or reported."),
-    "retention_window": lazy_gettext("Cases may be asked for only in the lender's window before the end of the term."),
+    "retention_window": lazy_gettext(
+        "Cases may be asked for only in the lender's window before the end of the term. "
+        "The page of their placement says from when."
+    ),
     "retention_stands": lazy_gettext("One of these cases was asked for already."),
     "retention_cap": lazy_gettext("That is more than your share of the placement's cases. Approve fewer."),
     "ground_missing": lazy_gettext("Not every case has what the ground says: an open promise, or a recent payment."),

@@ -76,21 +76,21 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
     "case.returned": Sentence(
         "back", "watch", N_("Cases returned"), N_("%(who)s has given cases back."), "return_code"
     ),
-    "document.accepted": Sentence("check", "good", N_("Document accepted"), N_("%(who)s has accepted a document.")),
+    "document.accepted": Sentence("check", "good", N_("Paper accepted"), N_("%(who)s has accepted a paper.")),
     "document.attested": Sentence(
-        "file", "watch", N_("Document attested"), N_("%(who)s has attested a document. It awaits acceptance.")
+        "file", "watch", N_("Paper attested"), N_("%(who)s has attested a paper. It awaits acceptance.")
     ),
     "document.expiring": Sentence(
         "clock",
         "watch",
-        N_("Document expires soon"),
-        N_("A document between you and %(who)s expires soon. Without it there are no offers."),
+        N_("Paper expires soon"),
+        N_("A paper between you and %(who)s expires soon. Without it there are no offers."),
     ),
     "document.recorded": Sentence(
-        "file", "watch", N_("Document recorded"), N_("%(who)s has recorded a document. It awaits attestation.")
+        "file", "watch", N_("Paper recorded"), N_("%(who)s has recorded a paper. It awaits your attestation.")
     ),
     "document.withdrawn": Sentence(
-        "cross", "bad", N_("Document withdrawn"), N_("%(who)s has withdrawn a document. It no longer counts.")
+        "cross", "bad", N_("Paper withdrawn"), N_("%(who)s has withdrawn a paper. It no longer counts.")
     ),
     "offer.accepted": Sentence("check", "good", N_("Offer accepted"), N_("%(who)s has accepted your offer.")),
     "offer.declined": Sentence(

@@ -7,10 +7,11 @@ from typing import Any
 
 from flask_babel import gettext as _
 
-from models.errors import Bound, Invalid, OutOfRange, Refusal, RowError
+from models.errors import Bound, Invalid, OutOfRange, Refusal, RowError, TooFew
 from portal.formats import count, day, money
 from portal.messages import message
-from portal.words import ACTS, STANDS, label
+from portal.words import label
+from portal.words.exchange import ACTS, STANDS
 
 
 def sentence(code: str, facts: Mapping[str, Any]) -> str:
@@ -22,7 +23,14 @@ def sentence(code: str, facts: Mapping[str, Any]) -> str:
 
 
 def fault(error: RowError) -> str:
-    """What is wrong with one field; what is out of range is told the range."""
+    """What is wrong with one field; what is out of range is told the range, and too few how many there must be."""
+    if isinstance(error, TooFew):
+        return _(
+            "%(said)s It has %(borrowers)s; there must be %(least)s.",
+            said=message(error.code),
+            borrowers=count(error.borrowers),
+            least=count(error.least),
+        )
     if not isinstance(error, OutOfRange):
         return message(error.code)
     is_share = isinstance(error.most, Decimal) and error.most <= 1
@@ -43,8 +51,14 @@ def _bound(bound: Bound, is_share: bool) -> str:
     return count(bound)
 
 
+def _input(field: str) -> str:
+    """The inputs of a page are flat: one of a nested object has its last name, one of a list is told as it is."""
+    *_outer, name = names = field.split(".")
+    return field if any(step.isdigit() for step in names) else name
+
+
 def sentences(refusal: Refusal) -> dict[str, str]:
     """What a form shows where: a sentence beside each wrong field, else one for the whole under `*`."""
     if isinstance(refusal, Invalid) and refusal.errors:
-        return {error.field: fault(error) for error in refusal.errors}
+        return {_input(error.field): fault(error) for error in refusal.errors}
     return {"*": sentence(refusal.code, refusal.facts)}

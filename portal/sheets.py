@@ -58,7 +58,7 @@ def bounded(page_after: Callable[[UUID | None], list[Row]]) -> list[Row]:
 
 def download(sheet: Sheet, **ids: UUID) -> AnyResponse:
     """The sheet as this request filters it; a person is shown how to ask for one that needs a second person."""
-    subject = {name: str(id_) for name, id_ in ids.items()} | asked(sheet, request.args)
+    subject = asked(sheet, request.args) | {name: str(id_) for name, id_ in ids.items()}
     try:
         return send(sheet, subject)
     except Conflict as refusal:

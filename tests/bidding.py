@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from models.agreement import Agreement
 from models.award import Package, Terms
@@ -110,6 +111,14 @@ def invite(
 def offer_of(world: World, agency: Someone, tender: Tender) -> Offer:
     with world.database.work(agency.actor) as work:
         return next(offer for offer in offers.list_own(work) if offer.tender_id == tender.id)
+
+
+def terms_read(world: World, someone: Someone, offer_id: UUID) -> dict[str, str]:
+    """What a commitment says of the terms that its offer shows now."""
+    with world.database.work(someone.actor) as work:
+        found = offers.find_terms(work, offers.get(work, offer_id))
+    assert found is not None
+    return {"terms_digest": found.digest}
 
 
 def commit(world: World, *bidders: Bidder) -> None:

@@ -7,7 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from typing import Final
 
+from sqlalchemy import text
+
 from models.errors import Conflict, NotFound
+from models.work import Work
 
 HEAD_START: Final = 0.02  # seconds: enough to be first on a busy machine, and not enough to be through
 
@@ -30,3 +33,10 @@ def at_once(*acts: Act, first: int | None = None) -> list[str]:
     behind: Sequence[float] = [HEAD_START * (at != first) for at in range(len(acts))] if first is not None else []
     with ThreadPoolExecutor(len(acts)) as threads:
         return list(threads.map(run, acts, behind or repeat(0.0)))
+
+
+def await_waiter(holding: Work) -> None:
+    """Until somebody waits for a lock that this transaction holds."""
+    waiters = text("select count(*) from pg_locks where not granted and pg_backend_pid() = any(pg_blocking_pids(pid))")
+    while not holding.session.scalar(waiters):
+        time.sleep(0.01)

@@ -42,6 +42,7 @@ GATE_TOLD: Final = {
     "complaints_too_many": INELIGIBLE,
     "capacity_exceeded": "capacity_exceeded",
     "cases_outside_agreement": "cases_outside_agreement",
+    "terms_changed": "terms_changed",
 }
 REFUSED_BY_GATE: Final = tuple(dict.fromkeys(GATE_TOLD.values()))
 VOID_REASONS: Final = (*REFUSED_BY_GATE, NOT_REVEALED, COMMITMENT_MISMATCH, ABOVE_MAXIMUM, SCORE_NOT_POSITIVE)

@@ -1,7 +1,8 @@
-"""Refusals in the audit log: one entry for each actor, code and minute, in the log of those whose data was asked for.
+"""Refusals in the audit log, in the log of those whose data was asked for.
 
-To be called in a Work of its own, since the refused act's was rolled back; `record_rows` in that of its file. An id
-that is foreign or unknown is named in no entry, so that the entry says no more than the answer did.
+One entry for each actor, code, placement and minute, and for files one more for what each asked for, with how many
+rows. To be called in a Work of its own, since the refused act's was rolled back; `record_rows` in that of its file. An
+id that is foreign or unknown is named in no entry, so that the entry says no more than the answer did.
 """
 
 import datetime as dt
@@ -42,19 +43,19 @@ def record(
         )
 
 
-def record_rows(work: Work, code: str, asked_for: str, count: int, placement_id: UUID | None = None) -> None:
-    """So many rows of a file refused, in the log of the tenant here: one entry for each of its placements besides.
+def record_rows(work: Work, code: str, asked_for: str, count: int, placement_id: UUID) -> None:
+    """So many rows of a file refused under the placement, in the log of its lender, in whose tenant this stands.
 
     Within the file's own Work, whose other rows stand.
     """
-    if _is_first(work, f"{code} {placement_id}" if placement_id else code, _minute(work)):
+    if _is_first(work, _kind(code, asked_for, placement_id), _minute(work)):
         about = {"asked_for": asked_for, "agency": work.actor.org_id, "placement": placement_id, "count": count}
         audit.record(work, audit.Action.ACCESS_REFUSED, {"code": code, **about})
 
 
 def _write(work: Work, refusal: Refusal, permission: str, about: dict[str, UUID | None]) -> None:
     minute = _minute(work)
-    if _is_first(work, refusal.code, minute):
+    if _is_first(work, _kind(refusal.code, about.get("placement")), minute):
         audit.record(work, audit.Action.ACCESS_REFUSED, {"code": refusal.code, "asked_for": permission, **about})
     if refusal.code == PACE and _is_first(work, audit.Action.RELEASE_PACE, minute.replace(minute=0)):
         limit: dict[str, Any] = {"limit_of": refusal.facts["limit_of"], "cases": refusal.facts["cases_max"]}
@@ -63,6 +64,11 @@ def _write(work: Work, refusal: Refusal, permission: str, about: dict[str, UUID 
 
 def _minute(work: Work) -> dt.datetime:
     return work.at.replace(second=0, microsecond=0)
+
+
+def _kind(*parts: object) -> str:
+    """What is logged once: an act and the rows of a file differ in how many parts they have."""
+    return " ".join(str(part) for part in parts if part is not None)
 
 
 def _is_first(work: Work, code: str, since: dt.datetime) -> bool:

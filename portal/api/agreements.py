@@ -7,7 +7,7 @@ from flask_smorest import Blueprint
 
 from models.agreement import Agreement
 from models.business_day import day_of
-from models.rates import Subject
+from models.rates import PAYMENT, Subject
 from models.services.exchange import agreements, card_withdrawals, rate_cards, standard_terms
 from models.work import Work
 from portal.access import open_work, permit
@@ -110,7 +110,7 @@ def look_rate_up(given: dict[str, Any], agreement_id: UUID) -> Any:
     """What such a case would earn if it were placed today."""
     with open_work() as work:
         agreement = agreements.get(work, agreement_id)
-        return rate_cards.look_up(work, agreement, day_of(work.at), Subject(**given))
+        return rate_cards.look_up(work, agreement, day_of(work.at), Subject(**given, payment_type=PAYMENT))
 
 
 @blueprint.get("/agreements/<uuid:agreement_id>/rate-cards")

@@ -74,9 +74,11 @@ def read_bid(offer_id: UUID) -> Any:
 @blueprint.arguments(s.CommitRequest)
 @blueprint.response(201, s.BidView)
 def commit_bid(given: dict[str, Any], offer_id: UUID) -> Any:
-    """Commit to a bid that stays with the bidder until it is revealed."""
+    """Commit to a bid that stays with the bidder until it is revealed, on the terms that were read. 409 `terms_changed`
+    where they are others by now: read the offer again. Where they change later, the award finds the bid void; while the
+    window is open it may be withdrawn, and another committed to."""
     with open_work() as work:
-        return bids.commit(work, offer_id, given["commitment"])
+        return bids.commit(work, offer_id, given["commitment"], given["terms_digest"])
 
 
 @blueprint.post("/offers/<uuid:offer_id>/bid/withdraw")

@@ -48,7 +48,8 @@ def list_offers(query: dict[str, Any]) -> Any:
 @permit("offers.read")
 @blueprint.response(200, s.OfferDetailView)
 def read_offer(offer_id: UUID) -> Any:
-    """One offer with its strata and, while it waits for an answer, the terms that acceptance would freeze."""
+    """One offer with its strata and, while it waits for an answer, the terms that acceptance or an award would
+    freeze."""
     with open_work() as work:
         offer = offers.get(work, offer_id)
         return with_facts(s.OfferView, offer, frozen_terms=offers.find_terms(work, offer))
@@ -66,7 +67,7 @@ def read_sample(offer_id: UUID) -> Any:
 
 @blueprint.post("/offers/<uuid:offer_id>/accept")
 @permit("offers.decide")
-@blueprint.arguments(s.AcceptRequest)
+@blueprint.arguments(s.TermsRequest)
 @blueprint.response(201, s.PlacementView)
 @blueprint.doc(**ONCE)
 def accept_offer(given: dict[str, Any], offer_id: UUID) -> Any:
@@ -121,7 +122,7 @@ def read_placement(placement_id: UUID) -> Any:
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, page_of(s.PlacedCaseView))
 def list_placement_cases(query: dict[str, Any], placement_id: UUID) -> Any:
-    """The cases of a placement, with those that have ended."""
+    """The cases of a placement: for the lender all that it ever held, for the agency those it holds."""
     with tenant_work() as work:
         found = placements.list_cases(work, placement_id, **query)
     last = found[-1].case.id if len(found) == query["limit"] else None

@@ -40,7 +40,8 @@ def request_recalls(given: dict[str, Any]) -> Any:
 @blueprint.response(200, FileOutcomeView)
 @blueprint.doc(**file_body(RECALL_COLUMNS))
 def request_recall_file(query: dict[str, Any]) -> Any:
-    """A file of case numbers and reasons as the raw body. Good rows are carried out, bad ones named."""
+    """A file of case numbers and reasons as the raw body. Good rows are recalled, at once or after the
+    hours to object, bad ones named."""
     with open_work() as work:
         name = query["file_name"] or "recalls.csv"
         return recall_files.request(work, uploaded(), name, immediate=query["immediate"])

@@ -77,7 +77,7 @@ def decide_all_retentions(given: dict[str, Any]) -> Any:
     """Approve or refuse all that waits, placement by placement: all that was asked of one, or nothing of it."""
     filters = RetentionFilter(placement_id=given["placement_id"], agency_id=given["agency_id"])
     with open_work() as work:
-        return retentions.decide_all(work, filters, given["up_to"], given["cases"], approve=given["approve"])
+        return retentions.decide_all(work, filters, given["up_to"], given["digest"], approve=given["approve"])
 
 
 @blueprint.post("/retentions/file")

@@ -155,7 +155,8 @@ def record_claim(given: dict[str, Any], case_id: UUID) -> Any:
 @blueprint.response(200, s.FileOutcomeView)
 @blueprint.doc(**file_body(contact_columns()))
 def record_contacts(query: dict[str, Any]) -> Any:
-    """A file of contacts as the raw body, CSV or XLSX. Good rows are taken, bad ones named; again, all are repeats."""
+    """A file of contacts as the raw body, CSV or XLSX. Good rows are taken, bad ones named; again, all are repeats.
+    At most 100,000 rows."""
     with open_work() as work:
         return activity_files.record_contacts(work, uploaded(), file_name(query))
 

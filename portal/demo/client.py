@@ -89,5 +89,5 @@ class Person(NamedTuple):
 
 
 def read_terms(manager: Person, offer_id: str) -> dict[str, str]:
-    """What an acceptance of the offer says: the terms that it was read with."""
+    """What an acceptance of the offer, or a commitment to a bid, says: the terms that it was read with."""
     return {"terms_digest": manager.client.get(f"/offers/{offer_id}")["frozen_terms"]["digest"]}

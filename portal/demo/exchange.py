@@ -104,7 +104,8 @@ class Exchange:
         ):
             terms, nonce = award.Terms(award.RATE, rate, "0.00"), secrets.token_bytes(award.NONCE_BYTES)
             commitment = award.commitment_of(UUID(tender["id"]), UUID(agreement["agency_id"]), terms, nonce)
-            manager.client.post(f"/offers/{offer_id}/bid/commit", {"commitment": commitment.hex()})
+            said = {"commitment": commitment.hex()} | read_terms(manager, offer_id)
+            manager.client.post(f"/offers/{offer_id}/bid/commit", said)
             kept.append((manager, offer_id, terms._asdict() | {"nonce": nonce.hex()}))
         self.go("13:05")
         for manager, offer_id, shown in kept:

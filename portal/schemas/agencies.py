@@ -143,7 +143,10 @@ class ChangeView(Schema):
 
 
 class ObservedView(Schema):
-    """What was seen in the last 30 days, beside what was declared."""
+    """What was seen in the last 30 days, beside what was declared.
+
+    `collectors` are all who contacted or unsealed, whatever their role.
+    """
 
     collectors = fields.Integer()
     cases_per_collector = fields.Integer(allow_none=True)

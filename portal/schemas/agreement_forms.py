@@ -3,16 +3,16 @@
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from marshmallow import fields, validate
 from werkzeug.datastructures import MultiDict
 
-from models.contact_policy import FLAGS
+from models.contact_policy import FLAGS, HOURS
 from models.contact_policy import RANGES as POLICY_RANGES
 from models.errors import RowError
 from models.rates import CELLS_MAX, PLACEMENT_SEQ_MAX
-from models.services.exchange.agreements import RANGES, STANDINGS
+from models.services.exchange.agreements import AMOUNTS, RANGES, STANDINGS
 from models.services.exchange.rate_cards import TAIL_DAYS_MAX, TAX_RATE_MAX
 from portal.schemas.agreements import (
     AgreementRequest,
@@ -34,6 +34,8 @@ SEPARATORS: Final = re.compile(r"[,，、;；\n]")
 
 
 class CellForm(Form, RateCellRequest):
+    ordered: ClassVar = {("amount_from", "amount_below"): "range_reversed"}
+
     rate = Percent(required=True)
     placement_seq = TypedInteger(load_default=None, validate=validate.Range(1, PLACEMENT_SEQ_MAX))
     amount_from = TypedMoney(load_default=Decimal("0.00"), least=Decimal(0))
@@ -41,6 +43,8 @@ class CellForm(Form, RateCellRequest):
 
 
 class PolicyForm(Form, ContactPolicy):
+    ordered: ClassVar = {HOURS: "range_reversed"}
+
     earliest_hour = fields.Integer()
     latest_hour = fields.Integer()
     attempts_per_day = fields.Integer()
@@ -55,10 +59,14 @@ class MoneyForm(Form, MoneyTerms):
 
 
 class RateCardForm(MoneyForm, RateCardRequest):
+    ordered: ClassVar = {("valid_from", "valid_to"): "dates_reversed"}
+
     cells = fields.List(fields.Nested(CellForm), required=True, validate=validate.Length(1, CELLS_MAX))
 
 
 class OperatingForm(Form, OperatingTerms):
+    ordered: ClassVar = {AMOUNTS: "range_reversed"}
+
     tier = TypedInteger(required=True, validate=validate.Range(*RANGES["tier"]))
     term_days = TypedInteger(required=True, validate=validate.Range(*RANGES["term_days"]))
     balance_from = TypedMoney(load_default=None, least=Decimal(0))
@@ -70,6 +78,8 @@ class OperatingForm(Form, OperatingTerms):
 
 
 class AgreementForm(OperatingForm, MoneyForm, AgreementRequest):
+    ordered: ClassVar = OperatingForm.ordered | {("starts_on", "ends_on"): "dates_reversed"}
+
     contingency_rate = Percent(load_default=None)
     cells = fields.List(fields.Nested(CellForm), load_default=list, validate=validate.Length(max=CELLS_MAX))
 

@@ -24,6 +24,9 @@ def codes(values: Any) -> fields.List:
     return fields.List(fields.String(validate=values), load_default=list, validate=validate.Length(max=200))
 
 
+EARNED = "A case earns the rate for `payment`, frozen when it is placed; rates for other types are kept and not earned."
+
+
 class RateCellRequest(Schema):
     """A rate and for what it is; what is left out or null is open. The band is from <= balance < below."""
 
@@ -31,7 +34,9 @@ class RateCellRequest(Schema):
     product = fields.String(load_default=None, allow_none=True, validate=Product)
     bucket = fields.String(load_default=None, allow_none=True, validate=validate.OneOf(BUCKETS))
     placement_seq = fields.Integer(load_default=None, allow_none=True)
-    payment_type = fields.String(load_default=None, allow_none=True, validate=validate.OneOf(PAYMENT_TYPES))
+    payment_type = fields.String(
+        load_default=None, allow_none=True, validate=validate.OneOf(PAYMENT_TYPES), metadata={"description": EARNED}
+    )
     amount_from = Money(load_default=Decimal("0.00"))
     amount_below = Money(load_default=None, allow_none=True)
 
@@ -44,7 +49,7 @@ class RateCellView(Schema):
     product = fields.String(allow_none=True)
     bucket = fields.String(allow_none=True)
     placement_seq = fields.Integer(allow_none=True)
-    payment_type = fields.String(allow_none=True)
+    payment_type = fields.String(allow_none=True, metadata={"description": EARNED})
     amount_from = Money()
     amount_below = Money(allow_none=True)
     rate = Rate()
@@ -205,7 +210,6 @@ class RateQuery(Schema):
     product = fields.String(required=True, validate=Product)
     bucket = fields.String(required=True, validate=validate.OneOf(BUCKETS))
     placement_seq = fields.Integer(load_default=1, validate=validate.Range(1, 1000))
-    payment_type = fields.String(load_default=PAYMENT_TYPES[0], validate=validate.OneOf(PAYMENT_TYPES))
     amount = Money(required=True)
 
 

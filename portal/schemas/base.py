@@ -21,6 +21,21 @@ def refuse_outside(value: Any, least: Bound, most: Bound = None) -> None:
         raise ValidationError(list(faults))
 
 
+class Hex(fields.String):
+    """Bytes of a fixed length as lower-case hex."""
+
+    def __init__(self, octets: int, **kwargs: Any) -> None:
+        pattern = validate.Regexp(rf"^[0-9a-f]{{{2 * octets}}}\Z", error="Not a valid string.")
+        super().__init__(validate=pattern, **kwargs)
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else str(value.hex())
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        text = super().deserialize(value, *args, **kwargs)
+        return bytes.fromhex(text) if isinstance(text, str) else text
+
+
 class Money(fields.String):
     """An amount as a string with at most two decimals, so that no JSON number rounds it; `least`: none is less."""
 

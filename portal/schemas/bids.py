@@ -9,7 +9,8 @@ from models.award import KINDS, NONCE_BYTES, Terms
 from models.buckets import BUCKETS
 from models.provinces import PROVINCES
 from models.services.exchange.bids import COMMITMENT_BYTES, HOURS_MAX
-from portal.schemas.base import Money, Rate
+from portal.schemas.base import Hex, Money, Rate
+from portal.schemas.exchange import TermsRequest
 from portal.schemas.exchange_forms import Percent
 from portal.schemas.forms import Form, TypedInteger, TypedMoney
 
@@ -17,21 +18,6 @@ HOURS = validate.Range(1, HOURS_MAX)
 # What was committed to are these very texts: another spelling of the same number is another bid.
 RATE_SPELLED = validate.Regexp(r"^(0\.[0-9]{6}|1\.000000)\Z", error="rate_spelling")
 FEE_SPELLED = validate.Regexp(r"^(0|[1-9][0-9]{0,5})\.[0-9]{2}\Z", error="fee_spelling")
-
-
-class Hex(fields.String):
-    """Bytes of a fixed length as lower-case hex."""
-
-    def __init__(self, octets: int, **kwargs: Any) -> None:
-        pattern = validate.Regexp(rf"^[0-9a-f]{{{2 * octets}}}\Z", error="Not a valid string.")
-        super().__init__(validate=pattern, **kwargs)
-
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
-        return None if value is None else str(value.hex())
-
-    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        text = super().deserialize(value, *args, **kwargs)
-        return bytes.fromhex(text) if isinstance(text, str) else text
 
 
 class LotRequest(Schema):
@@ -69,6 +55,7 @@ class InviteRequest(Schema):
 class InviteForm(Form):
     agreement_ids = fields.List(fields.UUID(), required=True, validate=validate.Length(1, 500))
     buckets = fields.List(fields.String(validate=validate.OneOf(BUCKETS)), load_default=None)
+    provinces = fields.List(fields.String(validate=validate.OneOf(PROVINCES)), load_default=None)
     case_limit = TypedInteger(load_default=None, validate=validate.Range(1, 10_000_000))
     commit_hours = TypedInteger(required=True, validate=HOURS)
     reveal_hours = TypedInteger(required=True, validate=HOURS)
@@ -102,7 +89,7 @@ class BidTenderView(Schema):
     )
 
 
-class CommitRequest(Schema):
+class CommitRequest(TermsRequest):
     commitment = Hex(
         COMMITMENT_BYTES,
         required=True,

@@ -1,5 +1,6 @@
 """Portfolios, offers, placements and assignments as the API reads and writes them."""
 
+from decimal import Decimal
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
@@ -15,6 +16,7 @@ from models.tender_plan import RESPOND_HOURS_MAX
 from portal.schemas.agreements import RateCellView
 from portal.schemas.base import Line, Money, PageQuery, Rate
 
+COUNTED_MAX = 10_000_000  # cases of a placement: a wrong count below it is kept as a break
 OFFER_STATES = tuple(dict.fromkeys((OFFERED, *OFFER_TRANSITIONS.values())))
 
 
@@ -107,7 +109,10 @@ class OfferView(Schema):
     balance = Money(allow_none=True)
     strata = fields.Nested(StrataView)
     terms = fields.Dict(
-        metadata={"description": "Of sealed bids: windows, published scoring, own conduct factor; else empty."}
+        metadata={
+            "description": "Of sealed bids: windows, published scoring, own conduct factor, and from the commitment on "
+            "`terms_digest`, of the `frozen_terms` that it stands on; else empty."
+        }
     )
     withheld = fields.List(
         fields.String(),
@@ -121,9 +126,10 @@ class OfferView(Schema):
 
 
 class FrozenTermsView(Schema):
-    """What a placement made now would freeze; `digest` names exactly this."""
+    """What a placement would freeze: one made now, of a sealed bid one made when its windows have closed. `digest`
+    names exactly this."""
 
-    digest = fields.String(metadata={"description": "To be sent back by whoever accepts."})
+    digest = fields.String(metadata={"description": "To be sent back by whoever accepts, or commits to a bid."})
     agreement_number = fields.String(attribute="agreement.number")
     tier = fields.Integer(attribute="agreement.tier")
     term_days = fields.Integer(attribute="agreement.term_days")
@@ -144,11 +150,15 @@ class OfferDetailView(OfferView):
     frozen_terms = fields.Nested(
         FrozenTermsView,
         allow_none=True,
-        metadata={"description": "While it waits for an answer: what acceptance would freeze. Null without a card."},
+        metadata={
+            "description": "While it waits for an answer: what acceptance or an award would freeze. Null without one."
+        },
     )
 
 
-class AcceptRequest(Schema):
+class TermsRequest(Schema):
+    """What an acceptance and a bid stand on."""
+
     terms_digest = fields.String(
         required=True,
         validate=validate.Length(1, 64),
@@ -235,8 +245,8 @@ class OpenedUnderView(Schema):
 
 
 class AcknowledgeRequest(Schema):
-    case_count = fields.Integer(required=True)
-    balance = Money(required=True)
+    case_count = fields.Integer(required=True, validate=validate.Range(0, COUNTED_MAX))
+    balance = Money(required=True, least=Decimal(0))
 
 
 class RecallRequest(Schema):

@@ -12,7 +12,7 @@ from models.placement import RECALL_REASONS
 from models.tender_plan import RESPOND_HOURS_MAX
 from portal.schemas.base import Rate, refuse_outside
 from portal.schemas.directory import MandateRequest, MemberRequest
-from portal.schemas.exchange import AcknowledgeRequest
+from portal.schemas.exchange import COUNTED_MAX, AcknowledgeRequest
 from portal.schemas.forms import Form, ListQuery, TypedInteger, TypedMoney
 
 
@@ -53,7 +53,7 @@ class DeclineForm(Form):
 
 
 class AcknowledgeForm(Form, AcknowledgeRequest):
-    case_count = TypedInteger(required=True, validate=validate.Range(0))
+    case_count = TypedInteger(required=True, validate=validate.Range(0, COUNTED_MAX))
     balance = TypedMoney(required=True, least=Decimal(0))
 
 

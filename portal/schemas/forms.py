@@ -1,14 +1,24 @@
 """The shape of what pages send."""
 
+import operator
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate, validates_schema
 
 from models.errors import Invalid
 from portal.errors import field_errors
 from portal.schemas.base import Money
+
+
+def _reversed(is_reversed: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    """Only of two that are given."""
+    return lambda first, last: first is not None and last is not None and is_reversed(last, first)
+
+
+# A range ends before its second bound, a time with its last day.
+REVERSED: Final = {"range_reversed": _reversed(operator.le), "dates_reversed": _reversed(operator.lt)}
 
 
 class Form(Schema):
@@ -16,6 +26,19 @@ class Form(Schema):
 
     class Meta:
         unknown = EXCLUDE
+
+    # Which input must come after which, and what is wrong where it does not: told with the rest, in one round.
+    ordered: ClassVar[Mapping[tuple[str, str], str]] = {}
+
+    @validates_schema(skip_on_field_errors=False)
+    def in_order(self, given: Mapping[str, Any], **_: Any) -> None:
+        wrong = {
+            last: [code]
+            for (first, last), code in self.ordered.items()
+            if REVERSED[code](given.get(first), given.get(last))
+        }
+        if wrong:
+            raise ValidationError(wrong)
 
     @pre_load
     def drop_blank(self, given: Mapping[str, Any], **_: Any) -> dict[str, Any]:

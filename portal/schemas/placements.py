@@ -8,7 +8,7 @@ from models.placement import LIVE, RECALL_CATEGORIES, RECALL_REASONS, RETURN_COD
 from models.recall_request import EXECUTED, OBJECTIONS, REQUESTED, WITHDRAWN
 from models.retention import APPROVED, GROUNDS, LAPSED, REFUSED
 from models.retention import REQUESTED as RETENTION_REQUESTED
-from portal.schemas.base import Money, PageQuery, Rate
+from portal.schemas.base import Hex, Money, PageQuery, Rate
 from portal.schemas.forms import Form, ListQuery, TypedInteger
 
 STATES = tuple(dict.fromkeys((*LIVE, *TRANSITIONS.values())))
@@ -176,23 +176,24 @@ class RetentionDecisionForm(Form, RetentionDecision):
 class RetentionsDecision(Schema):
     """All that waits under the filters, as it was when one looked: what was asked for after `up_to` goes on waiting.
 
-    `cases`: how many they were up to there. Nothing is decided where they are no longer as many.
+    `digest`: SHA-256, as hexadecimal digits, of the ids that were seen up to there, ascending, each as its 16 bytes.
+    Nothing is decided where it is of others by now: 409 `list_changed`.
     """
 
     placement_id = fields.UUID(load_default=None, allow_none=True)
     agency_id = fields.UUID(load_default=None, allow_none=True)
     up_to = fields.UUID(load_default=None, allow_none=True)
-    cases = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(0))
+    digest = Hex(32, load_default=None, allow_none=True)
     approve = fields.Boolean(required=True)
 
     @validates_schema
-    def refuse_uncounted(self, given: dict[str, Any], **_: object) -> None:
-        if given["up_to"] is not None and given["cases"] is None:
-            raise ValidationError("Missing data for required field.", "cases")
+    def refuse_unnamed(self, given: dict[str, Any], **_: object) -> None:
+        if given["up_to"] is not None and given["digest"] is None:
+            raise ValidationError("Missing data for required field.", "digest")
 
 
 class RetentionsDecisionForm(Form, RetentionsDecision):
-    cases = fields.Integer(required=True, validate=validate.Range(0))
+    digest = Hex(32, required=True)
 
 
 class DecidedView(Schema):
@@ -272,10 +273,18 @@ class StagePlacementView(Schema):
     agency_name = fields.String()
     agreement_number = fields.String()
     tier = fields.Integer()
+    rule = fields.Integer(
+        allow_none=True,
+        metadata={
+            "description": "Which rule of the allocation gave it, from 1; 0: it followed its borrower's other cases. "
+            "Null: it was placed otherwise, or before this was kept."
+        },
+    )
     shares = fields.List(
         fields.Nested(ShareView),
         metadata={
-            "description": "Of an allocation: the rules that give the agency cases; of several it is not kept which."
+            "description": "Of an allocation: what that rule gives the agency; where it is not kept which rule it was, "
+            "what each that names the agency gives."
         },
     )
     balance_at_start = Money()

@@ -18,7 +18,7 @@ from models.services.portfolio.cases import CaseFilter, WorklistFilter
 from portal.refusals import fault
 from portal.schemas.base import Money, page_of
 from portal.schemas.forms import Form, TypedMoney
-from portal.words import URGENCIES
+from portal.words.casework import URGENCIES
 
 ANY = "any"
 ID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -91,7 +91,7 @@ class FiguresView(Schema):
     currency = fields.String(attribute="case.currency")
     balance = Money(attribute="case.balance")
     balance_on = fields.Date(attribute="case.balance_on")
-    dpd = fields.Integer(attribute="case.dpd")
+    dpd = fields.Integer(attribute="case.dpd", metadata={"description": "At upload, as the bucket is."})
     bucket = fields.String(attribute="case.bucket")
     status = fields.String(attribute="case.status")
     masks = fields.Dict(attribute="case.masks", keys=fields.String(), values=fields.String())
@@ -129,7 +129,7 @@ class CaseDetailView(FiguresView):
     principal = Money(attribute="case.principal", allow_none=True)
     interest = Money(attribute="case.interest", allow_none=True)
     fees = Money(attribute="case.fees", allow_none=True)
-    overdue_since_on = fields.Date(attribute="case.overdue_since_on", allow_none=True)
+    overdue_since_on = fields.Date(attribute="case.overdue_since_on")
     opened_on = fields.Date(attribute="case.opened_on", allow_none=True)
     placement_id = fields.UUID(attribute="placement.id", dump_default=None, allow_none=True)
     placement_seq = fields.Integer(allow_none=True, metadata={"description": "Null for an agency."})

@@ -27,7 +27,7 @@ from portal.schemas.erasure import FreezeForm
 from portal.schemas.forms import require
 from portal.sheets import Line, Sheet
 from portal.web.forms import MENDABLE, Answer, Page, show
-from portal.words import GATE_REASONS
+from portal.words.exchange import GATE_REASONS
 
 blueprint = Blueprint("agencies", __name__)
 

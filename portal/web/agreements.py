@@ -8,7 +8,7 @@ from flask import Blueprint, flash, redirect, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from models.agreement import Agreement
+from models.agreement import ACTIVE, PROPOSED, Agreement
 from models.buckets import BUCKETS
 from models.business_day import day_of
 from models.contact_policy import FLAGS
@@ -16,9 +16,9 @@ from models.contact_policy import RANGES as POLICY_RANGES
 from models.errors import Invalid, Refusal
 from models.provinces import PROVINCES
 from models.rate_card import TAX_TREATMENTS
-from models.rates import PAYMENT_TYPES, Subject
+from models.rates import PAYMENT, PAYMENT_TYPES, Subject
 from models.services import second_person
-from models.services.exchange import agreements, card_withdrawals, rate_cards, standard_terms
+from models.services.exchange import agreements, answering, card_withdrawals, rate_cards, standard_terms
 from models.services.exchange.standard_terms import TIER_MAX
 from models.services.parties import members
 from models.work import LENDER, Work
@@ -42,6 +42,9 @@ from portal.web.forms import MENDABLE, NAMING, Answer, Page, show
 blueprint = Blueprint("agreements", __name__)
 
 SPARE_ROWS = 4  # empty rows of rates below those filled in
+# What the gate says that the page tells of itself; and what is mended on this page, not among the agency's papers.
+SAID_ABOVE = {"agreement_not_in_force"}
+OWN_TERMS = {"processing_agreement_missing", "impact_assessment_missing", "no_rate_card_in_force", "capacity_exceeded"}
 CHOICES = {
     "buckets": BUCKETS,
     "provinces": PROVINCES,
@@ -86,8 +89,8 @@ def create() -> Answer:
 @blueprint.get("/agreements/<uuid:agreement_id>")
 @permit("agreements.read")
 def show_one(agreement_id: UUID) -> Page:
-    asked = {name: request.args[name] for name in ("product", "bucket", "placement_seq", "payment_type", "amount")
-             if name in request.args}  # fmt: skip
+    names = ("product", "bucket", "placement_seq", "amount")
+    asked = {name: request.args[name] for name in names if name in request.args}
     with open_work() as work:
         agreement = agreements.get(work, agreement_id)
         shown = _shown(work, agreement)
@@ -100,19 +103,19 @@ def show_one(agreement_id: UUID) -> Page:
 
 @blueprint.post("/agreements/<uuid:agreement_id>/approve")
 @permit("agreements.approve")
-def approve(agreement_id: UUID) -> Response:
+def approve(agreement_id: UUID) -> Answer:
     return _decide(agreements.approve, agreement_id, _("The agreement stands, with its first rate card."))
 
 
 @blueprint.post("/agreements/<uuid:agreement_id>/refuse")
 @permit("agreements.approve")
-def refuse(agreement_id: UUID) -> Response:
+def refuse(agreement_id: UUID) -> Answer:
     return _decide(agreements.refuse, agreement_id, _("The agreement is refused. Nothing is placed under it."))
 
 
 @blueprint.post("/agreements/<uuid:agreement_id>/end")
 @permit("agreements.create")
-def end(agreement_id: UUID) -> Response:
+def end(agreement_id: UUID) -> Answer:
     return _decide(agreements.end, agreement_id, _("Ended. Nothing new is placed; what is placed runs on."))
 
 
@@ -159,39 +162,42 @@ def propose_rate_card(agreement_id: UUID) -> Answer:
         given = require(RateCardForm(), nested(request.form))
         with open_work() as work:
             made = rate_cards.propose(work, agreement_id, rate_cards.Terms(**given))
+            has_rival = rate_cards.has_rival(work, made.card)
     except MENDABLE as refusal:
         return _rate_card(agreement_id, request.form, cell_rows(request.form), refusal)
     flash(_("Version %(version)s is proposed. A second person approves it.", version=made.card.version), "good")
+    if has_rival:
+        flash(_("Another proposal has days in common with it: once one is approved, the other may not be."), "watch")
     return redirect(url_for("agreements.show_one", agreement_id=agreement_id))
 
 
 @blueprint.post("/rate-cards/<uuid:rate_card_id>/approve")
 @permit("agreements.approve")
-def approve_rate_card(rate_card_id: UUID) -> Response:
+def approve_rate_card(rate_card_id: UUID) -> Answer:
     return _decide_card(rate_cards.approve, rate_card_id, _("The rate card is approved."))
 
 
 @blueprint.post("/rate-cards/<uuid:rate_card_id>/refuse")
 @permit("agreements.approve")
-def refuse_rate_card(rate_card_id: UUID) -> Response:
+def refuse_rate_card(rate_card_id: UUID) -> Answer:
     return _decide_card(rate_cards.refuse, rate_card_id, _("The rate card is refused."))
 
 
 @blueprint.post("/rate-cards/<uuid:rate_card_id>/withdrawal")
 @permit("agreements.create")
-def ask_card_withdrawal(rate_card_id: UUID) -> Response:
+def ask_card_withdrawal(rate_card_id: UUID) -> Answer:
     return _decide_card(card_withdrawals.ask, rate_card_id, _("Asked for. A second person withdraws the card."))
 
 
 @blueprint.post("/rate-cards/<uuid:rate_card_id>/withdrawal/approve")
 @permit("agreements.approve")
-def approve_card_withdrawal(rate_card_id: UUID) -> Response:
+def approve_card_withdrawal(rate_card_id: UUID) -> Answer:
     return _decide_card(card_withdrawals.approve, rate_card_id, _("The rate card is withdrawn."))
 
 
 @blueprint.post("/rate-cards/<uuid:rate_card_id>/withdrawal/refuse")
 @permit("agreements.approve")
-def refuse_card_withdrawal(rate_card_id: UUID) -> Response:
+def refuse_card_withdrawal(rate_card_id: UUID) -> Answer:
     return _decide_card(card_withdrawals.refuse, rate_card_id, _("The rate card begins on its day."))
 
 
@@ -226,18 +232,26 @@ def refuse_standards(standard_terms_id: UUID) -> Response:
     return _decide_standards(standard_terms.refuse, standard_terms_id, _("Refused. What stood before holds."))
 
 
-def _decide(verb: Callable[[Work, UUID], Agreement], agreement_id: UUID, told: str) -> Response:
-    with open_work() as work:
-        verb(work, agreement_id)
+def _decide(verb: Callable[[Work, UUID], object], agreement_id: UUID, told: str) -> Answer:
+    try:
+        with open_work() as work:
+            verb(work, agreement_id)
+    except MENDABLE as refusal:
+        return _refused(agreement_id, refusal)
     flash(told, "good")
     return redirect(url_for("agreements.show_one", agreement_id=agreement_id))
 
 
-def _decide_card(verb: Callable[[Work, UUID], rate_cards.Card], card_id: UUID, told: str) -> Response:
+def _decide_card(verb: Callable[[Work, UUID], rate_cards.Card], card_id: UUID, told: str) -> Answer:
     with open_work() as work:
-        decided = verb(work, card_id)
-    flash(told, "good")
-    return redirect(url_for("agreements.show_one", agreement_id=decided.card.agreement_id))
+        agreement_id = rate_cards.get(work, card_id).card.agreement_id
+    return _decide(lambda work, _agreement_id: verb(work, card_id), agreement_id, told)
+
+
+def _refused(agreement_id: UUID, refusal: Refusal) -> Page:
+    with open_work() as work:
+        shown = _shown(work, agreements.get(work, agreement_id))
+    return show("agreements/show.html", {}, refusal, found=None, **shown)
 
 
 def _decide_standards(verb: Callable[[Work, UUID], object], terms_id: UUID, told: str) -> Response:
@@ -249,11 +263,14 @@ def _decide_standards(verb: Callable[[Work, UUID], object], terms_id: UUID, told
 
 def _shown(work: Work, agreement: Agreement) -> dict[str, Any]:
     today = day_of(work.at)
+    standing = agreements.standing_on(agreement, today)
     in_force = rate_cards.find_in_force(work, agreement.lender_id, agreement.id, today)
     cards = rate_cards.list_of_agreement(work, agreement.id)
     return CHOICES | {
         "agreement": agreement,
-        "standing": agreements.standing_on(agreement, today),
+        "standing": standing,
+        "gate": _gate(work, agreement) if standing in (agreements.IN_FORCE, agreements.LATER, PROPOSED) else [],
+        "own_terms": OWN_TERMS,
         "today": today,
         "cards": cards,
         "in_force_id": in_force.id if in_force else None,
@@ -266,13 +283,19 @@ def _shown(work: Work, agreement: Agreement) -> dict[str, Any]:
     }
 
 
+def _gate(work: Work, agreement: Agreement) -> list[str]:
+    """What stands in the way of placing, besides that the agreement, with its first card, waits or begins later."""
+    said = SAID_ABOVE if agreement.state == ACTIVE else SAID_ABOVE | {"no_rate_card_in_force"}
+    return [code for code in answering.closed_by(work, agreement) if code not in said]
+
+
 def _people(work: Work) -> dict[UUID, str]:
     """Who proposed and approved: the lender's own knowledge."""
     return {member.id: member.name for member in members.list_own(work)} if work.actor.side == LENDER else {}
 
 
 def _subject(asked: Mapping[str, str]) -> Subject:
-    return Subject(**require(RateForm(), asked))
+    return Subject(**require(RateForm(), asked), payment_type=PAYMENT)
 
 
 def _entered() -> dict[str, Any]:

@@ -17,6 +17,7 @@ from models.errors import Invalid, Refusal
 from models.provinces import PROVINCES
 from models.services import second_person
 from models.services.exchange import allocation_draws, allocations, eligibility, undoing
+from models.services.parties import lender_settings, members
 from models.services.portfolio import portfolios
 from models.tender import AWAITING_APPROVAL, COMMITTING, DRAWING, PLACED, PREVIEWED, UNDO_REASONS, Tender
 from models.work import Work
@@ -179,7 +180,7 @@ def _builder(query: dict[str, Any], form: MultiDict[str, str], refusal: Refusal 
         shown: dict[str, Any] = {
             "portfolio": portfolios.get(work, portfolio_id) if portfolio_id else None,
             "portfolios": portfolios.list_own(work, limit=PORTFOLIOS_SHOWN),
-            "free": portfolios.progress(work, [portfolio_id])[portfolio_id].free if portfolio_id else 0,
+            "free": portfolios.progress(work, [portfolio_id])[portfolio_id] if portfolio_id else None,
             "products": allocation_draws.list_products(work, portfolio_id) if portfolio_id else [],
         }
     panel = [one for one in candidates if one.agreement.id in chosen]
@@ -223,6 +224,8 @@ def _allocation(tender_id: UUID, refusal: Refusal | None = None) -> Page:
         placements = undoing.list_placements(work, tender)
         obstacle = undoing.find_obstacle(work, tender) if tender.state == PLACED else None
         stands_alone = _stands_alone(work, tender)
+        people = {member.id: member.name for member in members.list_own(work)}
+        alone_max = lender_settings.get(work).approval_cases
     preview: dict[str, Any] = tender.preview or {"agencies": [], "rules": [], "left_out": []}
     return show(
         "allocations/show.html",
@@ -238,6 +241,8 @@ def _allocation(tender_id: UUID, refusal: Refusal | None = None) -> Page:
         placements={str(placement.agreement_id): placement for placement in placements},
         obstacle=obstacle,
         stands_alone=stands_alone,
+        people=people,
+        alone_max=alone_max,
         undo_reasons=UNDO_REASONS,
     )
 

@@ -19,6 +19,7 @@ from models.errors import Conflict, Invalid, NotFound, Refusal, RowError
 from models.lots import DIVISIONS
 from models.offer import OFFERED
 from models.placement import Placement
+from models.provinces import PROVINCES
 from models.services.exchange import (
     agreements,
     answering,
@@ -26,12 +27,14 @@ from models.services.exchange import (
     bids,
     eligibility,
     offers,
+    opened_bids,
     placements,
     tender_offers,
     tenders,
 )
 from models.services.portfolio import portfolios
 from models.tender import AWAITING_APPROVAL, OPEN, SEALED_BID
+from models.tender_plan import PLANNED_KINDS
 from models.work import Work
 from portal import charts
 from portal.access import open_work, permit, tenant_work
@@ -42,7 +45,7 @@ from portal.web.forms import MENDABLE, Answer, Page, show
 
 blueprint = Blueprint("bids", __name__)
 
-LISTS = ("agreement_ids", "buckets", "kinds")
+LISTS = ("agreement_ids", "buckets", "provinces", "kinds")
 
 
 @blueprint.get("/portfolios/<uuid:portfolio_id>/bids/new")
@@ -107,7 +110,7 @@ def commit(offer_id: UUID) -> Answer:
     try:
         given = require(CommitForm(), request.form)
         with open_work() as work:
-            bids.commit(work, offer_id, given["commitment"])
+            bids.commit(work, offer_id, given["commitment"], given["terms_digest"])
     except MENDABLE as refusal:
         return _bid(offer_id, refusal)
     flash(_("Committed. Keep the slip: without it the bid cannot be revealed."), "good")
@@ -153,6 +156,7 @@ def _invitation(portfolio_id: UUID, form: Mapping[str, Any], refusal: Refusal | 
         portfolio = portfolios.get(work, portfolio_id)
         seats = eligibility.panel(work)
         unrevealed = bids.count_unrevealed(work)
+        free = portfolios.progress(work, [portfolio_id])[portfolio_id]
     numbers = _numbers_in(form)
     faults = refusal.errors if isinstance(refusal, Invalid) else []
     return show(
@@ -160,14 +164,17 @@ def _invitation(portfolio_id: UUID, form: Mapping[str, Any], refusal: Refusal | 
         form,
         refusal,
         lot_faults=[
-            (numbers[one.row - 1] if one.row else None, one.code) for one in faults if one.row or one.field == "lots"
+            (numbers[one.row - 1] if one.row else None, one) for one in faults if one.row or one.field == "lots"
         ],
         divisions=DIVISIONS,
         lots_max=LOTS_MAX,
         portfolio=portfolio,
+        free=free,
+        planned_kinds=PLANNED_KINDS,
         seats=sorted(seats, key=lambda seat: bool(seat.reasons)),
         unrevealed=unrevealed,
         buckets=BUCKETS,
+        provinces=PROVINCES,
         kinds=KINDS,
     )
 
@@ -270,8 +277,10 @@ def _bid(offer_id: UUID, refusal: Refusal | None = None) -> Page:
         bid = bids.find_own(work, offer)
         agreement = agreements.get(work, offer.agreement_id)
         placement = placements.find_of_offer(work, offer_id) if offer.state == "won" else None
+        terms = offers.find_terms(work, offer)
         gate = answering.reasons_told(work, offer) if offer.state == OFFERED else []
         windows, now = bids.windows(offer, work.at), work.at
+    standing = bid is not None and bid.state in (COMMITTED, REVEALED)
     return show(
         "bids/show.html",
         {},
@@ -280,8 +289,10 @@ def _bid(offer_id: UUID, refusal: Refusal | None = None) -> Page:
         bid=bid,
         agreement=agreement,
         placement=placement,
-        gate=gate,
+        terms=terms,
+        changed=standing and not opened_bids.stands_on(offer, terms),
+        gate=gate or ([] if terms or standing else ["no_rate_card_in_force"]),
         windows=windows,
         now=now,
-        standing=bid is not None and bid.state in (COMMITTED, REVEALED),
+        standing=standing,
     )

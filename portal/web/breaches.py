@@ -16,6 +16,7 @@ from models.compliance.rule import Rule
 from models.contact import Contact
 from models.release import ReleaseRecord
 from models.services.exchange import agreements
+from models.services.exchange.stops import STOP_RULE
 from models.services.oversight import breaches, conduct
 from models.services.oversight.breaches import BreachFilter, BreachView
 from models.services.oversight.conduct import FLAGGED, WITHDRAWN
@@ -34,7 +35,7 @@ blueprint = Blueprint("breaches", __name__)
 
 LIST_ROWS, NEIGHBOUR_ROWS = 50, 4
 STATES = (FLAGGED, WITHDRAWN)  # nobody answers or decides a breach yet
-COLUMNS = "occurred_at rule article pack version party case_number subject severity state business_date"
+COLUMNS = "occurred_at rule article pack version party case_number subject severity state business_date flagged_at"
 
 
 class Event(NamedTuple):
@@ -67,7 +68,8 @@ def index() -> str:
         side=side,
         numbers=numbers,
         counts=counts,
-        rules=rules(),
+        rule_ids=[*rules(), STOP_RULE],
+        article=article,
         states=STATES,
         query=query,
         chosen=sheets.asked(SHEET, request.args),
@@ -90,7 +92,7 @@ def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
     for b in found:
         rule = (b.rule_id, known[b.rule_id].article if b.rule_id in known else "", b.pack, b.pack_version)
         about = (parties.get(b.lender_id if side == AGENCY else b.agency_id), numbers.get(b.case_id), b.subject_kind)
-        yield b.lender_id, (b.occurred_at, *rule, *about, b.severity, b.state, b.business_date)
+        yield b.lender_id, (b.occurred_at, *rule, *about, b.severity, b.state, b.business_date, b.flagged_at)
 
 
 SHEET = Sheet("breaches", "breaches.read", tuple(COLUMNS.split()), _lines, BreachFilter._fields)
@@ -114,8 +116,8 @@ def show(breach_id: UUID) -> str:
     return render_template(
         "breaches/show.html",
         breach=breach,
-        rule=view.rule,
-        summary=summary,
+        summary=summary(breach),
+        article=article(breach),
         window=view.window,
         events=events_of(view, parties),
         parties=parties,
@@ -141,8 +143,17 @@ def rules() -> dict[str, Rule]:
     return {rule.id: rule for pack in conduct.packs() for rule in pack.rules}
 
 
-def summary(rule: Rule | None) -> str:
+def article(breach: Breach) -> str:
+    """Where the rule stands; of the stop of work, which no pack judges, whose rule it is."""
+    rule = rules().get(breach.rule_id)
+    return rule.article if rule else label(breach.pack, "force")
+
+
+def summary(breach: Breach) -> str:
     """The rule in our own words, in the reader's language."""
+    if breach.rule_id == STOP_RULE:
+        return _("The agency confirms in time that all work on recalled cases has stopped.")
+    rule = rules().get(breach.rule_id)
     if rule is None:
         return _("The packs no longer hold this rule.")
     return rule.summary.zh if str(get_locale()).startswith("zh") else rule.summary.en

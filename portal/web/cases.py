@@ -102,10 +102,7 @@ def assign() -> Any:
     """Give the cases that were ticked to one collector; they may be of several placements."""
     form = s.AssignForm().load(request.form.to_dict() | {"cases": request.form.getlist("cases")})
     with open_work() as work:
-        count = sum(
-            assignments.assign(work, placement_id, form["collector_id"], case_ids)
-            for placement_id, case_ids in s.by_placement(form["cases"]).items()
-        )
+        count = assignments.assign_several(work, form["collector_id"], s.by_placement(form["cases"]))
     flash(ngettext("%(num)s case assigned.", "%(num)s cases assigned.", count), "good")
     return redirect(local_path(form["next"]) or url_for("cases.worklist"))
 
@@ -287,13 +284,9 @@ def _is_view(sent: dict[str, str]) -> bool:
 
 
 def _worklist(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
-    after, filters = None, s.worklist_filter(s.CaseListForm().load(subject))
-    while True:
-        page = cases.worklist(work, filters, after, LIMIT_MAX)
-        yield from ((item.case.lender_id, _worklist_row(item)) for item in page.items)
-        if page.after is None:
-            return
-        after = page.after
+    filters = s.worklist_filter(s.CaseListForm().load(subject))
+    for item in cases.export_worklist(work, filters):
+        yield item.case.lender_id, _worklist_row(item)
 
 
 def _cases(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from flask import render_template
+from flask import g, render_template
 from werkzeug.wrappers import Response
 
 from models.errors import Conflict, Invalid, NotFound, Refusal
@@ -15,6 +15,11 @@ NAMING = (*MENDABLE, NotFound)  # where the form names somebody by a code, an un
 
 Page: TypeAlias = str | tuple[str, int]
 Answer: TypeAlias = str | tuple[str, int] | Response
+
+
+def note_fault(name: str, input_id: str, text: str, said: str) -> None:
+    """What a page has shown wrong beside an input, for the list on its top that leads there."""
+    g.setdefault("faults", []).append({"name": name, "id": input_id, "text": text, "said": said})
 
 
 def show(template: str, form: Mapping[str, Any], refusal: Refusal | None = None, **more: Any) -> Page:

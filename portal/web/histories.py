@@ -16,7 +16,7 @@ from portal.sheets import Line, Sheet, id_of
 blueprint = Blueprint("histories", __name__)
 
 MADE = "placement tender kind state made made_by approved_by seed proposed"
-PLACED = "agency agreement tier shares currency balance_at_start balance_at_end rate began ends ended why retained"
+PLACED = "agency agreement tier rule shares currency balance_at_start balance_at_end rate began ends ended why retained"
 NOT_PLACED = (None,) * len(PLACED.split())
 COLUMNS = (*MADE.split(), *PLACED.split())
 
@@ -44,7 +44,7 @@ def _proposal(asked: Proposal) -> str:
 
 def _placed(placed: Placed, currency: str) -> tuple[object, ...]:
     shares = " ".join(f"{share.rule}:{share.per_cent}" for share in placed.shares)
-    who = (placed.agency_name, placed.agreement_number, placed.tier, shares)
+    who = (placed.agency_name, placed.agreement_number, placed.tier, placed.rule, shares)
     figures = (currency, placed.balance_at_start, placed.balance_at_end, placed.contingency_rate)
     when = (placed.started_at, placed.ends_at, placed.ended_at, placed.end_reason)
     return (*who, *figures, *when, placed.retained.ground if placed.retained else None)

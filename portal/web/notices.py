@@ -54,7 +54,8 @@ def download() -> AnyResponse:
 
 def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
     """By time, however the page lists them; facts as programs are told them, in no language."""
-    kind, read = subject.get("kind"), False if subject.get("show") == "unread" else None
+    query = require(NoticeListForm(), subject)
+    kind, read = query["kind"], False if query["show"] == "unread" else None
     found = bounded(lambda after: notices.list_own(work, after, SHEET_ROWS, kind, read))
     names = notices.names_of(work, found)
     for n in found:

@@ -130,12 +130,14 @@ def _auditor() -> str:
         trend = figures_of.breach_trend(work)
         head, key = logs.head(work), logs.verifier_key(work, host)
     rules = [(pack, rule) for pack in conduct.packs() for rule in pack.rules]
+    rule_ids = list(dict.fromkeys([*(rule.id for _pack, rule in rules), *sorted(rule_id for _, rule_id in counts)]))
     return render_template(
         "overview/auditor.html",
         lender_name=_mandating_lender(),
         agencies=agencies,
         rules=rules,
-        cells=[[counts.get((agency_id, rule.id), 0) for _pack, rule in rules] for agency_id in agencies],
+        rule_ids=rule_ids,
+        cells=[[counts.get((agency_id, rule_id), 0) for rule_id in rule_ids] for agency_id in agencies],
         breach_count=sum(counts.values()),
         trend=trend,
         chart=_trend(trend, agencies),

@@ -83,8 +83,8 @@ def download_agreements() -> AnyResponse:
 
 def _agreements(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
     cards, today = rate_cards.list_newest(work), day_of(work.at)
-    standing, search = subject.get("standing"), subject.get("search")
-    for a in whole(lambda after: agreements.find(work, standing, search, after)):
+    query = require(AgreementListQuery(), subject)
+    for a in whole(lambda after: agreements.find(work, query["standing"], query["search"], after)):
         card = cards[a.id]
         names, rates = (a.number, a.lender_name, a.agency_name), (card.lowest_rate, card.highest_rate)
         terms = (a.currency, a.tier, *rates, a.term_days, card.card.tail_days)

@@ -8,6 +8,7 @@ from uuid import UUID
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from models.business_day import start_of
@@ -17,7 +18,15 @@ from models.placement_freeze import FREEZE_REASONS
 from models.retention import GROUNDS
 from models.retention import REQUESTED as RETENTION_REQUESTED
 from models.services.collection import assignments
-from models.services.exchange import acknowledgements, placements, recall_lists, recalls, retentions, returns
+from models.services.exchange import (
+    acknowledgements,
+    placements,
+    recall_lists,
+    recalls,
+    retentions,
+    returns,
+    tender_offers,
+)
 from models.services.exchange.placements import PlacementFilter
 from models.services.exchange.recall_lists import RecallFilter
 from models.services.exchange.retentions import RetentionFilter
@@ -321,6 +330,7 @@ def _placement(placement_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
         asked = retentions.list_own(work, RetentionFilter(RETENTION_REQUESTED, placement_id), limit=LIMIT_MAX)
         at = work.at
         frozen = freezes.find(work, placement)
+        auction_id = tender_offers.find_auction(work, placement.offer_id) if may("awards.read") else None
         counted = placements.count_opened(work, placement_id)
         opened = placements.opened(work, placement_id, limit=OPENED_SHOWN)
     return show(
@@ -339,6 +349,8 @@ def _placement(placement_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
         over=over,
         reasons=RECALL_REASONS,
         frozen=frozen if placement.state in LIVE else None,
+        auction_id=auction_id,
+        ticked=form.getlist("case_ids") if isinstance(form, MultiDict) else [],
         freeze_reasons=FREEZE_REASONS,
         counted=counted,
         opened=opened,

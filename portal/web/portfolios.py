@@ -104,7 +104,7 @@ def _portfolio(portfolio_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
             "strata": portfolios.strata(work, portfolio_id),
             "grids": grids(portfolios.grid(work, portfolio_id)),
             "keys": portfolios.list_keys(work, portfolio_id),
-            "faults": portfolios.count_errors(work, portfolio_id),
+            "fault_counts": portfolios.count_errors(work, portfolio_id),
             "errors": portfolios.list_errors(work, portfolio_id, ERRORS_SHOWN),
             "offers": made,
             "figures": offers.figures(work, made),

@@ -71,7 +71,7 @@ def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
         for line in found:
             row = line.request
             parties = (line.lender_name, line.agency_name)
-            counts = (line.asked, line.objected, line.kept, line.recalled, line.gone)
+            counts = (row.case_count, line.objections, line.kept, line.recalled, line.gone)
             times = (row.requested_at, row.object_until, row.executed_at, row.stop_due_at, row.stop_confirmed_at)
             yield (
                 row.lender_id,
@@ -91,8 +91,8 @@ SHEET = Sheet(
         "reason",
         "category",
         "state",
-        "asked",
-        "objected",
+        "cases",
+        "objections",
         "kept",
         "recalled",
         "gone",

@@ -98,7 +98,9 @@ def decide_all() -> Answer:
         given = require(s.RetentionsDecisionForm(), request.form)
         filters = RetentionFilter(placement_id=given["placement_id"], agency_id=given["agency_id"])
         with open_work() as work:
-            cases, left = retentions.decide_all(work, filters, given["up_to"], given["cases"], approve=given["approve"])
+            cases, left = retentions.decide_all(
+                work, filters, given["up_to"], given["digest"], approve=given["approve"]
+            )
     except MENDABLE as refusal:
         return _list({}, refusal)
     _tell(cases, approve=given["approve"])

@@ -138,6 +138,7 @@ def _page(form: Mapping[str, Any], refusal: Refusal | None = None) -> Page:
         chosen=request.form.getlist("kinds"),
         name_of=name_of,
         webhooks_max=WEBHOOKS_MAX,
+        local=calls_this_machine(),
     )
 
 

@@ -119,6 +119,7 @@ def load(world: World, lender: Someone, count: int, prefix: str = "K") -> tuple[
             balance=cents.cast(MONEY) / 100,
             balance_on=pl.lit(today.isoformat()),
             dpd=pl.col("months") * 30,
+            overdue_since_on=pl.lit((today - dt.timedelta(days=180)).isoformat()),
             bucket=pl.format("M{}", pl.col("months")),
             age_band=pl.lit("30-39"),
             status=pl.lit("open"),

@@ -59,7 +59,7 @@ def test_a_day_of_the_ledger_becomes_a_statement_to_the_cent(
     visitor.look("statements")
     visitor.leave_by(page.locator("tbody th a"))
     assert page.url.endswith("/2026-03")
-    expect(page.locator(".chart-picture svg")).to_be_visible()
+    expect(page.locator(".chart-picture svg:visible")).to_be_visible()
     page.locator("details.derivation summary").first.click()
     visitor.look("statement")
     proof = tmp_path / "statement.csv"

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 import pytest
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select
 
 from models.audit import OutboxEntry
 from models.erasure import CASE
@@ -23,6 +23,7 @@ from models.services.parties import freezes, standings
 from models.services.portfolio import cases, erasures
 from models.work import JOBS, Actor, Work
 from tests.conftest import Clock
+from tests.racing import await_waiter
 from tests.world import Someone, World
 
 THREADS = 8
@@ -91,7 +92,7 @@ def test_a_freeze_that_commits_while_a_release_waits_refuses_it(world: World) ->
     with ThreadPoolExecutor(1) as threads, world.database.work(lender.actor) as holding:
         placements.lock(holding, placement)
         releasing = threads.submit(_release, world, agency, case_id)
-        _await_waiter(holding)
+        await_waiter(holding)
         with world.database.work(lender.actor) as work:
             standings.freeze(work, agency.organisation.id, "data_incident")
         holding.session.rollback()
@@ -214,10 +215,3 @@ def _recall_amid_acts(world: World, lender: Someone, agency: Someone) -> float:
         for one in hammering:
             one.result()
     return took
-
-
-def _await_waiter(holding: Work) -> None:
-    """Until somebody waits for a lock that this transaction holds."""
-    waiters = text("select count(*) from pg_locks where not granted and pg_backend_pid() = any(pg_blocking_pids(pid))")
-    while not holding.session.scalar(waiters):
-        time.sleep(0.01)

@@ -62,7 +62,7 @@ MANDATE = {"starts_on": "2026-03-13", "ends_on": "2026-12-31"}
 DECLINE, RECALL, FREEZE = {"reason": "rate"}, {"reason": "complaint"}, {"reason": "conduct"}
 EXCLUDE = {"reason": "deceased", "source": "court", "noted_on": "2026-03-13"}
 ACKNOWLEDGE = {"case_count": 3, "balance": "1.00"}
-COMMIT = {"commitment": "00" * 32}
+COMMIT = {"commitment": "00" * 32, "terms_digest": "0" * 32}
 REVEAL = {"kind": "rate", "rate": "0.180000", "case_fee": "0.00", "nonce": "00" * 32}
 INVITE = {"commit_hours": 24, "reveal_hours": 24, "expected_recovery": "0.1", "kinds": ["rate"]}
 Body = dict[str, Any]
@@ -256,7 +256,7 @@ NAMING: Final = (
     Naming("retentions-api.request_retentions", "case_id", {"ground": "promise", "days": 5, "case_ids": [HOLE]}),
     Naming("retentions-api.decide_all_retentions", "placement_id", {"approve": True, "placement_id": HOLE}),
     Naming("retentions-api.decide_all_retentions", "agency_id", {"approve": True, "agency_id": HOLE}),
-    Naming("retentions.decide_all", "agency_id", {"approve": "true", "cases": "0", "agency_id": HOLE}),
+    Naming("retentions.decide_all", "agency_id", {"approve": "true", "digest": "00" * 32, "agency_id": HOLE}),
     Naming("retentions-api.decide_retentions", "retention_id", {"approve": True, "retention_ids": [HOLE]}),
     Naming("retentions.decide", "retention_id", {"approve": "true", "retention_ids": [HOLE]}),
     Naming("working-api.record_contact", "contact_id", CONTACT | {"corrects_id": HOLE}),

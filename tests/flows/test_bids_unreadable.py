@@ -22,7 +22,7 @@ from models.services.exchange import bids
 from models.services.parties import members
 from models.work import DOOR, Actor
 from portal.app import create_app
-from tests.bidding import offer_of
+from tests.bidding import offer_of, terms_read
 from tests.conftest import HOME, Clock, login_url, plain
 from tests.flows.conftest import quick_passwords, settings_of
 from tests.flows.test_nothing_in_the_clear import WRITTEN, dumped, found_in
@@ -90,13 +90,15 @@ def test_no_bid_is_readable_anywhere_until_it_is_awarded(house: House) -> None:
     portfolio, agreement = house.world.portfolio(lender, 30), house.world.agreement(lender, agency)
     with house.database.work(lender.actor) as work:
         tender = bids.invite(work, portfolio.id, [agreement.id], None, None, 24, 24, Decimal("0.1"))
-    api = f"/api/v1/offers/{offer_of(house.world, agency, tender).id}/bid"
+    offer = offer_of(house.world, agency, tender)
+    api = f"/api/v1/offers/{offer.id}/bid"
     commitment = commitment_of(tender.id, agency.organisation.id, BID, NONCE)
     revealed: dict[str, Any] = {**BID._asdict(), "nonce": NONCE.hex()}
 
     key = {"Idempotency-Key": "of-a-bid"}
     client = house.client(agency)
-    assert client.post(f"{api}/commit", json={"commitment": commitment.hex()}, headers=key).status_code == 201
+    said = {"commitment": commitment.hex()} | terms_read(house.world, agency, offer.id)
+    assert client.post(f"{api}/commit", json=said, headers=key).status_code == 201
     assert client.post(f"{api}/reveal", json=revealed, headers=key).status_code == 409  # too early, and refused
     assert house.look().found() == NOTHING
 

@@ -60,6 +60,18 @@ def test_a_further_wrong_count_takes_the_place_of_the_first(
     assert (kept.case_count, kept.balance) == (3, Decimal("2999.99"))
 
 
+def test_however_often_an_agency_miscounts_the_lender_is_told_of_the_break_once(
+    world: World, agency: Someone, lender: Someone, placement: Placement
+) -> None:
+    for count in range(4, 8):
+        world.clock.forward(seconds=1)  # type: ignore[attr-defined]
+        miscount(world, agency, placement, count, "1.00")
+    with world.database.work(lender.actor) as work:
+        assert len(work.session.scalars(select(Notice).where(Notice.kind == "placement.mismatch")).all()) == 1
+        ((kept, _),) = acknowledgements.list_open(work)
+    assert kept.case_count == 7
+
+
 def test_the_right_count_closes_the_break(world: World, agency: Someone, placement: Placement) -> None:
     miscount(world, agency, placement)
     with world.database.work(agency.actor) as work:

@@ -9,6 +9,7 @@ import openpyxl
 import pytest
 from sqlalchemy import func, select, update
 
+from models import activity_file
 from models.audit import OutboxEntry
 from models.case import Case
 from models.claim import Claim
@@ -274,3 +275,16 @@ def test_files_are_for_managers(world: World, agency: Someone, placement: Placem
 
 def test_an_agency_without_any_placement_finds_no_case(world: World) -> None:
     assert send_claims(world, world.agency(), paid()).errors == [(1, "case_number", "unknown_case")]
+
+
+def test_a_file_of_too_many_rows_reports_nothing(
+    world: World, agency: Someone, placement: Placement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activity_file, "ROWS_MAX", 2)
+    rows = [paid(ref=f"R-{number}") for number in range(3)]
+    for send, lines in ((send_claims, rows), (send_contacts, [call()] * 3)):
+        with pytest.raises(Invalid) as refused:
+            send(world, agency, *lines)
+        assert [tuple(error) for error in refused.value.errors] == [(0, "*", "too_many_rows")]
+    assert count(world, agency, Claim) == count(world, agency, Contact) == 0
+    assert send_claims(world, agency, *rows[:2]).accepted == 2

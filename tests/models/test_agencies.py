@@ -102,7 +102,18 @@ def test_an_agency_of_another_lender_and_an_unknown_one_look_alike(
     assert names(world, other) == []
 
 
-def test_collectors_are_counted_as_observed_in_the_last_30_days(world: World, clock: Clock, lender: Someone) -> None:
+def test_what_has_ended_does_not_end_next(world: World, clock: Clock, lender: Someone, three: list[Someone]) -> None:
+    clock.forward(days=10)
+    with world.database.work(lender.actor) as work:
+        (beta,) = agencies.list_own(work, AgencyFilter(name="Beta"))
+        assert beta.next_ending is None or beta.next_ending.ends_on > TODAY + dt.timedelta(days=9)
+        ends = {a.agency_name: [c.agreement.ends_on for c in a.candidates] for a in agencies.list_all(work)}
+        assert ends["Beta"] == [TODAY + dt.timedelta(days=9)]
+
+
+def test_everybody_who_worked_in_the_last_30_days_is_counted_whatever_their_role(
+    world: World, clock: Clock, lender: Someone
+) -> None:
     ground = placed(world, 3, lender=lender)
     caller, reader = (world.person(ground.agency, "manager") for _ in range(2))
     with world.database.work(caller.actor) as work:

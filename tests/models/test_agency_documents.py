@@ -199,10 +199,18 @@ def test_each_step_is_in_the_lenders_log_and_tells_the_other_side(
     acts = [entry["action"] for entry in entries if entry["subject"].get("document") == str(made.id)]
     assert acts == ["agency_document.record", "agency_document.attest", "agency_document.accept"]
     assert [tuple(row) for row in told] == [
-        ("lender", "document.recorded"),
         ("lender", "document.attested"),
         ("agency", "document.accepted"),
     ]
+
+
+def test_only_a_paper_that_the_lender_records_awaits_an_attestation_and_says_so(
+    world: World, lender: Someone, agency: Someone
+) -> None:
+    made = record(world, lender, agency)
+    with world.database.work(agency.actor) as work:
+        told = work.session.scalars(select(Notice.kind).where(Notice.subject_id == made.id)).all()
+    assert told == ["document.recorded"]
 
 
 def test_both_sides_learn_which_kinds_a_lender_asks_for(world: World, lender: Someone, agency: Someone) -> None:
@@ -221,7 +229,7 @@ def test_the_notice_that_is_due_depends_on_the_days_left(left: int, days: int | 
     assert agency_documents.band(TODAY + dt.timedelta(days=left), TODAY) == days
 
 
-def test_both_sides_are_told_90_60_and_30_days_before_a_paper_ends_once_each(
+def test_both_sides_are_told_90_60_and_30_days_before_a_paper_ends_once_each_and_the_days_left(
     world: World, clock: Clock, lender: Someone, agency: Someone
 ) -> None:
     made = record(world, agency, lender, paper(expires_on=TODAY + dt.timedelta(days=100)))
@@ -237,7 +245,7 @@ def test_both_sides_are_told_90_60_and_30_days_before_a_paper_ends_once_each(
         told = work.session.scalars(
             select(Notice.facts).where(Notice.kind == "document.expiring").order_by(Notice.id)
         ).all()
-    assert [facts["days"] for facts in told] == [90, 60, 30]
+    assert [facts["days"] for facts in told] == [90, 59, 14]
 
 
 def test_a_superseded_paper_is_not_told_and_an_ending_agreement_is(world: World, clock: Clock, lender: Someone) -> None:

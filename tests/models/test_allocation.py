@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Sequence
 from decimal import Decimal
+from io import BytesIO
 from itertools import chain
 from typing import Any
 from uuid import UUID
@@ -12,10 +13,12 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from models.allocation import (
     CASES,
     EARLIER_AGENCY,
+    FOLLOWED,
     FOLLOWS_ELSEWHERE,
     NO_RULE,
     OUTSIDE_TERMS,
@@ -34,6 +37,7 @@ from models.allocation_plan import (
     PANEL_MAX,
     RANDOM,
     RULES,
+    RULES_MAX,
     Plan,
     Rule,
     Where,
@@ -214,7 +218,7 @@ def test_an_agency_that_has_the_borrower_keeps_it_whatever_the_shares_say() -> N
     held = rows(*((1,) for _ in range(20)), holder=0b10, earlier=0b10)
     parts = split(frame(held), by_rules(Rule(shares("99.99", "0.01"))))
     assert parts["seat"].unique().to_list() == [1]
-    assert parts["follows"].all()
+    assert parts["rule"].unique().to_list() == [FOLLOWED]
 
 
 def test_of_two_hundred_agencies_each_has_its_share_of_what_it_may_have() -> None:
@@ -234,7 +238,7 @@ def test_of_two_hundred_agencies_each_has_its_share_of_what_it_may_have() -> Non
     assert set(seats["narrow"]) <= {0, 62}
     assert parts.filter(pl.col("left_out") == EARLIER_AGENCY).height == 10
     assert parts.filter(pl.col("borrower_id").str.starts_with("again"))["seat"].unique().to_list() == [124]
-    got = parts.drop_nulls("seat").filter(~pl.col("follows"))["seat"].value_counts()
+    got = parts.drop_nulls("seat").filter(pl.col("rule") != FOLLOWED)["seat"].value_counts()
     assert got["seat"].sort().to_list() == [*range(200)]
     assert set(got["count"]) <= {10, 11}
 
@@ -340,10 +344,16 @@ def test_the_digest_changes_with_a_seat() -> None:
     assert len(found) == 2
 
 
-@given(st.lists(st.none() | st.integers(0, PANEL_MAX - 1), max_size=50))
-def test_packed_seats_come_out_as_they_went_in(seats: list[int | None]) -> None:
-    before = pl.Series("seat", seats, pl.Int32)
-    assert unpack(pack(before)).equals(before, check_dtypes=True)
+@given(st.lists(st.tuples(st.none() | st.integers(0, PANEL_MAX - 1), st.none() | st.integers(0, RULES_MAX))))
+def test_packed_seats_and_rules_come_out_as_they_went_in(rows: list[tuple[int | None, int | None]]) -> None:
+    before = pl.DataFrame(rows, schema={"seat": pl.Int32, "rule": pl.Int32}, orient="row")
+    assert_frame_equal(unpack(pack(before)), before)
+
+
+def test_seats_that_were_packed_alone_have_no_rules() -> None:
+    packed = BytesIO()
+    pl.DataFrame({"seat": [1, None]}, schema={"seat": pl.Int16}).write_ipc(packed, compression="zstd")
+    assert unpack(packed.getvalue()).rows() == [(1, None), (None, None)]
 
 
 def test_the_figures_add_up_to_the_cases() -> None:

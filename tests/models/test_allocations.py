@@ -4,8 +4,10 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from io import BytesIO
 from uuid import UUID, uuid4
 
+import polars as pl
 import pytest
 from sqlalchemy import select, text, update
 
@@ -60,7 +62,7 @@ def test_a_commit_places_what_the_preview_says(world: World) -> None:
     assert sum(count for count, _ in told.values()) == 10
     assert holders(world, of) == {one.case_id: one.agency_id for one in cases}
     assert {one.contingency_rate for one in cases} == {Decimal("0.180000")}
-    assert {one.placement_seq for one in cases} == {1}
+    assert {(one.placement_seq, one.rule) for one in cases} == {(1, 1)}
 
 
 def test_an_agency_is_told_and_can_acknowledge_what_it_got(world: World) -> None:
@@ -121,6 +123,36 @@ def test_a_new_case_follows_the_agency_that_has_its_borrower(world: World) -> No
     assert (first["follows"]["cases"], second["follows"]["cases"]) == (5, 0)
     assert first["cases"] + second["cases"] == 10
     assert shown(tender)["rules"][0]["cases"] == 5
+
+
+def test_each_case_keeps_which_rule_gave_it_and_0_where_it_followed_its_borrower(world: World) -> None:
+    of = panel(world, [Debt(1)])
+    committed(world, of)
+    debts = [Debt(1, "5.00"), Debt(2, "5.00"), Debt(3, "500.00"), Debt(4, "700.00")]
+    more = of._replace(portfolio_id=world.portfolio(of.lender, debts).id)
+    shares = equal_shares(of.ids)
+    committed(world, more, Plan(RULES, [Rule(shares, Where(amount_from=Decimal(100))), Rule(shares)], b""))
+    assert rules(world, more) == {(Decimal("5.00"), 0), (Decimal("5.00"), 2), (Decimal(500), 1), (Decimal(700), 1)}
+
+
+def test_a_preview_from_before_its_rules_were_kept_is_committed_without_them(world: World) -> None:
+    of = panel(world, 2)
+    tender = preview(world, of)
+    with world.database.work(of.lender.actor) as work:
+        kept = work.session.scalars(select(Tender.preview_seats).where(Tender.id == tender.id)).one()
+        alone = BytesIO()
+        pure_allocation.unpack(kept or b"").select(pl.col("seat").cast(pl.Int16)).write_ipc(alone, compression="zstd")
+        seats = update(Tender).where(Tender.id == tender.id).values(preview_seats=alone.getvalue())
+        work.session.execute(seats)
+    commit(world, of, tender)
+    assert rules(world, of) == {(Decimal(1000), None)}
+
+
+def rules(world: World, of: Panel) -> set[tuple[Decimal, int | None]]:
+    """What the portfolio's cases were placed at, with the rule that gave each."""
+    with world.database.work(of.lender.actor) as work:
+        query = select(PlacedCase.referred_amount, PlacedCase.rule).join(Case, Case.id == PlacedCase.case_id)
+        return {(row[0], row[1]) for row in work.session.execute(query.where(Case.portfolio_id == of.portfolio_id))}
 
 
 def test_a_case_whose_borrower_is_elsewhere_is_left_out_and_counted(world: World) -> None:

@@ -1,6 +1,7 @@
 """Awards: the best valid bid is placed at its own terms, everybody learns what is theirs, and the record verifies."""
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
@@ -10,15 +11,19 @@ import pytest
 from sqlalchemy import select, update
 
 from models import award as rules
+from models.agreement import Agreement
 from models.audit import OutboxEntry
 from models.bid import Award, Bid
+from models.business_day import day_of
 from models.case import Case
 from models.errors import Conflict, NotFound
 from models.exclusion import Exclusion
 from models.ids import new_id
 from models.notice import Notice
+from models.offer import Offer
 from models.placement import PlacedCase, Placement
-from models.services.exchange import agreements, awards, bids, offers, tenders
+from models.rates import Cell
+from models.services.exchange import agreements, awards, bids, offers, rate_cards, tenders
 from models.services.parties import standings
 from models.tender import TenderedCase
 from models.work import JOBS, Actor
@@ -42,6 +47,11 @@ def held(world: World, clock: Clock, tendered: Auction, revealed: list[Bidder] |
 def awarded(world: World, tendered: Auction) -> Award:
     with world.database.work(tendered.lender.actor) as work:
         return awards.award(work, tendered.tender.id)
+
+
+def agreement_of(world: World, tendered: Auction, bidder: Bidder) -> Agreement:
+    with world.database.work(tendered.lender.actor) as work:
+        return agreements.get(work, bidder.offer.agreement_id)
 
 
 def states(world: World, tendered: Auction) -> list[tuple[str, str | None]]:
@@ -220,6 +230,86 @@ def test_who_has_no_capacity_left_at_the_award_is_void(world: World, clock: Cloc
     assert states(world, tendered) == [("void", "capacity_exceeded"), ("won", None)]
     assert made.record["bids"][0]["gate"] == ["capacity_exceeded"]
     assert rules.verify(rules.canonical(made.record))
+
+
+def change_term(world: World, bidder: Bidder, tendered: Auction, days: int) -> None:
+    with world.database.work(tendered.lender.actor) as work:
+        agreements.change(work, bidder.offer.agreement_id, {"term_days": days})
+
+
+def test_a_bid_whose_terms_change_after_its_reveal_is_void_and_both_sides_are_told(world: World, clock: Clock) -> None:
+    tendered = auction(world, terms("0.100000"), terms("0.180000"))
+    bidding.commit(world, *tendered.bidders)
+    clock.forward(hours=24)
+    bidding.reveal(world, *tendered.bidders)
+    change_term(world, tendered.bidders[0], tendered, 1)
+    clock.forward(hours=24)
+    made = awarded(world, tendered)
+    assert states(world, tendered) == [("void", "terms_changed"), ("won", None)]
+    assert made.record["bids"][0]["gate"] == ["terms_changed"]
+    assert rules.verify(rules.canonical(made.record))
+    assert rules.verify(rules.canonical(part(world, tendered.bidders[0]))).startswith("VERIFIED: the bid is void")
+    with world.database.work(tendered.bidders[0].someone.actor) as work:
+        facts = work.session.scalars(select(Notice.facts).where(Notice.kind == "bid.void")).one()
+    assert facts["reason"] == "terms_changed"
+    with world.database.work(tendered.lender.actor) as work:
+        assert bids.count_unrevealed(work) == {}
+
+
+def test_a_bid_committed_to_again_on_the_new_terms_is_placed_on_them(world: World, clock: Clock) -> None:
+    tendered = auction(world, terms("0.100000"))
+    (bidder,) = tendered.bidders
+    bidding.commit(world, bidder)
+    change_term(world, bidder, tendered, 7)
+    with world.database.work(bidder.someone.actor) as work:
+        bids.withdraw(work, bidder.offer.id)
+    held(world, clock, tendered)
+    with world.database.work(bidder.someone.actor) as work:
+        (placement,) = work.session.scalars(select(Placement))
+    assert (placement.expires_at - placement.started_at).days == 7
+
+
+def test_terms_that_are_again_as_they_were_when_the_bid_was_committed_are_taken(world: World, clock: Clock) -> None:
+    tendered = auction(world, terms("0.100000"))
+    (bidder,) = tendered.bidders
+    before = agreement_of(world, tendered, bidder).term_days
+    bidding.commit(world, bidder)
+    for days in (1, before):
+        change_term(world, bidder, tendered, days)
+    clock.forward(hours=24)
+    bidding.reveal(world, bidder)
+    clock.forward(hours=24)
+    awarded(world, tendered)
+    assert states(world, tendered) == [("won", None)]
+
+
+def test_a_rate_card_known_to_follow_within_the_windows_is_what_a_bid_stands_on(world: World, clock: Clock) -> None:
+    tendered = auction(world, terms("0.100000"))
+    (bidder,) = tendered.bidders
+    tomorrow = day_of(clock()) + timedelta(days=1)
+    with world.database.work(tendered.lender.actor) as work:
+        follows = rate_cards.Terms([Cell(Decimal("0.40"))], tomorrow, tail_days=9)
+        card = rate_cards.propose(work, bidder.offer.agreement_id, follows)
+    with world.database.work(world.person(tendered.lender, "settlement_officer").actor) as work:
+        rate_cards.approve(work, card.id)
+    held(world, clock, tendered)
+    with world.database.work(bidder.someone.actor) as work:
+        (placement,) = work.session.scalars(select(Placement))
+    assert placement.tail_days == 9
+
+
+def test_a_bid_from_before_its_terms_were_kept_stands_on_whatever_holds(world: World, clock: Clock) -> None:
+    tendered = auction(world, terms("0.100000"))
+    (bidder,) = tendered.bidders
+    bidding.commit(world, bidder)
+    with world.database.work(tendered.lender.actor) as work:
+        work.session.execute(update(Offer).where(Offer.id == bidder.offer.id).values(terms=bidder.offer.terms))
+    change_term(world, bidder, tendered, 7)
+    clock.forward(hours=24)
+    bidding.reveal(world, bidder)
+    clock.forward(hours=24)
+    awarded(world, tendered)
+    assert states(world, tendered) == [("won", None)]
 
 
 def test_whoever_committed_is_told_once_when_to_reveal(world: World, clock: Clock) -> None:

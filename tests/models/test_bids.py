@@ -101,6 +101,7 @@ def test_a_commitment_stands_in_the_lenders_log_and_its_receipt_verifies(world: 
         "bid": str(bid.id),
         "agency": str(bidder.someone.organisation.id),
         "commitment": bidder.commitment.hex(),
+        **bidding.terms_read(world, bidder.someone, bidder.offer.id),
     }
     with world.database.work(bidder.someone.actor) as work:
         receipt = logs.receipt(work, bid.entry_leaf)
@@ -108,6 +109,16 @@ def test_a_commitment_stands_in_the_lenders_log_and_its_receipt_verifies(world: 
     assert json.loads(receipt.statement)["at"] == entry["at"]
     with world.database.work(pair.bidders[1].someone.actor) as work, pytest.raises(NotFound):
         logs.receipt(work, bid.entry_leaf)
+
+
+def test_a_commitment_on_other_terms_than_those_that_stand_is_refused(world: World, pair: Auction) -> None:
+    bidder = pair.bidders[0]
+    read = bidding.terms_read(world, bidder.someone, bidder.offer.id)["terms_digest"]
+    with world.database.work(pair.lender.actor) as work:
+        agreements.change(work, bidder.offer.agreement_id, {"term_days": 1})
+    with pytest.raises(Conflict) as refused, world.database.work(bidder.someone.actor) as work:
+        bids.commit(work, bidder.offer.id, bidder.commitment, read)
+    assert refused.value.code == "terms_changed"
 
 
 def test_a_second_commitment_waits_for_the_withdrawal_of_the_first(world: World, pair: Auction) -> None:

@@ -8,16 +8,16 @@ from typing import Any, Final, TypeAlias
 import pytest
 from sqlalchemy import func, select, update
 
-from models.case import Case
+from models.case import HOLD, Case
 from models.case_tally import PLACE, CaseTally
 from models.database import Database
 from models.services.exchange import expiries, recalls, returns, tenders
 from models.services.oversight import overviews
-from models.services.portfolio import portfolios, tallies
+from models.services.portfolio import erasures, exclusions, holds, portfolios, scrub, tallies
 from models.services.portfolio.portfolios import Progress
 from models.tender_plan import Plan
 from models.work import Work
-from tests.facts import Placed, balance, jobs, placed, receive_balances
+from tests.facts import TODAY, Placed, balance, jobs, placed, receive_balances
 from tests.world import Debt, World
 
 Tallies: TypeAlias = dict[tuple[Any, ...], tuple[int, Decimal]]
@@ -126,6 +126,62 @@ def test_cases_in_a_tender_are_offered_and_not_free(world: World) -> None:
         tenders.create(work, Plan(portfolio.id, "assigned", [agreement.id], case_limit=2))
         assert portfolios.progress(work, [portfolio.id])[portfolio.id] == Progress(0, 0, 2, 1)
         assert portfolios.get(work, portfolio.id).products == ["credit_card"]
+
+
+def exclude(work: Work, case: Case) -> None:
+    exclusions.record(work, case.id, "deceased", "court", TODAY)
+
+
+def exclude_borrower(work: Work, case: Case) -> None:
+    exclusions.record(work, case.id, "deceased", "court", TODAY, whole_borrower=True)
+    exclusions.record(work, case.id, "bankrupt", "court", TODAY)
+
+
+def hold(work: Work, case: Case) -> None:
+    holds.place(work, "case", case.id, "litigation")
+
+
+def hold_borrower(work: Work, case: Case) -> None:
+    holds.place(work, "borrower", case.borrower_id, "litigation")
+
+
+def hold_portfolio(work: Work, case: Case) -> None:
+    holds.place(work, "portfolio", case.portfolio_id, "litigation")
+
+
+def erase(work: Work, case: Case) -> None:
+    erasures.erase(work, "case", case.id)
+
+
+def put_on_hold(work: Work, case: Case) -> None:
+    case.status = HOLD
+
+
+@pytest.mark.parametrize(
+    ("act", "kept"),
+    [
+        (exclude, 1),
+        (exclude_borrower, 2),
+        (hold, 1),
+        (hold_borrower, 2),
+        (hold_portfolio, 4),
+        (erase, 1),
+        (put_on_hold, 1),
+    ],
+)
+def test_a_case_that_may_not_be_offered_is_kept_back_and_not_free(
+    world: World, act: Callable[[Work, Case], None], kept: int
+) -> None:
+    lender = world.lender("administrator")
+    portfolio = world.portfolio(lender, [Debt(1), Debt(1), Debt(2), Debt(3)])
+    with world.database.work(lender.actor) as work:
+        first = work.session.scalars(select(Case).order_by(Case.id).limit(1)).one()
+        act(work, first)
+        work.session.flush()
+        told = portfolios.progress(work, [portfolio.id])[portfolio.id]
+        clear = select(func.count()).where(Case.portfolio_id == portfolio.id, scrub.free(), scrub.clear(work))
+        assert told == Progress(0, 0, 0, 4 - kept, kept)
+        assert work.session.scalar(clear) == told.free
 
 
 def test_folding_keeps_every_sum_and_one_row_of_each_place(world: World, ground: Placed) -> None:

@@ -16,11 +16,12 @@ from models.ids import new_id
 from models.placement import PlacedCase
 from models.services.exchange import agreements, answering, eligibility, offers, tenders
 from models.services.exchange.eligibility import Candidate
+from models.services.oversight import overviews
 from models.services.parties import agency_documents, lender_settings, standings
 from models.tender import FIRST_CLAIM
 from models.tender_plan import Plan
 from tests.conftest import Clock
-from tests.facts import TODAY, jobs, placed
+from tests.facts import TODAY, balance, jobs, placed, receive_balances
 from tests.statements import counted
 from tests.world import Debt, Someone, World
 
@@ -339,6 +340,22 @@ def test_cases_held_and_those_that_wait_for_an_answer_take_capacity(
     with world.database.work(agency.actor) as work:
         offers.decline(work, offer.id, "capacity")
     assert reasons(world, lender, agreement, 2) == []
+
+
+def test_a_case_that_is_paid_off_takes_no_capacity_and_one_that_is_owed_again_does(
+    world: World, lender: Someone, agency: Someone
+) -> None:
+    agreement = world.agreement(lender, agency, open_cases_max=2)
+    placement = world.placement(lender, agency, [Debt(1), Debt(2)])
+    with world.database.work(lender.actor) as work:
+        case = work.session.scalars(select(Case).where(Case.portfolio_id == placement.portfolio_id).limit(1)).one()
+    assert reasons(world, lender, agreement) == ["capacity_exceeded"]
+    receive_balances(world, lender, balance(case, "0.00", "paid_off"))
+    with world.database.work(lender.actor) as work:
+        assert eligibility.capacity_left(work, agreements.get(work, agreement.id)) == 1
+        assert overviews.parties(work, "CNY")[0].placed_case_count == 1
+    receive_balances(world, lender, balance(case, "5.00"), sequence=2)
+    assert reasons(world, lender, agreement) == ["capacity_exceeded"]
 
 
 def test_a_full_agency_takes_nothing_more_and_an_unlimited_one_anything(world: World, lender: Someone) -> None:

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
+from models.business_day import day_of
 from models.case import HOLD, PAID_OFF, Case
 from models.errors import Conflict, Invalid, NotFound
 from models.exclusion import RECORDED_REASONS, Exclusion
@@ -218,6 +219,19 @@ def test_the_lender_says_when_a_debt_counts_as_time_barred(
     with world.database.work(lender.actor) as work:
         lender_settings.change(work, {"limitation_days": days})
     assert counted(world, lender, portfolio.id).get("time_barred", 0) == count
+
+
+def test_balances_that_keep_coming_do_not_make_a_debt_younger(world: World, lender: Someone) -> None:
+    portfolio = world.portfolio(lender, [Debt(1, dpd=1090)])
+    with world.database.work(lender.actor) as work:
+        lender_settings.change(work, {"limitation_days": 1095})
+        [case] = work.session.scalars(select(Case))
+    assert "time_barred" not in counted(world, lender, portfolio.id)
+    world.clock.forward(days=6)
+    with world.database.work(lender.actor) as work:
+        work.session.execute(update(Case).values(balance_on=day_of(work.at)))  # as a balance of the ledger does
+    assert counted(world, lender, portfolio.id)["time_barred"] == 1
+    assert case.overdue_since_on == case.balance_on - dt.timedelta(days=1090)
 
 
 def test_what_is_excluded_leaves_the_open_tender_at_once(world: World, lender: Someone, agency: Someone) -> None:

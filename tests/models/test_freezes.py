@@ -59,12 +59,15 @@ def agency_acts(world: World, ground: Placed) -> dict[str, Callable[[Work], obje
         "assign": lambda work: assignments.assign(work, ground.placement.id, collector, [case_id]),
         "deal": lambda work: assignments.assign_evenly(work, ground.placement.id, [collector]),
         "export": lambda work: placements.export_cases(work, ground.placement.id),
+        "export_opened": lambda work: placements.export_opened(work, ground.placement.id),
         "give_back": lambda work: returns.give_back(work, ground.placement.id, "capacity", [case_id]),
         "retain": lambda work: retentions.request(work, ground.placement.id, [case_id], "promise", 10),
     }
 
 
-@pytest.mark.parametrize("name", ["release", "contact", "promise", "claim", "assign", "deal", "export"])
+@pytest.mark.parametrize(
+    "name", ["release", "contact", "promise", "claim", "assign", "deal", "export", "export_opened"]
+)
 def test_while_frozen_the_agency_may_not_and_afterwards_it_may(world: World, ground: Placed, name: str) -> None:
     act = agency_acts(world, ground)[name]
     freeze(world, ground)
@@ -77,7 +80,8 @@ def test_while_frozen_the_agency_may_not_and_afterwards_it_may(world: World, gro
 
 
 @pytest.mark.parametrize(
-    "name", ["release", "contact", "promise", "claim", "assign", "deal", "export", "give_back", "retain"]
+    "name",
+    ["release", "contact", "promise", "claim", "assign", "deal", "export", "export_opened", "give_back", "retain"],
 )
 def test_a_freeze_of_the_agency_stops_each_act_before_it_reaches_the_placements(
     world: World, ground: Placed, name: str
@@ -119,6 +123,23 @@ def test_the_worklist_shows_nothing_of_a_frozen_placement_and_needs_nothing_of_i
         assert cases.due_promises(work) == (0, 0)
         assert needs.list_own(work) == []
         assert cases.get(work, ground.case.id).actions["release"] == "placement_frozen"
+
+
+def test_the_worklist_is_empty_before_a_freeze_of_the_agency_reaches_the_placements(
+    world: World, ground: Placed
+) -> None:
+    theirs = world.placement(world.lender(), ground.agency, 1)
+    freeze_agency(world, ground)
+    with world.database.work(ground.agency.actor) as work:
+        assert [item.placement_id for item in cases.worklist(work).items] == [theirs.id]
+        assert [item.placement_id for item in cases.export_worklist(work)] == [theirs.id]
+
+
+def test_what_was_opened_under_it_is_told_again_after_the_end(world: World, ground: Placed) -> None:
+    freeze(world, ground)
+    recall(world, ground)
+    with world.database.work(ground.agency.actor) as work:
+        assert placements.export_opened(work, ground.placement.id) == []
 
 
 def test_the_lender_still_opens_recalls_and_the_term_runs_on(world: World, ground: Placed) -> None:

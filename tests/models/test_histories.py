@@ -4,20 +4,24 @@ from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import update
 
+from models.allocation import FOLLOWED
+from models.allocation_plan import RULES, Plan, Rule, Where, equal_shares
 from models.errors import NotFound
 from models.offer import Offer
+from models.placement import PlacedCase
 from models.services.exchange import awards, histories, offers, recalls, retentions, tenders
-from models.services.exchange.histories import Stage
+from models.services.exchange.histories import Share, Stage
 from models.services.parties import lender_settings, standings
 from models.services.portfolio import cases, exclusions
 from models.tender import Tender
-from models.tender_plan import Plan
+from models.tender_plan import Plan as TenderPlan
 from tests.bidding import HOURS, auction, commit, reveal, terms
 from tests.conftest import Clock
 from tests.facts import TODAY, Placed, balance, placed, promise, receive_balances
-from tests.panels import committed, equally, holders, panel
-from tests.world import Someone, World
+from tests.panels import Panel, committed, equally, holders, panel
+from tests.world import Debt, Someone, World
 
 
 @pytest.fixture
@@ -34,7 +38,7 @@ def tender_to(world: World, ground: Placed, *agencies: Someone, kind: str = "ass
     """The same cases again, to one of the agencies after the other, or to all of them."""
     named = [world.agreement(ground.lender, agency, "0.25").id for agency in agencies]
     with world.database.work(ground.lender.actor) as work:
-        return tenders.create(work, Plan(ground.placement.portfolio_id, kind, named))
+        return tenders.create(work, TenderPlan(ground.placement.portfolio_id, kind, named))
 
 
 def newest_offer(world: World, agency: Someone) -> Offer:
@@ -161,7 +165,37 @@ def test_an_allocation_tells_its_seed_and_the_agencys_share_and_asked_nobody(wor
     assert (stage.kind, stage.seed, stage.proposals) == ("allocation", tender.rules["seed"], ())
     assert stage.placed is not None
     assert stage.placed.agency_id == agency_id
-    assert [(share.rule, share.per_cent) for share in stage.placed.shares] == [(1, Decimal("50.00"))]
+    assert (stage.placed.rule, stage.placed.shares) == (1, (Share(1, Decimal("50.00")),))
+
+
+def test_of_several_rules_for_an_agency_the_one_that_gave_it_the_case_is_told(world: World) -> None:
+    of = panel(world, 1, agencies=1)
+    (case_id,) = allocated_by_two(world, of)
+    assert rule_told(world, of, case_id) == (2, (Share(2, Decimal(100)),))
+    with world.database.work(of.lender.actor) as work:  # As before it was kept.
+        work.session.execute(update(PlacedCase).where(PlacedCase.case_id == case_id).values(rule=None))
+    assert rule_told(world, of, case_id) == (None, (Share(1, Decimal(100)), Share(2, Decimal(100))))
+
+
+def test_a_case_that_followed_its_borrower_came_by_no_share(world: World) -> None:
+    of = panel(world, [Debt(1)], agencies=1)
+    first = allocated_by_two(world, of)
+    more = of._replace(portfolio_id=world.portfolio(of.lender, [Debt(1)]).id)
+    (case_id,) = allocated_by_two(world, more) - first
+    assert rule_told(world, of, case_id) == (FOLLOWED, ())
+
+
+def allocated_by_two(world: World, of: Panel) -> set[UUID]:
+    """By rules of which the second alone fits anything; answers the lender's cases."""
+    shares = equal_shares(of.ids)
+    committed(world, of, Plan(RULES, [Rule(shares, Where(amount_from=Decimal(10**6))), Rule(shares)], b""))
+    return set(holders(world, of))
+
+
+def rule_told(world: World, of: Panel, case_id: UUID) -> tuple[int | None, tuple[Share, ...]]:
+    (stage,) = history(world, of.lender, case_id)
+    assert stage.placed is not None
+    return stage.placed.rule, stage.placed.shares
 
 
 def test_a_second_person_is_named(world: World, ground: Placed) -> None:

@@ -1,6 +1,9 @@
 """The lender's ledger files: what they book, what waits in suspense, what they refuse, and what they change."""
 
 import datetime as dt
+import threading
+import time
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 import pytest
@@ -9,7 +12,7 @@ from sqlalchemy import select, text
 from crypto import cobblestone
 from models.case import Case
 from models.errors import AlreadyUploaded, Conflict, Invalid, NotFound
-from models.ledger import CaseBalance, LedgerPayment
+from models.ledger import CaseBalance, Feed, LedgerPayment
 from models.services.parties import organisations
 from models.services.settlement import ledgers
 from tests.facts import (
@@ -21,9 +24,11 @@ from tests.facts import (
     ledger_file,
     payment,
     placed,
+    recall,
     receive_balances,
     receive_payments,
 )
+from tests.racing import at_once, await_waiter
 from tests.world import World
 
 RESIDENT_ID = "11010119900307001X"
@@ -159,6 +164,32 @@ def test_of_one_day_the_highest_sequence_counts_in_whatever_order_it_comes(world
     receive_balances(world, of.lender, balance(of.case, "20.00"), sequence=2)
     receive_balances(world, of.lender, balance(of.case, "10.00"), sequence=1)
     assert case_now(world, of).balance == Decimal("20.00")
+
+
+BALANCES_RECEIVED = receive_balances, (lambda case: balance(case, "5.00"))
+PAYMENTS_RECEIVED = receive_payments, (lambda case: payment(case, "5.00"))
+
+
+@pytest.mark.parametrize(("receive", "row"), [BALANCES_RECEIVED, PAYMENTS_RECEIVED], ids=["balances", "payments"])
+def test_a_file_that_names_cases_in_its_own_order_and_a_recall_of_them_both_come_through(
+    world: World, receive: Callable[..., Feed], row: Callable[[Case], dict[str, str]]
+) -> None:
+    of = placed(world, 20)
+    middle = select(Case.id).where(Case.id == of.cases[10].id).with_for_update()
+
+    def after_the_file() -> None:
+        with world.database.work(of.lender.actor) as holding:
+            holding.session.execute(middle).all()
+            await_waiter(holding)
+            recalling.start()
+            time.sleep(0.3)
+
+    recalling = threading.Thread(target=recall, args=(world, of))
+    file: Iterable[dict[str, str]] = [row(case) for case in reversed(of.cases)]
+    assert at_once(after_the_file, lambda: receive(world, of.lender, *file), first=0) == ["done", "done"]
+    recalling.join()
+    with world.database.work(of.agency.actor) as work:
+        assert work.session.scalars(select(Case)).all() == []
 
 
 def test_a_balance_of_an_unknown_case_or_in_another_currency_is_refused(world: World) -> None:

@@ -163,6 +163,20 @@ def test_a_package_beyond_the_capacity_is_void_and_a_smaller_one_wins(world: Wor
     assert rules.verify(rules.canonical(part(world, tendered, 0)))
 
 
+def test_every_package_of_a_bid_whose_terms_changed_is_void(world: World, clock: Clock, three: Auction) -> None:
+    bidding.commit(world, *three.bidders)
+    with world.database.work(three.lender.actor) as work:
+        agreements.change(work, three.bidders[0].offer.agreement_id, {"term_days": 1})
+    clock.forward(hours=bidding.HOURS)
+    bidding.reveal(world, *three.bidders)
+    clock.forward(hours=bidding.HOURS)
+    made = awarded(world, three)
+    assert winners(made, three) == [2, 2, None]
+    assert [one["gate"] for one in made.record["bids"][0]["packages"]] == [["terms_changed"]] * 2
+    assert rules.verify(rules.canonical(made.record))
+    assert rules.verify(rules.canonical(part(world, three, 0)))
+
+
 def invited(world: World, *limits: dict[str, object], sizes: tuple[int, ...] = (25, 25)) -> Auction:
     """Agencies whose agreements hold only so far, each with a package of each lot."""
     lender, agencies = world.lender(), [world.agency() for _ in limits]

@@ -95,10 +95,15 @@ def test_a_payment_before_the_placement_earns_nothing(world: World, of: Placed) 
     assert lines(world, of.lender) == []
 
 
-def test_after_a_recall_the_tail_earns_and_what_lies_beyond_does_not(world: World, clock: Clock, of: Placed) -> None:
+@pytest.mark.parametrize(("recalled_after", "ended_after"), [(0, 0), (93, 90)], ids=["within", "after its term"])
+def test_after_a_recall_the_tail_earns_and_what_lies_beyond_does_not(
+    world: World, clock: Clock, of: Placed, recalled_after: int, ended_after: int
+) -> None:
+    clock.forward(days=recalled_after)
     recall(world, of)
     clock.forward(days=20)
-    last_of_tail, beyond = TODAY + dt.timedelta(days=15), TODAY + dt.timedelta(days=16)
+    last_of_tail = TODAY + dt.timedelta(days=ended_after + 15)
+    beyond = last_of_tail + dt.timedelta(days=1)
     receive_payments(
         world, of.lender, payment(of.case, "100.00", on=last_of_tail), payment(of.case, "200.00", on=beyond)
     )

@@ -20,7 +20,7 @@ from models.errors import Conflict, Forbidden, Invalid, NotFound, Refusal
 from models.ids import new_id
 from models.placement import PlacedCase
 from models.rate_card import RateCard, RateCell
-from models.rates import Cell, Subject, faults, find_cell
+from models.rates import PAYMENT, Cell, Subject, faults, find_cell
 from models.services import notices
 from models.services.exchange import agreements, card_withdrawals, placing, rate_cards
 from models.services.exchange.rate_cards import Card, Terms
@@ -407,6 +407,9 @@ def test_each_case_is_placed_at_the_rate_of_its_cell(world: World, lender: Someo
         rates = placed_rates(work, placement.id)
     assert rates == [Decimal(rate) for rate in ("0.1", "0.2", "0.3", "0.1")]
     assert (placement.lowest_rate, placement.highest_rate) == (Decimal("0.1"), Decimal("0.3"))
+    with world.database.work(lender.actor) as work:
+        card = rate_cards.list_newest(work)[placement.agreement_id]
+    assert (card.lowest_rate, card.highest_rate) == (Decimal("0.1"), Decimal("0.3"))
 
 
 def placed_rates(work: Any, placement_id: UUID) -> list[Decimal]:
@@ -445,7 +448,7 @@ def test_the_database_finds_the_cell_that_the_rule_finds(
             rate = placing._rate_of_card(agreement.lender_id, card, literal(seq))
             found = dict(work.session.execute(select(Case.id, rate).where(Case.id.in_([c.id for c in cases]))).all())
             for case in cases:
-                cell = find_cell(cells, Subject(case.product, case.bucket, seq, placing.PAYMENT, case.balance))
+                cell = find_cell(cells, Subject(case.product, case.bucket, seq, PAYMENT, case.balance))
                 assert found[case.id] == (cell.rate if cell else None)
         work.session.rollback()
 

@@ -1,5 +1,6 @@
 """Recalls: asked for, objected to, decided, carried out, their stop confirmed; over placements and by file."""
 
+import datetime as dt
 import threading
 import time
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from models import recall_file
 from models.audit import OutboxEntry
@@ -16,7 +17,7 @@ from models.breach import Breach
 from models.case import Case
 from models.errors import Conflict, Invalid, NotFound
 from models.notice import Notice
-from models.placement import ACTIVE, RECALLED
+from models.placement import ACTIVE, RECALLED, PlacedCase
 from models.recall_request import EXECUTED, GONE, KEPT, REQUESTED, WITHDRAWN, RecallRequest
 from models.services.collection import activity_files
 from models.services.exchange import (
@@ -51,6 +52,11 @@ def ask(world: World, ground: Placed, *of: int, reason: str = "lender_request") 
     with world.database.work(ground.lender.actor) as work:
         ids = [ground.cases[place].id for place in of] or None
         return recalls.request(work, ground.placement.id, reason, ids)
+
+
+def recall(world: World, ground: Placed) -> RecallRequest:
+    with world.database.work(ground.lender.actor) as work:
+        return recalls.recall(work, ground.placement.id, "dispute")
 
 
 def object_to(world: World, ground: Placed, request: RecallRequest, *of: int) -> None:
@@ -416,6 +422,32 @@ def test_a_file_of_too_many_rows_recalls_nothing(world: World, ground: Placed, m
         recall_file_of(world, ground, *references)
     assert [tuple(error) for error in refused.value.errors] == [(0, "*", "too_many_rows")]
     assert recall_file_of(world, ground, *references[:3]).accepted == 3
+
+
+def test_a_case_whose_time_is_over_ended_then_whatever_takes_it_back(world: World, ground: Placed) -> None:
+    """And by the recall: the lender wanted it back, so it does not go on to the next tier."""
+    kept, term = ground.cases[0].id, ground.placement.expires_at
+    until = term + dt.timedelta(days=7)
+    with world.database.work(ground.lender.actor) as work:
+        kept_case = PlacedCase.case_id == kept
+        work.session.execute(update(PlacedCase).where(kept_case).values(retained_until=until))
+    world.clock.forward(days=90, hours=5)  # type: ignore[attr-defined]
+    recalled = recall(world, ground).case_count
+    with world.database.work(ground.lender.actor) as work:
+        query = select(PlacedCase).where(PlacedCase.placement_id == ground.placement.id)
+        ended = {one.case_id: (one.ended_at, one.end_reason) for one in work.session.scalars(query)}
+        placement = placements.get(work, ground.placement.id)
+    others = {case.id: (term, "dispute") for case in ground.cases[1:]}
+    assert (recalled, ended) == (4, {kept: (world.clock(), "dispute"), **others})
+    assert (placement.state, placement.ended_at) == (RECALLED, world.clock())
+
+
+def test_a_placement_that_is_recalled_after_its_term_ended_with_it(world: World, ground: Placed) -> None:
+    world.clock.forward(days=90, hours=5)  # type: ignore[attr-defined]
+    recall(world, ground)
+    with world.database.work(ground.lender.actor) as work:
+        placement = placements.get(work, ground.placement.id)
+    assert (placement.state, placement.ended_at) == (RECALLED, ground.placement.expires_at)
 
 
 def test_a_recall_without_cases_has_no_work_to_stop(world: World, ground: Placed) -> None:

@@ -1,4 +1,4 @@
-"""Refusals in the log: one entry for each actor, code and minute, in the log of those whose data was asked for."""
+"""Refusals in the log: an entry for each actor, code, placement and minute, in the log of whose data was asked for."""
 
 import json
 from uuid import UUID, uuid4
@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from models.audit import OutboxEntry
-from models.errors import Forbidden, NotFound, Refusal, TooMany
+from models.errors import CaseClosedToWork, Forbidden, NotFound, Refusal, TooMany
 from models.placement import Placement
 from models.services import refusals
 from models.services.collection import release_activity
@@ -126,6 +126,25 @@ def test_one_entry_a_minute_for_each_actor_and_code(
     clock.forward(seconds=1)
     keep(world, agency, Forbidden(), case_id)
     assert len(logged(world, lender)) == 4
+
+
+def test_each_placement_has_an_entry_of_its_own(
+    world: World, lender: Someone, agency: Someone, placement: Placement, case_id: UUID
+) -> None:
+    second = world.placement(lender, agency, 1)
+    for asked in (case_id, *world.case_ids(second, lender), case_id):
+        keep(world, agency, CaseClosedToWork("case_recalled"), asked)
+    assert [entry["subject"]["placement"] for entry in logged(world, lender)] == [str(placement.id), str(second.id)]
+
+
+def test_rows_of_a_file_are_counted_beside_a_single_act_and_for_what_each_file_asked(
+    world: World, lender: Someone, agency: Someone, placement: Placement, case_id: UUID
+) -> None:
+    keep(world, agency, CaseClosedToWork("case_recalled"), case_id)
+    for asked_for in ("activity.upload", "placements.return") * 2:
+        with world.database.work(agency.actor) as work, work.as_lender(placement):
+            refusals.record_rows(work, "case_recalled", asked_for, 7, placement.id)
+    assert [entry["subject"].get("count") for entry in logged(world, lender)] == [None, 7, 7]
 
 
 def test_too_quick_a_pace_is_flagged_once_an_hour(

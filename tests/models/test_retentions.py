@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -219,21 +220,21 @@ def test_a_case_is_asked_for_once(world: World, ground: Placed) -> None:
 
 def test_a_promise_is_a_ground_while_it_is_open(world: World, ground: Placed) -> None:
     why = refused(world, ground, *ids_of(ground, 0, 5, 6), why="promise")
-    assert (why.code, why.facts) == ("ground_missing", {"count": 2})
+    assert (why.code, why.facts) == ("ground_missing", {"count": 2, "case_ids": sorted(map(str, ids_of(ground, 5, 6)))})
     today = world.clock().date()
     with world.database.work(ground.agency.actor) as work:
         for case_id in ids_of(ground, 5, 6):
             promises.record(work, case_id, promises.PromiseReport(Decimal(10), "CNY", today))
     assert ask(world, ground, ids_of(ground, 5, 6)) == 2
     promise(world, ground, ground.cases[7], in_days=-1)
-    assert refused(world, ground, *ids_of(ground, 7)).facts == {"count": 1}
+    assert refused(world, ground, *ids_of(ground, 7)).facts["count"] == 1
 
 
 def test_a_recent_payment_is_a_ground_once_the_agency_has_claimed_it(world: World, ground: Placed) -> None:
     today = world.clock().date()
     claim(world, ground, "10.00", today - dt.timedelta(days=29))
     claim(world, ground, "10.00", today - dt.timedelta(days=30), ground.cases[1])
-    assert refused(world, ground, *ids_of(ground, 0, 1), why="recent_payment").facts == {"count": 1}
+    assert refused(world, ground, *ids_of(ground, 0, 1), why="recent_payment").facts["count"] == 1
     assert ask(world, ground, ids_of(ground, 0), "recent_payment") == 1
 
 
@@ -318,9 +319,9 @@ def ask_by_file(world: World, ground: Placed, *rows: tuple[str, str, int]) -> Fi
 
 
 def decide_all(world: World, ground: Placed, seen: Waiting | None = None, approve: bool = True, **by: UUID) -> Decided:
-    cases, up_to = seen or (None, None)
+    up_to, digest = (seen.up_to, seen.digest) if seen else (None, None)
     with world.database.work(ground.lender.actor) as work:
-        return retentions.decide_all(work, RetentionFilter(**by), up_to, cases, approve=approve)
+        return retentions.decide_all(work, RetentionFilter(**by), up_to, digest, approve=approve)
 
 
 def entries(world: World, ground: Placed, action: str) -> list[dict[str, Any]]:
@@ -451,13 +452,31 @@ def test_nothing_is_decided_where_more_waits_than_was_seen_though_its_ids_are_ol
         retentions.request(early, ground.placement.id, ids_of(ground, 0), "promise", 10)
     ask(world, ground, ids_of(ground, 1))
     with world.database.work(ground.lender.actor) as work:
-        newest = retentions.waiting(work).up_to
+        both = retentions.waiting(work)
+    assert both.up_to is not None
     # What one saw whose page was made before the first request was committed.
     with pytest.raises(Conflict) as refusal:
-        decide_all(world, ground, Waiting(1, newest))
+        decide_all(world, ground, both._replace(cases=1, digest=sha256(both.up_to.bytes).digest()))
     assert (refusal.value.code, refusal.value.facts["cases"]) == ("list_changed", 2)
     assert len(asked(world, ground)) == 2
-    assert decide_all(world, ground, Waiting(2, newest)) == (2, 0)
+    assert decide_all(world, ground, both) == (2, 0)
+
+
+def test_nothing_is_decided_where_as_many_wait_as_were_seen_but_others(world: World, ground: Placed) -> None:
+    for place in (0, 1):
+        ask(world, ground, ids_of(ground, place))
+    with world.database.work(ground.lender.actor) as work:
+        both = retentions.waiting(work)
+    assert both.up_to is not None
+    # What one saw whose page was made before the first request was committed.
+    seen = both._replace(cases=1, digest=sha256(both.up_to.bytes).digest())
+    with world.database.work(ground.lender.actor) as work:
+        recalls.recall(work, ground.placement.id, "lender_request", ids_of(ground, 1))
+    assert len(asked(world, ground)) == 1
+    with pytest.raises(Conflict) as refusal:
+        decide_all(world, ground, seen)
+    assert refusal.value.code == "list_changed"
+    assert len(asked(world, ground)) == 1
 
 
 def test_the_entry_of_a_decision_names_no_more_cases_than_an_entry_holds(

@@ -1,6 +1,7 @@
 """Returns: what an agency gives back goes with its code, and each code brings about what its table says."""
 
 import datetime as dt
+import json
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,13 +14,15 @@ from models.errors import CaseClosedToWork, Conflict, Forbidden, Invalid, NotFou
 from models.exclusion import Exclusion
 from models.placement import ACTIVE, RETURN_CODES, RETURNED, PlacedCase
 from models.services.collection import contacts, releases
-from models.services.exchange import agency_files, paying, placements, recalls, returns, tenders
+from models.services.exchange import agency_files, expiries, paying, placements, recalls, returns, tenders
 from models.services.exchange.treatments import BORROWER, CASE, NOTHING, RETURNS
+from models.services.oversight import audit
 from models.services.parties import freezes
 from models.tabular import FileOutcome
+from models.tender import TenderedCase
 from models.work import Work
 from tests.facts import Placed, jobs, placed
-from tests.world import Debt, World
+from tests.world import Debt, Someone, World
 
 
 @pytest.fixture
@@ -212,6 +215,49 @@ def test_what_a_file_gives_back_late_is_refused_and_stands_in_the_lenders_log(wo
     assert [b'"code":"placement_expired","count":2' in entry for entry in late] == [True]
 
 
+def test_a_file_is_told_how_cases_ended_before_it_and_the_lenders_log_counts_them(world: World, ground: Placed) -> None:
+    give_back(world, ground, "capacity", ground.cases[0].id)
+    with world.database.work(ground.lender.actor) as work:
+        recalls.recall(work, ground.placement.id, "complaint", [ground.cases[1].id])
+    world.clock.forward(seconds=over(ground, world).total_seconds())  # type: ignore[attr-defined]
+    with world.database.work(jobs(ground.lender)) as work:
+        assert expiries.expire_due(work)
+    outcome = give_back_file(world, ground, *ground.cases)
+    codes = ["case_returned", "case_recalled", "placement_expired"]
+    assert [tuple(error) for error in outcome.errors] == [
+        (row, "case_number", code) for row, code in enumerate(codes, 1)
+    ]
+    assert late_rows(world, ground.lender) == {code: (str(ground.placement.id), 1) for code in codes}
+
+
+def test_a_number_recalled_at_two_lenders_is_late_for_both(world: World, ground: Placed) -> None:
+    other = world.lender()
+    second = world.placement(other, ground.agency, [Debt(1, case_number=ground.case.reference)])
+    for lender, placement in ((ground.lender, ground.placement), (other, second)):
+        with world.database.work(lender.actor) as work:
+            recalls.recall(work, placement.id, "complaint")
+    outcome = give_back_file(world, ground, ground.case)
+    assert [tuple(error) for error in outcome.errors] == [(1, "case_number", "case_recalled")]
+    assert late_rows(world, ground.lender) == {"case_recalled": (str(ground.placement.id), 1)}
+    assert late_rows(world, other) == {"case_recalled": (str(second.id), 1)}
+
+
+def test_a_number_that_others_held_is_unknown_and_nobodys_log_has_it(world: World, ground: Placed) -> None:
+    foreign = placed(world)
+    give_back(world, foreign, "capacity", foreign.case.id)
+    outcome = give_back_file(world, ground, foreign.case)
+    assert [tuple(error) for error in outcome.errors] == [(1, "case_number", "unknown_case")]
+    assert late_rows(world, foreign.lender) == late_rows(world, ground.lender) == {}
+
+
+def late_rows(world: World, lender: Someone) -> dict[str, tuple[str, int]]:
+    """code → under which placement so many rows came too late."""
+    with world.database.work(jobs(lender)) as work:
+        found = [json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry))]
+    late = [entry["subject"] for entry in found if entry["action"] == "access.refused"]
+    return {said["code"]: (said["placement"], said["count"]) for said in late}
+
+
 def test_a_case_that_goes_while_a_file_is_read_loses_its_own_row_alone(
     world: World, ground: Placed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,6 +275,21 @@ def test_a_case_that_goes_while_a_file_is_read_loses_its_own_row_alone(
     assert [tuple(error) for error in outcome.errors] == [(2, "case_number", "case_recalled")]
 
 
+def test_the_entry_of_a_return_names_no_more_cases_than_an_entry_holds(
+    world: World, ground: Placed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "ENTRY_CASES_MAX", 1)
+    give_back(world, ground, "capacity", ground.cases[0].id)
+    give_back(world, ground, "capacity", *(case.id for case in ground.cases[1:3]))
+    with world.database.work(jobs(ground.lender)) as work:
+        found = [
+            json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry).order_by(OutboxEntry.id))
+        ]
+    few, many = [entry["subject"] for entry in found if entry["action"] == "case.return"]
+    assert few["cases"] == [str(ground.cases[0].id)]
+    assert (many["count"], "cases" in many) == (2, False)
+
+
 def test_a_file_of_too_many_rows_gives_nothing_back(
     world: World, ground: Placed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,3 +298,15 @@ def test_a_file_of_too_many_rows_gives_nothing_back(
         give_back_file(world, ground, *ground.cases)
     assert [tuple(error) for error in refused.value.errors] == [(0, "*", "too_many_rows")]
     assert give_back_file(world, ground, *ground.cases[:2]).accepted == 2
+
+
+@pytest.mark.parametrize(("code", "left"), [("deceased", 0), ("hardship", 1)])
+def test_what_a_return_excludes_leaves_the_open_tender_that_holds_it(world: World, code: str, left: int) -> None:
+    ground = placed(world, [Debt(1)])
+    portfolio = world.portfolio(ground.lender, [Debt(1)])
+    with world.database.work(ground.lender.actor) as work:
+        offer = tenders.assign(work, portfolio.id, ground.placement.agreement_id)
+    give_back(world, ground, code, ground.case.id)
+    with world.database.work(ground.lender.actor) as work:
+        held = select(TenderedCase).where(TenderedCase.tender_id == offer.tender_id, TenderedCase.open)
+        assert len(work.session.scalars(held).all()) == left

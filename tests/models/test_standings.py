@@ -9,15 +9,15 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from models.agency_standing import REMOVED, TRANSITIONS, AgencyStanding, StandingChange
 from models.audit import OutboxEntry
-from models.errors import Conflict, Invalid, NotFound
+from models.errors import Conflict, Invalid, NotFound, Unavailable
 from models.notice import Notice
 from models.services import notices
 from models.services.collection import releases
-from models.services.exchange import eligibility, placements
+from models.services.exchange import eligibility, placements, turns
 from models.services.parties import freezes, standings
 from models.work import Work
 from tests.facts import Placed, jobs, placed
@@ -39,12 +39,15 @@ def ground(world: World) -> Placed:
 
 def act(world: World, ground: Placed, name: str) -> AgencyStanding:
     """The act, and after a freeze what the portal does next."""
-    agency_id = ground.agency.organisation.id
+    standing = act_alone(world, ground, name)
     with world.database.work(ground.lender.actor) as work:
-        standing = ACTS[name](work, agency_id)
-    with world.database.work(ground.lender.actor) as work:
-        standings.stop_placements(work, agency_id)
+        standings.stop_placements(work, ground.agency.organisation.id)
     return standing
+
+
+def act_alone(world: World, ground: Placed, name: str) -> AgencyStanding:
+    with world.database.work(ground.lender.actor) as work:
+        return ACTS[name](work, ground.agency.organisation.id)
 
 
 def frozen(world: World, ground: Placed) -> bool:
@@ -226,6 +229,33 @@ def test_a_freeze_waits_for_nobody_and_what_was_being_placed_stands_still_after(
                 assert standings.stop_placements(work, agency_id, being_made=False) == 1
             assert frozen(world, ground)
         assert after.result() == 0
+
+
+def test_who_is_removed_before_the_freeze_has_reached_a_placement_opens_nothing_more(
+    world: World, ground: Placed
+) -> None:
+    for name in ("freeze", "remove"):
+        act_alone(world, ground, name)
+    assert frozen(world, ground)
+    with world.database.work(ground.lender.actor) as work:
+        assert {freeze.reason for freeze in freezes.list_standing(work)} == {"data_incident"}
+    with world.database.work(ground.agency.actor) as work, pytest.raises(Conflict) as refused:
+        releases.authorise(work, ground.case.id, "identity", "verify_identity")
+    assert refused.value.code == "placement_frozen"
+
+
+@pytest.mark.parametrize("being_made", [False, True])
+def test_a_stop_that_waits_in_vain_is_told_so(
+    world: World, ground: Placed, being_made: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "_PATIENCE", func.set_config("lock_timeout", "50ms", True))
+    act_alone(world, ground, "freeze")
+    with world.database.work(ground.agency.actor) as acting:
+        mine = placements.get(acting, ground.placement.id)
+        with acting.as_lender(mine):
+            placements.lock(acting, mine, shared=True)
+        with world.database.work(ground.lender.actor) as work, pytest.raises(Unavailable):
+            standings.stop_placements(work, ground.agency.organisation.id, being_made=being_made)
 
 
 def test_the_job_stops_what_the_freeze_did_not_reach(world: World, ground: Placed) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from models.business_day import day_of
 from models.case import Case
 from models.errors import Conflict, Forbidden, Invalid
-from models.placement import LIVE, UNDONE
+from models.placement import LIVE, UNDONE, PlacedCase
 from models.rates import Cell
 from models.services.collection import claims, contacts, promises, releases
 from models.services.exchange import (
@@ -68,6 +68,19 @@ def test_what_was_undone_is_no_placement_in_money(world: World, clock: Clock) ->
     assert again.placed is not None
     assert (undone.number, undone.placed.end_reason, again.number) == (None, UNDONE, 1)
     assert again.placed.contingency_rate == Decimal("0.10")
+
+
+def test_an_undoing_after_the_term_counts_from_when_it_is_done(world: World, clock: Clock) -> None:
+    """Commission looks for what was undone since it was last booked."""
+    of = panel(world, 1, agencies=1)
+    tender = committed(world, of)
+    clock.forward(days=95)
+    undo(world, of, tender)
+    with world.database.work(of.lender.actor) as work:
+        (placement,) = undoing.list_placements(work, tender)
+        case = work.session.scalars(select(PlacedCase).where(PlacedCase.placement_id == placement.id)).one()
+    assert (case.ended_at, case.end_reason) == (clock(), UNDONE)
+    assert (placement.ended_at, placement.state) == (clock(), UNDONE)
 
 
 def test_an_accepted_offer_is_undone_too(world: World) -> None:

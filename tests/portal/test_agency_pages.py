@@ -7,7 +7,9 @@ from uuid import uuid4
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import func
 
+from models.services.exchange import placements, turns
 from models.services.parties import agency_documents, standings
 from tests.facts import TODAY, Placed, placed
 from tests.world import Someone, World
@@ -102,6 +104,24 @@ def test_the_freeze_is_one_button_and_its_clear_another(world: World, signed_in:
     assert client.post(f"{path}/freeze", data={"reason": "data_incident"}).status_code == 409
     assert client.post(f"{path}/standing", data={"act": "clear", "reason": "conduct"}).status_code == 302
     assert "May receive cases now." in page(client, path)
+
+
+def test_a_freeze_is_answered_and_holds_although_somebody_acts_under_a_placement(
+    world: World, signed_in: Client, ground: Placed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "_PATIENCE", func.set_config("lock_timeout", "50ms", True))
+    officer, manager = signed_in(ground.lender), signed_in(ground.agency)
+    path = f"{API}/agencies/{ground.agency.organisation.id}"
+    with world.database.work(ground.agency.actor) as acting:
+        mine = placements.get(acting, ground.placement.id)
+        with acting.as_lender(mine):
+            placements.lock(acting, mine, shared=True)
+        assert officer.post(f"{path}/freeze", json={"reason": "conduct"}).get_json()["state"] == "frozen"
+    assert len(manager.get("/worklist.csv").text.splitlines()) == 1
+    assert manager.get(f"/placements/{ground.placement.id}/opened.csv").status_code == 409
+    assert officer.post(f"{path}/standing", json={"act": "remove", "reason": "conduct"}).status_code == 200
+    asked = {"field_class": "contact", "reason": "contact_borrower"}
+    assert manager.post(f"{API}/cases/{ground.case.id}/releases", json=asked).status_code == 409
 
 
 @pytest.mark.parametrize(
@@ -262,3 +282,14 @@ def test_a_faulty_paper_is_refused_by_field(program: Client, ground: Placed) -> 
     for field, changes in faults.items():
         answer = client.post(f"{API}/agency-documents", json=body | changes)
         assert (answer.status_code, [error["field"] for error in answer.get_json()["errors"]]) == (422, [field])
+
+
+def test_the_page_of_one_agency_says_that_its_agreements_share_its_room(
+    world: World, signed_in: Client, ground: Placed
+) -> None:
+    full = world.agreement(ground.lender, ground.agency, open_cases_max=2)
+    client = signed_in(ground.lender)
+    shown = page(client, f"/agencies/{ground.agency.organisation.id}")
+    assert "0 / 2" in shown
+    assert "every open case of the agency counts against each" in shown
+    assert "under all agreements together" in page(signed_in(ground.lender), f"/agreements/{full.id}")

@@ -1,6 +1,7 @@
 """Agreements on their pages: proposed in per cent, approved by a colleague, changed, looked up, published."""
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ from flask.testing import FlaskClient
 from models.agreement import Agreement
 from models.rates import Cell
 from models.services.exchange import agreements, rate_cards, standard_terms
+from models.services.parties import standings
 from tests.world import Someone, World
 
 Client = Callable[[Someone], FlaskClient]
@@ -125,6 +127,24 @@ def test_all_that_is_wrong_with_a_rate_card_is_told_at_once(
     assert "This is not a possible date." in answer.text
 
 
+def test_a_refused_form_tells_every_fault_on_its_top_in_one_round_and_leads_to_the_inputs(
+    signed_in: Client, lender: Someone, agency: Someone
+) -> None:
+    hours = {"earliest_hour": "20", "latest_hour": "9"}
+    amounts = {"balance_from": "500", "balance_below": "100"}
+    wrong = filled(
+        agency, tier="x", currency="RMB", starts_on="2027-01-01", attempts_per_day="lots", **hours, **amounts
+    )
+    answer = english(signed_in(lender)).post("/agreements", data=wrong)
+    assert answer.status_code == 422
+    (summary,) = re.findall(r'<section class="notice notice-bad".*?</section>', answer.text, re.DOTALL)
+    assert answer.text.index(summary) < answer.text.index('action="/agreements"')
+    assert 'tabindex="-1" autofocus' in summary
+    told = ["ends_on", "currency", "tier", "balance_below", "latest_hour", "attempts_per_day"]
+    assert re.findall(r'<a href="#(\w+)">', summary) == told
+    assert all(f'id="{name}-error"' in answer.text for name in told)
+
+
 def test_a_colleague_approves_and_the_proposer_is_told_why_not(
     world: World, signed_in: Client, lender: Someone, agency: Someone, colleague: Someone
 ) -> None:
@@ -159,6 +179,26 @@ def test_a_new_card_is_filled_in_with_the_newest_and_approved_on_the_page(
     overlapping = client.post(f"/agreements/{agreement.id}/rate-cards", data=given)
     assert overlapping.status_code == 409
     assert "Another card is in force on one of these days." in overlapping.text
+
+
+def test_of_two_proposals_for_the_same_days_the_second_is_warned_of_and_refused_on_the_page_of_its_agreement(
+    world: World, signed_in: Client, lender: Someone, agency: Someone, colleague: Someone
+) -> None:
+    agreement = world.agreement(lender, agency)
+    ours, theirs = english(signed_in(lender)), english(signed_in(colleague))
+    given = {"valid_from": "2026-04-01", "tail_days": "10", "tax_treatment": "inclusive", **rows({"rate": "16"})}
+    warning = "Another proposal has days in common with it"
+    for warned in (False, True):
+        ours.post(f"/agreements/{agreement.id}/rate-cards", data=given)
+        assert (warning in ours.get(f"/agreements/{agreement.id}").text) is warned
+    with world.database.work(lender.actor) as work:
+        third, second, _first = rate_cards.list_of_agreement(work, agreement.id)
+    assert theirs.post(f"/rate-cards/{second.id}/approve").status_code == 302
+    refused = theirs.post(f"/rate-cards/{third.id}/approve")
+    assert refused.status_code == 409
+    assert "Another card is in force on one of these days." in refused.text
+    assert f"Agreement {agreement.number}" in refused.text
+    assert f'action="/rate-cards/{third.id}/refuse"' in refused.text
 
 
 def test_a_card_to_come_is_withdrawn_on_its_page_by_two_people(
@@ -238,7 +278,7 @@ def test_operating_terms_are_changed_on_a_form_that_shows_them(
 def test_a_rate_is_looked_up_on_the_page(world: World, signed_in: Client, lender: Someone, agency: Someone) -> None:
     cells = [Cell(Decimal("0.1")), Cell(Decimal("0.3"), placement_seq=2, amount_from=Decimal(500))]
     agreement = world.agreement(lender, agency, contingency_rate=None, cells=cells, buckets=["M1"])
-    asked = {"product": "car_loan", "bucket": "M1", "placement_seq": "2", "amount": "1,000", "payment_type": "payment"}
+    asked = {"product": "car_loan", "bucket": "M1", "placement_seq": "2", "amount": "1,000"}
     for someone in (lender, agency):
         client = english(signed_in(someone))
         found = client.get(f"/agreements/{agreement.id}", query_string=asked)
@@ -325,7 +365,7 @@ def test_standard_terms_are_proposed_and_approved_on_their_page(
         (waiting,) = standard_terms.list_proposed(work)
     assert "You proposed this; a colleague approves it." in client.get("/standard-terms").text
     assert signed_in(colleague).post(f"/standard-terms/{waiting.id}/approve").status_code == 302
-    assert "75%" in client.get("/standard-terms").text
+    assert "75.00%" in client.get("/standard-terms").text
     agreement = world.agreement(lender, agency)
     for someone in (lender, agency):
         page = english(signed_in(someone)).get(f"/agreements/{agreement.id}").text
@@ -358,6 +398,45 @@ def test_an_agency_reads_its_agreement_and_no_name_of_a_lenders_person(
     assert lender.member.name not in page.text
     assert "New rate card" not in page.text
     assert client.get("/standard-terms").status_code == 403
+
+
+def test_an_agreement_without_papers_says_so_to_both_sides_and_leads_to_where_it_is_mended(
+    world: World, signed_in: Client, lender: Someone, agency: Someone, colleague: Someone
+) -> None:
+    page_url = english(signed_in(lender)).post("/agreements", data=filled(agency)).location
+    proposed = english(signed_in(colleague)).get(page_url).text
+    assert "No due-diligence file stands that both sides have confirmed." in proposed
+    assert "no rate card in force" not in proposed
+    signed_in(colleague).post(f"{page_url}/approve")
+
+    theirs = english(signed_in(lender)).get(page_url).text
+    assert "Nothing can be placed under it now:" in theirs
+    assert f'href="/agencies/{agency.organisation.id}"' in theirs
+    own = english(signed_in(agency)).get(page_url).text
+    assert "No due-diligence file stands that both sides have confirmed." in own
+    assert f'href="/papers/{lender.organisation.id}"' in own
+
+
+def test_what_rests_on_the_lenders_figures_is_told_an_agency_in_one_sentence(
+    world: World, signed_in: Client, lender: Someone, agency: Someone
+) -> None:
+    agreement = world.agreement(lender, agency)
+    officer = world.person(lender, "compliance_officer")
+    with world.database.work(officer.actor) as work:
+        standings.freeze(work, agency.organisation.id, "conduct")
+
+    assert "frozen everything" in english(signed_in(lender)).get(f"/agreements/{agreement.id}").text
+    own = english(signed_in(agency)).get(f"/agreements/{agreement.id}").text
+    assert "frozen" not in own
+    assert "The lender does not place cases with the agency now." in own
+    assert "Ask the lender what is to be done." in own
+
+
+def test_an_agreement_with_nothing_in_its_way_says_nothing_of_the_gate(
+    world: World, signed_in: Client, lender: Someone, agency: Someone
+) -> None:
+    agreement = world.agreement(lender, agency)
+    assert "Nothing can be placed" not in english(signed_in(lender)).get(f"/agreements/{agreement.id}").text
 
 
 def test_a_foreign_agreement_is_as_unknown_as_none(world: World, signed_in: Client, agency: Someone) -> None:

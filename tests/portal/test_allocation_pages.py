@@ -189,6 +189,19 @@ def test_undoing_needs_a_reason_and_frees_the_cases(world: World, ground: Ground
     assert state_of(world, ground, page) == UNDONE
 
 
+def test_an_allocation_names_who_drew_it_why_it_was_undone_and_when_a_second_person_is_needed(
+    ground: Ground, signed_in: Client
+) -> None:
+    client = english(signed_in(ground.lender))
+    page = previewed(ground, client)
+    client.post(f"{page}/commit")
+    client.post(f"{page}/undo", data={"reason": "wrong_split"})
+    shown = client.get(page).text
+    assert re.search(r"<dt>Drawn</dt><dd>.*" + re.escape(ground.lender.member.name), shown)
+    assert "<dt>Undone because</dt>" in shown
+    assert "cases within a day a second person commits" in shown
+
+
 @pytest.mark.parametrize(("language", "begun"), [("en", "as soon as a worker is free"), ("zh", "/progress")])
 def test_a_large_allocation_shows_how_far_it_is_and_what_it_was_refused_by(
     world: World,

@@ -1,6 +1,7 @@
 """Sealed bids on their pages and by the API: invite, commit, reveal, award, and whose eyes each is for."""
 
 import json
+import re
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
@@ -8,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from models import award
+from models.services.exchange import agreements, placements
 from models.services.parties import standings
 from tests import bidding
 from tests.bidding import Auction, Bidder, auction, terms
@@ -41,8 +43,12 @@ def test_an_agency_commits_reveals_and_reads_what_came_of_it(
     page = f"/offers/{bidder.offer.id}/bid"
     client = signed_in(bidder.someone)
     client.set_cookie("language", language)
-    assert "data-bid-commit" in client.get(page).text
-    assert client.post(f"{page}/commit", data={"commitment": bidder.commitment.hex()}).location == page
+    shown = client.get(page).text
+    read = re.search(r'name="terms_digest" value="(\w{32})"', shown)
+    assert "data-bid-commit" in shown
+    assert read is not None
+    said = {"commitment": bidder.commitment.hex(), "terms_digest": read[1]}
+    assert client.post(f"{page}/commit", data=said).location == page
     assert bidder.commitment.hex() in client.get(page).text
     clock.forward(hours=bidding.HOURS)
     client = signed_in(bidder.someone)
@@ -52,9 +58,25 @@ def test_an_agency_commits_reveals_and_reads_what_came_of_it(
     lender = signed_in(pair.lender)
     assert lender.post(f"/tenders/{pair.tender.id}/award").status_code == 302
     client = signed_in(bidder.someone)
-    assert "18.0000" in client.get(page).text
+    assert "18.00%" in client.get(page).text
     part = client.get(f"/offers/{bidder.offer.id}/bid.json")
     assert award.verify(part.data).startswith("VERIFIED: the bid is won")
+
+
+def test_a_bidder_sees_that_its_terms_changed_and_may_commit_again(
+    world: World, signed_in: Client, pair: Auction
+) -> None:
+    bidder = pair.bidders[0]
+    page = f"/offers/{bidder.offer.id}/bid"
+    bidding.commit(world, bidder)
+    client = signed_in(bidder.someone)
+    client.set_cookie("language", "en")
+    assert "The terms have changed" not in client.get(page).text
+    with world.database.work(pair.lender.actor) as work:
+        agreements.change(work, bidder.offer.agreement_id, {"term_days": 1})
+    shown = client.get(page).text
+    assert "The terms have changed since you committed." in shown
+    assert "Withdraw it and commit again" in shown
 
 
 def test_the_lender_invites_and_downloads_a_record_that_verifies(world: World, clock: Clock, signed_in: Client) -> None:
@@ -75,7 +97,7 @@ def test_the_lender_invites_and_downloads_a_record_that_verifies(world: World, c
     shown = client.get(page).text
     for published in (
         "Highest rate",
-        "18.5000",
+        "18.50%",
         "5.00",
         "A bid is void whose score is zero or less",
         "booked when the agency acknowledges the placement",
@@ -99,7 +121,7 @@ def test_no_page_of_the_lender_tells_of_bids_before_the_award(
     client.set_cookie("language", "en")
     page = client.get(f"/tenders/{pair.tender.id}/award").text
     assert "Bids are sealed until" in page
-    for hidden in ("Committed", "Revealed, sealed", pair.bidders[0].commitment.hex(), "18.0000"):
+    for hidden in ("Committed", "Revealed, sealed", pair.bidders[0].commitment.hex(), "18.00%"):
         assert hidden not in page
     assert client.get(f"/tenders/{pair.tender.id}/award.json").status_code == 404
 
@@ -113,10 +135,52 @@ def test_after_the_award_lender_and_auditor_see_every_bid(
         client = signed_in(someone)
         client.set_cookie("language", "en")
         page = client.get(f"/tenders/{pair.tender.id}/award").text
-        assert "18.0000" in page
-        assert "17.0000" in page
+        assert "18.00%" in page
+        assert "17.00%" in page
         assert "<svg" in page
         assert client.get(f"/tenders/{pair.tender.id}/award.json").status_code == 200
+
+
+def test_the_auditor_finds_an_award_from_the_menu_and_from_the_placement_it_made(
+    world: World, clock: Clock, signed_in: Client, pair: Auction
+) -> None:
+    ripe(world, clock, pair)
+    award_page = f"/tenders/{pair.tender.id}/award"
+    signed_in(pair.lender).post(award_page)
+    with world.database.work(pair.lender.actor) as work:
+        (placement,) = placements.list_own(work)
+    auditor = world.auditor(world.person(pair.lender, "administrator"))
+    client = signed_in(auditor)
+    client.set_cookie("language", "en")
+    assert 'href="/tenders"' in client.get("/").text
+    assert f'href="/tenders/{pair.tender.id}"' in client.get("/tenders").text
+    for page in (f"/tenders/{pair.tender.id}", f"/placements/{placement.id}"):
+        shown = client.get(page)
+        assert shown.status_code == 200
+        assert f'href="{award_page}"' in shown.text
+        links = {link for link in re.findall(r'href="(/[^"#?]*)"', shown.text) if "/static" not in link}
+        assert {link: client.get(link).status_code for link in links} == dict.fromkeys(links, 200)
+
+
+def test_a_committed_bid_is_no_answer_awaited_and_the_lender_is_told_that_bids_are_kept_from_it(
+    world: World, clock: Clock, signed_in: Client, pair: Auction
+) -> None:
+    bidder = pair.bidders[0]
+    bidding.commit(world, bidder)
+    client = signed_in(bidder.someone)
+    client.set_cookie("language", "en")
+    page = client.get(f"/offers/{bidder.offer.id}").text
+    assert "Your bid is committed." in page
+    assert "Your answer is awaited" not in page
+    assert "Asked for a bid" not in page
+    clock.forward(hours=bidding.HOURS)
+    bidding.reveal(world, bidder)
+    client = signed_in(bidder.someone)
+    client.set_cookie("language", "en")
+    assert "Your bid is revealed." in client.get(f"/offers/{bidder.offer.id}").text
+    client = signed_in(pair.lender)
+    client.set_cookie("language", "en")
+    assert "is kept from you too until the award" in client.get(f"/tenders/{pair.tender.id}/award").text
 
 
 def test_a_refused_reveal_says_why_and_repeats_nothing_of_the_bid(
@@ -195,9 +259,11 @@ def test_the_api_walks_the_whole_way(world: World, clock: Clock, program: Client
     tender_id = offer["tender_id"]
     assert tender_id == invite.json["id"]
     commitment = award.commitment_of(UUID(tender_id), agency.organisation.id, bid, nonce)
-    committed = program(agency).post(f"{api}/commit", json={"commitment": commitment.hex()})
+    seen = {"terms_digest": program(agency).get(f"/api/v1/offers/{offer['id']}").json["frozen_terms"]["digest"]}
+    committed = program(agency).post(f"{api}/commit", json={"commitment": commitment.hex()} | seen)
     assert (committed.status_code, committed.json["state"], committed.json["rate"]) == (201, "committed", None)
-    assert program(agency).post(f"{api}/commit", json={"commitment": "ab" * 32}).json["code"] == "bid_stands"
+    assert program(agency).get(f"/api/v1/offers/{offer['id']}").json["terms"]["terms_digest"] == seen["terms_digest"]
+    assert program(agency).post(f"{api}/commit", json={"commitment": "ab" * 32} | seen).json["code"] == "bid_stands"
     assert program(agency).get(f"/api/v1/audit-log/receipts/{committed.json['entry_leaf']}").status_code == 200
     assert program(agency).get(f"{api}/part").status_code == 409
     clock.forward(hours=24)

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from flask.testing import FlaskClient
 
+from models.services.exchange import stops
 from models.services.oversight import breaches, conduct
 from tests.facts import Placed, call, jobs, placed, recall, release
 from tests.world import Debt, Someone, World
@@ -70,7 +71,7 @@ def test_the_list_is_filtered(fourth: Conduct, signed_in: Client) -> None:
 
 def test_the_list_leaves_as_csv(fourth: Conduct, signed_in: Client) -> None:
     header, row = signed_in(fourth.lender).get("/breaches.csv").text.splitlines()
-    assert header.endswith("severity,state,business_date,export")
+    assert header.endswith("severity,state,business_date,flagged_at,export")
     assert "CN-GBT-VOICE-3" in row
 
 
@@ -107,3 +108,27 @@ def test_a_release_that_nobody_followed_up_says_until_when(world: World, signed_
         (found,) = breaches.list_own(work)
     page = shown(signed_in(of.lender), f"/breaches/{found.id}")
     assert "followed by 2026-03-09 09:00" in page
+
+
+def test_a_breach_is_listed_with_the_moment_it_happened_and_the_one_it_was_flagged_at(
+    fourth: Conduct, signed_in: Client
+) -> None:
+    page = shown(signed_in(fourth.lender), "/breaches")
+    for text in ("Happened</th>", "Flagged at</th>", "2026-03-09 12:00", "2026-03-10 "):
+        assert text in page
+
+
+def test_the_rule_that_no_pack_holds_is_told_in_words_and_filtered_by(world: World, signed_in: Client) -> None:
+    of = placed(world, 1)
+    recall(world, of)
+    world.clock.forward(days=1)  # type: ignore[attr-defined]
+    with world.database.work(jobs(of.lender)) as work:
+        stops.flag_missing(work)
+        (found,) = breaches.list_own(work)
+    client = signed_in(of.lender)
+    page = shown(client, "/breaches?rule_id=stop_work_not_confirmed")
+    assert '<td class="article">House rule</td>' in page
+    assert 'value="stop_work_not_confirmed" selected' in page
+    page = shown(client, f"/breaches/{found.id}")
+    assert "confirms in time that all work on recalled cases has stopped" in page
+    assert "no longer hold this rule" not in page

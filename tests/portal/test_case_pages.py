@@ -277,3 +277,12 @@ def test_no_case_appears_in_an_address_but_by_its_id(placed: Placed, signed_in: 
 def _but_for_ids(page: str) -> str:
     """The page without what its own address says in it."""
     return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "", page)
+
+
+def test_days_overdue_are_told_as_those_of_the_upload(placed: Placed, signed_in: Client, clock: Clock) -> None:
+    clock.forward(days=30)
+    for someone, of_all in ((placed.manager, "/worklist"), (placed.lender, "/cases")):
+        client = signed_in(someone)
+        client.set_cookie("language", "en")
+        for path in (f"/cases/{placed.case}", f"/placements/{placed.placement.id}", of_all):
+            assert "at upload" in client.get(path).text, path

@@ -49,17 +49,49 @@ def buckets() -> Markup:
 DRAWINGS = pytest.mark.parametrize("draw", [waterfall, curves, buckets])
 
 
-def texts(drawing: str) -> list[str]:
-    return [node.text or "" for node in ElementTree.fromstring(drawing).iter("{http://www.w3.org/2000/svg}text")]
+DAY = r"\d\d-\d\d$"  # of an axis, whose ticks are as many as there is room for
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawings(drawn: str) -> dict[str, ElementTree.Element]:
+    """The one for wide screens and the one for phones, by class."""
+    return {root.get("class", ""): root for root in ElementTree.fromstring(f"<div>{drawn}</div>")}
+
+
+def texts(drawn: str, fits: str = "wide") -> list[str]:
+    return [node.text or "" for node in drawings(drawn)[fits].iter(f"{SVG}text")]
+
+
+def tones(drawn: str, tone: str) -> list[int]:
+    """How many shapes of each drawing have the colour."""
+    return [sum(node.get("fill") == tone for node in root.iter()) for root in drawings(drawn).values()]
 
 
 @DRAWINGS
 def test_a_drawing_is_named_for_those_who_cannot_see_it(draw) -> None:
-    root = ElementTree.fromstring(draw())
-    ids = {node.get("id"): node.text for node in root.iter() if node.get("id")}
+    for root in drawings(draw()).values():
+        ids = {node.get("id"): node.text for node in root.iter() if node.get("id")}
 
-    assert root.get("role") == "img"
-    assert all(ids[name] for name in root.attrib["aria-labelledby"].split())
+        assert root.get("role") == "img"
+        assert all(ids[name] for name in root.attrib["aria-labelledby"].split())
+
+
+@DRAWINGS
+def test_a_phone_has_a_drawing_of_its_own_that_says_the_same(draw) -> None:
+    drawn = draw()
+
+    assert float(drawings(drawn)["narrow"].attrib["viewBox"].split()[2]) <= charts.NARROW
+    assert {text for text in texts(drawn) if not re.match(DAY, text)} <= set(texts(drawn, "narrow"))
+
+
+def test_curves_whose_names_leave_no_room_on_a_phone_have_a_legend_there() -> None:
+    name = "上海诚达资产管理有限公司"
+    frame = pl.DataFrame({"series": [name, name], "x": [0, 30], "y": [0.0, 0.4]})
+    drawn = charts.lines(frame, title="Liquidation", description="By agency.", write=str)
+
+    legends = [any("legend" in node.get("class", "") for node in root.iter()) for root in drawings(drawn).values()]
+    assert legends == [False, True]
+    assert texts(drawn).count(name) == texts(drawn, "narrow").count(name) == 1
 
 
 @DRAWINGS
@@ -105,8 +137,7 @@ def test_rows_with_one_label_are_two_bars() -> None:
 def test_a_change_down_is_bad_and_a_change_up_is_good() -> None:
     drawing = waterfall()
 
-    assert drawing.count(f'fill="{charts.BAD}"') == 1
-    assert drawing.count(f'fill="{charts.GOOD}"') == 1
+    assert tones(drawing, charts.BAD) == tones(drawing, charts.GOOD) == [1, 1]
 
 
 def test_labels_cannot_become_markup_or_an_expression() -> None:

@@ -1,6 +1,7 @@
 """Documents of a case: sealed on their way in, opened by a release, read by one person for some minutes."""
 
 import datetime as dt
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,11 +13,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from moto import mock_aws
+from sqlalchemy import select
 
 from crypto import cobblestone
 from crypto.errors import SealBroken
 from crypto.files import FileName
 from crypto.secret import Secret
+from models.audit import OutboxEntry
 from models.case_document import CaseDocument
 from models.database import Database
 from models.errors import Conflict, Invalid, NotFound
@@ -320,3 +323,20 @@ print(peak() - before)
 def test_two_hundred_megabytes_come_in_without_being_held(tmp_path: Path) -> None:
     told = subprocess.run([sys.executable, "-c", MEASURED, tmp_path], capture_output=True, text=True, check=True)
     assert int(told.stdout) < 60 * 1024
+
+
+def test_whoever_opens_a_document_of_a_case_that_is_not_theirs_stands_in_its_lenders_log(
+    world: World, signed_in: Client, ground: Placed
+) -> None:
+    document_id = added(signed_in(ground.agency), ground.case.id)
+    collector = world.person(ground.agency, "collector")
+    sent = signed_in(collector).post(f"/documents/{document_id}/releases", data={"reason": "verify_payment"})
+    assert sent.status_code == 403
+    with world.database.work(jobs(ground.lender)) as work:
+        entries = [json.loads(entry) for entry in work.session.scalars(select(OutboxEntry.entry))]
+    (refused,) = (entry for entry in entries if entry["action"] == "access.refused")
+    assert refused["actor"] == collector.actor.label
+    assert {refused["subject"][name] for name in ("case", "placement")} == {
+        str(ground.case.id),
+        str(ground.placement.id),
+    }

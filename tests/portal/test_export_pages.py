@@ -27,7 +27,7 @@ from models.services.parties import lender_settings
 from models.services.portfolio import exclusions
 from portal.sheets import Sheet
 from portal.web.exports import SHEETS
-from portal.words import EXPORT_KINDS
+from portal.words.oversight import EXPORT_KINDS
 from tests.conftest import Clock
 from tests.facts import Placed, jobs, placed, recall
 from tests.world import Someone, World
@@ -98,6 +98,31 @@ def test_an_agencys_file_is_in_the_log_of_the_lender_too(world: World, signed_in
 @pytest.mark.parametrize("path", ["/cases.csv", "/portfolios.csv", "/placements.csv", "/offers.csv", "/breaks.csv"])
 def test_a_small_file_needs_nobody_else(world: World, signed_in: Client, path: str) -> None:
     assert signed_in(placed(world, 2).lender).get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/agreements.csv?search=13800138000", "search_personal"),
+        ("/agencies.csv?name=138-0013-8000", "search_personal"),
+        ("/cases.csv?product=13800138000", "search_personal"),
+        ("/offers.csv?kind=13800138000", "unknown_value"),
+        ("/recalls.csv?state=%E5%BC%A0%E4%B8%89", "unknown_value"),
+    ],
+)
+def test_an_export_keeps_nobodys_number_among_its_filters(
+    world: World, signed_in: Client, database: Database, path: str, code: str
+) -> None:
+    of = placed(world, 2)
+    refused = signed_in(of.lender).get(path, headers={"Accept": "application/json"})
+    assert (refused.status_code, [error["code"] for error in refused.get_json()["errors"]]) == (422, [code])
+    with database.work(of.lender.actor) as work:
+        assert exports.list_own(work) == []
+
+
+@pytest.mark.parametrize("path", ["/notices.csv?kind=13800138000", "/agreements.csv?standing=13800138000"])
+def test_a_filter_that_is_no_code_of_its_list_makes_no_file(world: World, signed_in: Client, path: str) -> None:
+    assert signed_in(placed(world, 2).lender).get(path).status_code == 422
 
 
 def test_what_one_person_takes_of_cases_is_counted_over_a_day(

@@ -16,7 +16,7 @@ from jinja2 import Environment
 from portal import formats, words
 
 NOW = datetime(2026, 3, 10, 6, 5, 33, tzinfo=UTC)
-TRANSLATIONS = Path(words.__file__).parent / "translations"
+TRANSLATIONS = Path(formats.__file__).parent / "translations"
 
 
 @pytest.mark.parametrize(
@@ -78,9 +78,24 @@ def test_a_change_shows_its_sign_unless_it_rounds_to_nothing(ratio: str, shown: 
 
 
 def test_what_is_absent_is_a_dash() -> None:
-    shown = {f(None) for f in (formats.money, formats.short_money, formats.count, formats.percent, formats.change)}
+    shown = {
+        f(None)
+        for f in (formats.money, formats.short_money, formats.count, formats.percent, formats.change, formats.rate)
+    }
 
     assert shown | {formats.day(None), formats.moment(None)} == {"–"}
+
+
+@pytest.mark.parametrize(
+    ("ratio", "shown"),
+    [("0.18", "18.00%"), ("0.1512500", "15.125%"), ("0.999999", "99.9999%"), ("0", "0.00%"), ("1", "100.00%")],
+)
+def test_an_agreed_rate_loses_no_place_it_was_agreed_to(ratio: str, shown: str) -> None:
+    assert formats.rate(Decimal(ratio)) == shown
+
+
+def test_a_conduct_factor_has_four_places_wherever_it_comes_from() -> None:
+    assert {formats.factor(Decimal(text)) for text in ("1", "1.0000", "1.00")} == {"1.0000"}
 
 
 @pytest.mark.parametrize(
@@ -112,12 +127,17 @@ def test_a_moment_is_not_taken_for_a_business_day() -> None:
         (timedelta(hours=-1), "1 hour ago", "1小时前"),
         (timedelta(hours=-47), "1 day ago", "1天前"),
         (timedelta(days=2), "in 2 days", "2天后"),
-        (timedelta(days=89, hours=23), "in 89 days", "89天后"),
+        (timedelta(days=9, hours=23), "in 9 days", "9天后"),
+        (timedelta(days=89, hours=23), "in 90 days", "90天后"),
+        (timedelta(hours=19, minutes=59), "in 20 hours", "20小时后"),
+        (timedelta(hours=-19, minutes=-59), "19 hours ago", "19小时前"),
         (timedelta(days=100), "in 3 months", "3个月后"),
         (timedelta(days=-400), "1 year ago", "1年前"),
     ],
 )
-def test_elapsed_time_is_in_whole_units_and_never_rounded_up(away: timedelta, en: str, zh: str) -> None:
+def test_time_is_told_in_whole_units_and_rounded_up_only_where_ten_or_more_are_to_come(
+    away: timedelta, en: str, zh: str
+) -> None:
     assert [formats.ago(NOW + away, NOW, language) for language in ("en", "zh")] == [en, zh]
 
 
@@ -143,7 +163,7 @@ def test_a_filtered_constant_speaks_each_readers_language_though_it_is_compiled_
 
 
 def test_every_state_has_a_known_meaning_and_an_icon_of_the_sprite() -> None:
-    sprite = (Path(words.__file__).parent / "static/img/icons.svg").read_text()
+    sprite = (Path(formats.__file__).parent / "static/img/icons.svg").read_text()
 
     for shown in words.STATES.values():
         assert shown.meaning in {"good", "watch", "bad", "sealed", "neutral"}

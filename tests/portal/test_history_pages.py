@@ -12,7 +12,7 @@ from models.services.parties import standings
 from models.tender_plan import Plan
 from tests.facts import Placed, placed
 from tests.panels import committed, holders, panel
-from tests.world import Someone, World
+from tests.world import Debt, Someone, World
 
 Client = Callable[[Someone], FlaskClient]
 
@@ -74,7 +74,26 @@ def test_of_an_allocation_the_page_tells_rule_share_and_seed(world: World, signe
     assert "Rule 1 · 50.00%" in page
     assert seed in page
     (row,) = rows(client, case_id)
-    assert (row["shares"], row["seed"], row["proposed"]) == ("1:50.00", seed, "")
+    assert (row["rule"], row["shares"], row["seed"], row["proposed"]) == ("1", "1:50.00", seed, "")
+
+
+def test_of_a_case_that_followed_its_borrower_the_page_tells_just_that(
+    world: World, signed_in: Client, program: Client
+) -> None:
+    of = panel(world, [Debt(1)])
+    committed(world, of)
+    (earlier,) = holders(world, of)
+    committed(world, of._replace(portfolio_id=world.portfolio(of.lender, [Debt(1)]).id))
+    (case_id,) = holders(world, of).keys() - {earlier}
+    client = signed_in(of.lender)
+    client.set_cookie("language", "en")
+    page = client.get(f"/cases/{case_id}").text
+    assert "Followed its borrower" in page
+    assert "Rule 1" not in page
+    (row,) = rows(client, case_id)
+    assert (row["rule"], row["shares"]) == ("0", "")
+    (told,) = program(of.lender).get(f"/api/v1/cases/{case_id}/history").json or ()
+    assert (told["placement"]["rule"], told["placement"]["shares"]) == (0, [])
 
 
 def test_a_program_reads_proposals_and_placements(ground: Placed, program: Client) -> None:

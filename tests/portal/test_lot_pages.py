@@ -86,7 +86,8 @@ def test_an_agency_reads_the_lots_reveals_its_packages_and_what_became_of_each(
     shown = client.get(page).text
     assert "data-bid-template" in shown
     assert shown.count("data-bid-lot") == 3
-    assert client.post(f"{page}/commit", data={"commitment": bidder.commitment.hex()}).location == page
+    said = {"commitment": bidder.commitment.hex()} | bidding.terms_read(world, bidder.someone, bidder.offer.id)
+    assert client.post(f"{page}/commit", data=said).location == page
     bidding.commit(world, other)
     clock.forward(hours=bidding.HOURS)
     client = signed_in(bidder.someone)
@@ -99,9 +100,9 @@ def test_an_agency_reads_the_lots_reveals_its_packages_and_what_became_of_each(
     client = signed_in(bidder.someone)
     client.set_cookie("language", language)
     told = client.get(page).text
-    for text in ("10.0000", "20.0000", "1 + 2"):
+    for text in ("10.00%", "20.00%", "1 + 2"):
         assert text in told
-    assert "15.0000" not in told
+    assert "15.00%" not in told
     part = client.get(f"/offers/{bidder.offer.id}/bid.json")
     assert award.verify(part.data) == "VERIFIED: the bid is won"
 
@@ -194,7 +195,8 @@ def test_the_api_walks_the_whole_way(world: World, clock: Clock, program: Client
     tender_id, api, nonce = offer["tender_id"], f"/api/v1/offers/{offer['id']}/bid", bytes(range(32))
     packages: tuple[Package, ...] = (package([1], "0.100000"), package([1, 2], "0.180000", "2.00"))
     commitment = award.commitment_to_packages(UUID(tender_id), agency.organisation.id, packages, nonce)
-    assert program(agency).post(f"{api}/commit", json={"commitment": commitment.hex()}).status_code == 201
+    said = {"commitment": commitment.hex()} | bidding.terms_read(world, agency, UUID(offer["id"]))
+    assert program(agency).post(f"{api}/commit", json=said).status_code == 201
     clock.forward(hours=24)
     spelled = [one.spelled() for one in packages]
     wrong = {

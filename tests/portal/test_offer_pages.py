@@ -365,3 +365,17 @@ def test_a_collector_answers_no_offer(world: World, signed_in: Client) -> None:
     client = signed_in(world.person(agency, "collector"))
     assert client.get(f"/offers/{offer.id}").status_code == 403
     assert client.post(f"/offers/{offer.id}/accept").status_code == 403
+
+
+def test_what_was_offered_is_told_apart_from_what_was_placed(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    offer = world.offer(lender, agency, 25)
+    before, after = "What the agency sees", "What was offered"
+    assert "≈ 2" in english(signed_in(lender)).get(f"/offers/{offer.id}").text.split(before)[1]
+    client = english(signed_in(agency))
+    client.post(f"/offers/{offer.id}/accept", data=read_terms(client, offer.id))
+    for someone in (lender, agency):
+        exact, blurred = english(signed_in(someone)).get(f"/offers/{offer.id}").text.split(after)
+        assert ("25,000.00" in exact, "≈" in exact) == (True, False)
+        assert "as it was shown before anything was placed" in blurred
+        assert re.findall(r"(?<!≈ )\b\d+ (?:cases|borrowers)", blurred.split("No group here")[0]) == []

@@ -8,7 +8,7 @@ from flask import Flask, url_for
 from flask.testing import FlaskClient
 
 from models.services.collection import assignments
-from models.services.exchange import recalls
+from models.services.exchange import recalls, stops
 from models.services.oversight import needs
 from models.services.settlement import commissions
 from portal.access import PERMISSIONS
@@ -143,3 +143,21 @@ def test_whoever_sees_the_placements_is_told_what_their_agencies_owe_them(
 def test_many_things_are_counted_with_their_thousands_mark(app: Flask) -> None:
     with app.test_request_context(headers={"Cookie": "language=en"}):
         assert TASKS["cases_unassigned"].sentence(Counted(2031)) == "2,031 cases have no collector"
+
+
+def test_every_rule_that_an_agency_broke_has_its_column_on_the_auditors_first_page(
+    world: World, of: Placed, signed_in: Client, clock: Clock
+) -> None:
+    with world.database.work(of.lender.actor) as work:
+        recalls.recall(work, of.placement.id, "lender_request")
+    clock.forward(days=1)
+    with world.database.work(jobs(of.lender)) as work:
+        assert stops.flag_missing(work) == 1
+    page = shown(signed_in(world.auditor(of.lender)))
+    assert "1 breach stands" in page
+    assert "Stop of work not confirmed</th>" in page
+    assert "rule_id=stop_work_not_confirmed" in page
+
+
+def test_new_breaches_are_called_flagged_as_the_list_calls_them(of: Placed, signed_in: Client) -> None:
+    assert "0 flagged in 7 days" in shown(signed_in(of.lender))

@@ -93,7 +93,7 @@ def test_all_that_is_wrong_with_what_was_counted_is_told_at_once(world: World, s
     client.set_cookie("language", "en")
     answer = client.post(f"/placements/{placement.id}/acknowledge", data={"case_count": "-1", "balance": "abc"})
     assert answer.status_code == 422
-    assert "This must be at least 0." in answer.text
+    assert "This must be from 0 to 10,000,000." in answer.text
     assert "This is not a number." in answer.text
 
 
@@ -117,6 +117,17 @@ def test_other_figures_begin_nothing_and_both_are_shown_once(world: World, signe
     assert answer.text.count('role="alert"') == 1
     assert client.get(f"/placements/{placement.id}").text.count('role="alert"') == 0
     assert not acknowledged(world, agency, placement)
+
+
+@pytest.mark.parametrize(("count", "balance"), [(10**12, "1.00"), (-5, "1.00"), (2, "-1.00"), (2, "9" * 40)])
+def test_figures_that_no_placement_has_are_refused_by_their_field(
+    world: World, signed_in: Client, count: int, balance: str
+) -> None:
+    placement = world.placement(world.lender(), agency := world.agency(), 2, acknowledged=False)
+    path = f"/api/v1/placements/{placement.id}/acknowledge"
+    answer = signed_in(agency).post(path, json={"case_count": count, "balance": balance})
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json["errors"]] == ["case_count" if balance == "1.00" else "balance"]
 
 
 def test_unassigned_cases_are_dealt_out_evenly(world: World, signed_in: Client) -> None:

@@ -4,13 +4,16 @@ from collections.abc import Callable
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
+from models.case import Case
 from models.portfolio import UPLOADED, Portfolio
 from models.services.exchange import recalls, tenders
 from models.services.parties import members
-from models.services.portfolio import portfolios
+from models.services.portfolio import exclusions, portfolios
 from models.services.portfolio.portfolios import Progress
 from portal.web.portfolios import stage_of
+from tests.facts import TODAY
 from tests.world import Debt, Someone, World, case_file
 
 Client = Callable[[Someone], FlaskClient]
@@ -59,7 +62,7 @@ def test_the_figures_of_a_portfolio_count_each_case_once(world: World) -> None:
         tenders.assign(work, portfolio.id, agreement.id, ["M3"])
         progress = portfolios.progress(work, [portfolio.id])[portfolio.id]
         cells = portfolios.grid(work, portfolio.id)
-    assert progress == (0, 0, 1, 2)
+    assert progress == Progress(0, 0, 1, 2)
     assert [(c.bucket, c.balance_band, c.case_count) for c in cells] == [
         ("M1", "0-1k", 1),
         ("M2", "0-1k", 1),
@@ -184,3 +187,20 @@ def test_the_strip_stands_at_the_step_that_is_not_done(
 ) -> None:
     portfolio = Portfolio(state=UPLOADED, case_count=5)
     assert stage_of(portfolio, Progress(free=free, offered=offered, placed=placed, closed=closed)) == step
+
+
+def test_the_ways_to_place_count_no_case_as_free_that_may_not_be_offered(world: World, signed_in: Client) -> None:
+    lender = world.lender()
+    portfolio = world.portfolio(lender, 3)
+    world.agreement(lender, world.agency())
+    with world.database.work(lender.actor) as work:
+        case_id = work.session.scalars(select(Case.id).order_by(Case.id).limit(1)).one()
+        exclusions.record(work, case_id, "debt_sold", "lender", TODAY)
+    client = signed_in(lender)
+    client.set_cookie("language", "en")
+    asked = f"?portfolio_id={portfolio.id}"
+    for path in ("/portfolios", f"/portfolios/{portfolio.id}", f"/place-cases{asked}", f"/allocations/new{asked}"):
+        page = client.get(path).text
+        assert "2 cases" in page, path
+        assert "1 more is kept back" in page, path
+    assert "2 free cases" in client.get("/place-cases").text

@@ -1,6 +1,7 @@
 """Recalls, returns and retained cases on their pages and over the API, from both sides."""
 
 import csv
+import re
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ from models.acknowledgement_break import AcknowledgementBreak
 from models.audit import OutboxEntry
 from models.placement import Placement
 from models.recall_request import RecallRequest
-from models.services.exchange import acknowledgements, placements, recall_lists, recalls, retentions, stops
+from models.services.exchange import acknowledgements, placements, recall_lists, recalls, retentions, returns, stops
 from models.services.parties import lender_settings
 from models.work import JOBS, enter
 from tests.conftest import Clock
@@ -221,6 +222,22 @@ def test_cases_are_asked_to_be_kept_and_approved_together(world: World, signed_i
     assert ground.case.reference in lender.get("/retentions.csv").text
 
 
+def test_a_refused_wish_to_keep_names_the_case_in_the_way_and_keeps_what_was_ticked(
+    world: World, signed_in: Client, ground: Placed
+) -> None:
+    world.clock.forward(days=85)  # type: ignore[attr-defined]
+    promise(world, ground, ground.cases[0], in_days=10)
+    asked = [str(case.id) for case in ground.cases[:2]]
+    client = signed_in(ground.agency)
+    client.set_cookie("language", "en")
+    form = {"ground": "promise", "days": "10", "case_ids": asked}
+    refused = client.post(f"/placements/{ground.placement.id}/retain", data=form)
+    assert refused.status_code == 409
+    assert sorted(re.findall(r'value="([^"]+)"[^>]* checked', refused.text)) == sorted(asked)
+    (row,) = (row for row in refused.text.split("<tr>") if "in the way" in row)
+    assert f'value="{ground.cases[1].id}"' in row
+
+
 def test_the_case_page_of_the_lender_tells_its_placements_and_the_agencys_does_not(
     world: World, signed_in: Client, ground: Placed
 ) -> None:
@@ -361,3 +378,21 @@ def test_an_unconfirmed_stop_is_a_breach_with_a_page(world: World, signed_in: Cl
 def csrf_of(client: FlaskClient) -> str:
     text = client.get("/placements").text
     return text.split('name="csrf-token" content="')[1].split('"')[0]
+
+
+def test_a_recall_counts_the_same_cases_on_the_list_and_in_its_file(
+    world: World, signed_in: Client, ground: Placed
+) -> None:
+    request = ask(world, ground, 0, 1, 2)
+    with world.database.work(ground.agency.actor) as work:
+        recalls.object_to(work, request.id, [ground.cases[1].id, ground.cases[2].id], "negotiation")
+        returns.give_back(work, ground.placement.id, "capacity", [ground.cases[0].id])
+    with world.database.work(ground.lender.actor) as work:
+        recalls.keep(work, request.id, [ground.cases[1].id])
+        recalls.execute(work, request.id, at_once=True)
+    client = signed_in(ground.lender)
+    (line,) = csv.DictReader(client.get("/recalls.csv").text.lstrip("\ufeff").splitlines())
+    told = [line[name] for name in ("cases", "objections", "kept", "recalled", "gone")]
+    assert told == ["3", "2", "1", "1", "1"]
+    listed = page(client, "/recalls").split("<tbody>")[1]
+    assert re.findall(r'<td class="text-end num">(\d+)</td>', listed) == told

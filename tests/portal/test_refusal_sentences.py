@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 import models
-from models.errors import Bound, Conflict, Invalid, OutOfRange, RowError
+from models.errors import Bound, Conflict, Invalid, OutOfRange, RowError, TooFew
 from models.tender_plan import Plan, refuse_impossible
 from portal.messages import message
 from portal.refusals import fault, sentence, sentences
@@ -19,7 +19,7 @@ from portal.schemas.allocations import RuleRequest
 from portal.schemas.bids import RevealRequest
 from portal.schemas.forms import require
 from portal.schemas.tenders import PlanForm
-from portal.words import ACTS, STANDS
+from portal.words.exchange import ACTS, STANDS
 
 
 def tables() -> Mapping[str, Mapping[tuple[str, str], str]]:
@@ -92,6 +92,11 @@ def test_a_share_that_is_none_is_told_its_bounds(share: str) -> None:
 def test_what_is_out_of_range_is_told_the_range(app: Flask, least: Bound, most: Bound, said: str) -> None:
     with app.test_request_context(headers={"Cookie": "language=en"}):
         assert fault(OutOfRange(0, "hours", least, most)) == said
+
+
+def test_too_few_borrowers_are_told_how_many_there_are_and_must_be(app: Flask) -> None:
+    with app.test_request_context(headers={"Cookie": "language=en"}):
+        assert fault(TooFew(2, "buckets", "lot_too_small", 7, 20)).endswith("It has 7; there must be 20.")
 
 
 def test_a_fault_out_of_range_equals_the_plain_one_and_keeps_its_bounds_elsewhere() -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from hashlib import sha256
 
 import pytest
 from flask.testing import FlaskClient
@@ -45,7 +46,7 @@ def states(world: World, ground: Placed) -> list[str]:
 
 def seen(client: FlaskClient, path: str = "/retentions") -> dict[str, str]:
     text = page(client, path)
-    return dict(re.findall(r'name="(up_to|cases|agency_id)" value="([^"]+)"', text))
+    return dict(re.findall(r'name="(up_to|digest|agency_id)" value="([^"]+)"', text))
 
 
 def decide_all(client: FlaskClient, approve: str = "true") -> str:
@@ -100,30 +101,30 @@ def test_what_came_since_one_looked_is_shown_and_nothing_is_decided(
     ask(world, ground, 0)
     lender = signed_in(ground.lender)
     form = seen(lender, f"/retentions?agency_id={ground.agency.organisation.id}") | {"approve": "true"}
-    assert form["cases"] == "1"
     ask(world, ground, 1)
     with world.database.work(ground.lender.actor) as work:
-        form["up_to"] = str(retentions.waiting(work).up_to)
+        both = retentions.waiting(work)
+    form["up_to"] = str(both.up_to)
     lender.set_cookie("language", language)
     answer = lender.post("/retentions/decide-all", data=form)
     assert answer.status_code == 409
     assert said in answer.text
-    assert 'name="cases" value="2"' in answer.text
+    assert f'name="digest" value="{both.digest.hex()}"' in answer.text
     assert f'name="agency_id" value="{ground.agency.organisation.id}"' in answer.text
     assert states(world, ground) == ["requested"] * 2
 
 
-def test_a_program_says_how_many_it_saw_with_the_newest_that_it_saw(
-    world: World, program: Client, ground: Placed
-) -> None:
+def test_a_program_says_which_it_saw_with_the_newest_that_it_saw(world: World, program: Client, ground: Placed) -> None:
     ask(world, ground, 0)
     with world.database.work(ground.lender.actor) as work:
-        asked = {"up_to": str(retentions.waiting(work).up_to), "approve": True}
+        (line,) = retentions.list_own(work)
+    asked = {"up_to": str(line.retention.id), "approve": True}
     client, path = program(ground.lender), "/api/v1/retentions/decide-all"
     assert client.post(path, json=asked).status_code == 422
-    answer = client.post(path, json=asked | {"cases": 2})
+    answer = client.post(path, json=asked | {"digest": "00" * 32})
     assert (answer.status_code, answer.json["code"], answer.json["cases"]) == (409, "list_changed", 1)
-    assert client.post(path, json=asked | {"cases": 1}).json == {"cases": 1, "left": 0}
+    digest = sha256(line.retention.id.bytes).hexdigest()
+    assert client.post(path, json=asked | {"digest": digest}).json == {"cases": 1, "left": 0}
 
 
 def test_a_program_decides_all_that_waits_with_an_agency(world: World, program: Client, ground: Placed) -> None:

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from models.outbound import Answer
@@ -18,6 +20,17 @@ Client = Callable[[Someone], FlaskClient]
 def english(client: FlaskClient) -> FlaskClient:
     client.set_cookie("language", "en")
     return client
+
+
+def test_the_page_says_what_holds_where_this_machine_may_be_called(app: Flask, world: World, signed_in: Client) -> None:
+    client = english(signed_in(world.lender("administrator")))
+    settings = app.extensions["consign.settings"]
+    for local, rule in (
+        (False, "https, a host of the open internet."),
+        (True, "http and this machine are allowed too."),
+    ):
+        app.extensions["consign.settings"] = replace(settings, webhooks_local=local)
+        assert rule in client.get("/webhooks").text
 
 
 @pytest.mark.parametrize("kind", ["lender", "agency"])

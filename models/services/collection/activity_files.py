@@ -6,7 +6,7 @@ is applied in the same transaction. A row that stands already is `repeated`, als
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, literal, or_, select
@@ -19,13 +19,11 @@ from models.identifiers import looks_personal
 from models.placement import Placement
 from models.services import refusals, tenancy
 from models.services.collection import activity_places, activity_rows, contacts
-from models.services.collection.activity_places import EXPIRED
 from models.services.collection.activity_rows import CLAIMS, CONTACTS, Fault, File, here, refuse
+from models.services.exchange.placed_cases import LATE
 from models.services.oversight import audit
 from models.tabular import FileOutcome, Source, Upload
 from models.work import AGENCY, Work
-
-LATE: Final = ("case_recalled", "case_returned", EXPIRED)
 
 
 def record_contacts(work: Work, stream: Source, file_name: str) -> FileOutcome:
@@ -133,15 +131,16 @@ def _append(work: Work, file: File, own: Mapping[str, ColumnElement[Any]]) -> di
 
 
 def _record_late(work: Work, file: File, lenders: dict[UUID, Placement]) -> None:
-    """What was reported on cases that are gone stands in their lender's log: how many rows, and why refused."""
+    """What was reported on cases that are gone stands in their lender's log: under which placement, and how many."""
     errors, places = file.errors.c, file.places.c
+    kind = places.lender_id, places.placement_id, errors.code
     late = (
-        select(places.lender_id, errors.code, func.count(errors.row.distinct()))
+        select(*kind, func.count(errors.row.distinct()))
         .join_from(file.errors, file.places, places.row == errors.row)
         .where(errors.code.in_(LATE))
-        .group_by(places.lender_id, errors.code)
-        .order_by(places.lender_id, errors.code)
+        .group_by(*kind)
+        .order_by(*kind)
     )
-    for lender_id, code, count in work.session.execute(late).all():
+    for lender_id, placement_id, code, count in work.session.execute(late).all():
         with work.as_lender(lenders[lender_id]):
-            refusals.record_rows(work, code, "activity.upload", count)
+            refusals.record_rows(work, code, "activity.upload", count, placement_id)

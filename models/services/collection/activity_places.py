@@ -1,7 +1,7 @@
 """Where the cases of an activity file are: with the agency now, or once, and what a place then refuses."""
 
 import datetime as dt
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, and_, delete, exists, func, insert, literal, select, true
@@ -16,9 +16,8 @@ from models.services import bulk, tenancy
 from models.services.collection import contacts
 from models.services.collection.activity_rows import PLACE, Fault, File, refuse
 from models.services.exchange import placed_cases, turns
+from models.services.exchange.placed_cases import EXPIRED
 from models.work import AGENCY, Work
-
-EXPIRED: Final = "placement_expired"
 
 
 def find(work: Work, file: File) -> dict[UUID, Placement]:
@@ -28,8 +27,7 @@ def find(work: Work, file: File) -> dict[UUID, Placement]:
     cases that this agency holds or held are looked at.
     """
     turns.take(work, "activity files")
-    crossings = select(Placement).where(tenancy.own(work, Placement)).ext(distinct_on(Placement.lender_id))
-    lenders = {p.lender_id: p for p in work.session.scalars(crossings.order_by(Placement.lender_id, Placement.id))}
+    lenders = placed_cases.crossings(work)
     for placement in lenders.values():
         with work.as_lender(placement):
             _lock_placements(work, file, placement)

@@ -4,6 +4,7 @@ They are the agency's own knowledge, written in its own context, while the place
 assignment gives a collector sight of the case; that the case is still placed is asked of the placement each time.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from models.household import deal
 from models.member import Member
 from models.placement import ACTIVE, Assignment, PlacedCase, Placement
 from models.services import tenancy
-from models.services.exchange import ends, placements
+from models.services.exchange import ends, placed_cases, placements
 from models.services.oversight import audit
 from models.work import Work
 from models.work_item import WorkItem
@@ -70,9 +71,15 @@ def assign(work: Work, placement_id: UUID, collector_id: UUID, case_ids: list[UU
     _require_collectors(work, [collector_id])
     wanted = set(case_ids)
     if set(work.session.scalars(_live_cases(work, placement).where(PlacedCase.case_id.in_(wanted)))) != wanted:
-        raise NotFound
+        raise NotFound(placement_id=placement.id)
     _put(work, placement, dict.fromkeys(sorted(wanted), collector_id))
     return len(wanted)
+
+
+def assign_several(work: Work, collector_id: UUID, by_placement: Mapping[UUID, list[UUID]]) -> int:
+    """The same under several placements, all of which are locked first, in the order of whoever ends several."""
+    placed_cases.hold_all(work, Placement.id.in_(by_placement))
+    return sum(assign(work, placement_id, collector_id, case_ids) for placement_id, case_ids in by_placement.items())
 
 
 def assign_evenly(work: Work, placement_id: UUID, collector_ids: list[UUID]) -> int:

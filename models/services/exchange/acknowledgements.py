@@ -51,8 +51,9 @@ def record_mismatch(work: Work, placement_id: UUID, case_count: int, balance: De
             "member_name": work.actor.name,
         }
         kept = _keep(work, placement, MISMATCH, counted)
+        # Once for a break: it shows what was counted last, and whoever goes on guessing tells nothing new.
         placements.tell(
-            work, placement, TO_LENDER, "placement.mismatch", key=work.at.isoformat(), cases=case_count, balance=balance
+            work, placement, TO_LENDER, "placement.mismatch", key=kept.id, cases=case_count, balance=balance
         )
     return kept
 

@@ -5,11 +5,11 @@ What comes too late, after the end of a case or of its placement, stands in the 
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import Text, any_, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 
 from models.case import Case
 from models.columns import Column
@@ -17,13 +17,11 @@ from models.errors import CaseClosedToWork, Conflict, Forbidden, Invalid, RowErr
 from models.identifiers import looks_personal
 from models.placement import LIVE, PlacedCase, Placement
 from models.recall_file import read
-from models.recall_request import RECALLED, RecallCase
 from models.services import bulk, refusals, tenancy
 from models.services.exchange import ends, placed_cases
+from models.services.exchange.placed_cases import LATE
 from models.tabular import FileOutcome, Source, Upload
 from models.work import AGENCY, Work
-
-LATE: Final = frozenset({"case_recalled", "case_returned", "placement_expired"})
 
 
 class Row(NamedTuple):
@@ -48,8 +46,9 @@ def apply(
 ) -> FileOutcome:
     """Put each row to `act`; `asked_for` is the permission, as the log names it. The first column is the case number.
 
-    `unknown_case` for a number that the agency does not hold now, `case_recalled` for one that it held before,
-    `ambiguous_case_number` for one that several lenders use. Raises Invalid where the file as a whole is refused.
+    `unknown_case` for a number that the agency never held, how it ended (`case_recalled`, `case_returned`,
+    `placement_expired`) for one that it held before, `ambiguous_case_number` for one that several lenders use. Raises
+    Invalid where the file as a whole is refused.
     """
     if work.actor.side != AGENCY or "manager" not in work.actor.roles:
         raise Forbidden
@@ -61,7 +60,8 @@ def apply(
         rows += batch.rows.select("row", *(column.name for column in columns)).iter_rows()
         errors += [RowError(*error) for error in batch.errors.iter_rows()]
     numbers = {number for _, number, *_ in rows}
-    held, recalled = find_held(work, numbers), _find_recalled(work, numbers)
+    held = find_held(work, numbers)
+    ended = _find_ended(work, numbers - held.keys())
     named: dict[UUID, list[Row]] = {}
     late: Late = defaultdict(Counter)
     for row, number, *said in rows:
@@ -69,12 +69,12 @@ def apply(
         if len(places) == 1:
             placement, case_id = places[0]
             named.setdefault(placement.lender_id, []).append(Row(row, case_id, placement, tuple(said)))
-        elif places or number not in recalled:
-            errors.append(RowError(row, "case_number", "ambiguous_case_number" if places else "unknown_case"))
-        else:
-            placement, case_id = recalled[number]
-            errors.append(Row(row, case_id, placement, tuple(said)).refused("case_recalled"))
-            late[placement]["case_recalled"] += 1
+            continue
+        codes = ended.get(number, {})
+        for placement, code in codes.items():
+            late[placement][code] += 1
+        faults = set(codes.values()) or {"ambiguous_case_number" if places else "unknown_case"}
+        errors += [RowError(row, "case_number", code) for code in faults]
     for _, of_lender in sorted(named.items()):
         errors += _act_for_lender(work, of_lender, act, late)
     _record_late(work, late, asked_for)
@@ -102,20 +102,30 @@ def find_held(work: Work, numbers: set[str]) -> dict[str, list[tuple[Placement, 
     return found
 
 
-def _find_recalled(work: Work, numbers: set[str]) -> dict[str, tuple[Placement, UUID]]:
-    """case number → the placement from which it was recalled last: the case itself the agency reads no longer."""
-    query = (
-        select(RecallCase.reference, Placement, RecallCase.case_id)
-        .join(Placement, (Placement.lender_id == RecallCase.lender_id) & (Placement.id == RecallCase.placement_id))
-        .where(
-            tenancy.own(work, RecallCase),
-            tenancy.own(work, Placement),
-            RecallCase.state == RECALLED,
-            RecallCase.reference == any_(literal(sorted(numbers), ARRAY(Text))),
+def _find_ended(work: Work, numbers: set[str]) -> dict[str, dict[Placement, str]]:
+    """case number → of each lender the placement that held it last, and how that ended.
+
+    Looked up where the case lies, since the agency reads it no longer; only what was placed with it is looked at.
+    """
+    found: dict[str, dict[Placement, str]] = defaultdict(dict)
+    for lender_id, crossing in placed_cases.crossings(work).items() if numbers else ():
+        last = (
+            select(Case.reference, Placement, PlacedCase.end_reason)
+            .join(PlacedCase, (PlacedCase.lender_id == Case.lender_id) & (PlacedCase.case_id == Case.id))
+            .join(Placement, (Placement.lender_id == PlacedCase.lender_id) & (Placement.id == PlacedCase.placement_id))
+            .where(
+                *(tenancy.of_lender(lender_id, table) for table in (Case, PlacedCase, Placement)),
+                PlacedCase.agency_id == crossing.agency_id,
+                PlacedCase.ended_at.is_not(None),
+                Case.reference == any_(literal(sorted(numbers), ARRAY(Text))),
+            )
+            .ext(distinct_on(Case.id))
+            .order_by(Case.id, PlacedCase.started_at.desc(), PlacedCase.placement_id.desc())
         )
-        .order_by(RecallCase.request_id)
-    )
-    return {number: (placement, case_id) for number, placement, case_id in work.session.execute(query)}
+        with work.as_lender(crossing):
+            for number, placement, reason in work.session.execute(last):
+                found[number][placement] = placed_cases.code_of_end(reason)
+    return found
 
 
 def _by_placement(rows: list[Row]) -> dict[UUID, list[Row]]:

@@ -29,7 +29,8 @@ READ, SPLIT, CHECKED, WRITTEN = 25, 40, 50, 95  # how far a commit is then, in p
 
 
 class Drawn(NamedTuple):
-    """A split, with what was known at the moment when it was drawn; `parts` are its cases with the seat of each."""
+    """A split, with what was known at the moment when it was drawn; `parts` are all cases that were free, in order of
+    id, with the seat of each and the rule that gave it."""
 
     at: dt.datetime
     plan: Plan
@@ -37,7 +38,6 @@ class Drawn(NamedTuple):
     cards: Mapping[UUID, Card | None]  # by agreement, like the next
     effective: Mapping[UUID, Effective]
     parts: pl.DataFrame
-    seats: pl.Series  # of every case that was free, in order of id; null: left out
     preview: dict[str, Any]
     digest: bytes
 
@@ -74,13 +74,15 @@ def draw_again(work: Work, tender: Tender, report: Report = quietly) -> Drawn:
     cases = _cases(now, tender.portfolio_id, panel, plan, came_back)
     report(READ)
     cards, effective, terms = _terms(now, panel)
-    seats = unpack(tender.preview_seats) if tender.preview_seats else None
-    if seats is None or cases.height != seats.len() or digest(cases, seats, plan.panel, terms) != tender.preview_digest:
+    kept = unpack(tender.preview_seats) if tender.preview_seats else None
+    if kept is None or cases.height != kept.height:
+        raise Conflict("preview_outdated")
+    parts = cases.hstack(kept)
+    if digest(cases, parts["seat"], plan.panel, terms) != tender.preview_digest:
         raise Conflict("preview_outdated")
     assert tender.preview is not None
-    parts = cases.with_columns(seat=seats)
     shown = {"agencies": _checked(now, panel, cards, {"seats": tender.preview["agencies"], "follows": []})}
-    return Drawn(at, plan, panel, cards, effective, parts, seats, shown, tender.preview_digest)
+    return Drawn(at, plan, panel, cards, effective, parts, shown, tender.preview_digest)
 
 
 def _hold(work: Work, portfolio_id: UUID, plan: Plan) -> tuple[list[Agreement], dt.datetime]:
@@ -108,8 +110,8 @@ def _draw(
     told = figures(parts, plan)
     cards, effective, terms = _terms(work, panel)
     shown = {"agencies": _checked(work, panel, cards, told), "rules": told["rules"], "left_out": told["left_out"]}
-    seats = parts["seat"]
-    return Drawn(work.at, plan, panel, cards, effective, parts, seats, shown, digest(cases, seats, plan.panel, terms))
+    seen = digest(cases, parts["seat"], plan.panel, terms)
+    return Drawn(work.at, plan, panel, cards, effective, parts, shown, seen)
 
 
 def _cases(

@@ -97,7 +97,7 @@ def _show(work: Work, tender: Tender, drawn: Drawn) -> Tender:
     tender.case_count, tender.borrower_count = placed.height, placed["borrower_id"].n_unique()
     tender.balance = Decimal(placed["balance"].sum() or "0.00")
     tender.scrubbed = scrub.count(work, tender.portfolio_id)
-    tender.preview, tender.preview_digest, tender.preview_seats = drawn.preview, drawn.digest, pack(drawn.seats)
+    tender.preview, tender.preview_digest, tender.preview_seats = drawn.preview, drawn.digest, pack(drawn.parts)
     work.session.flush()
     subject = {"tender": tender.id, "kind": ALLOCATION, "cases": tender.case_count, "digest": drawn.digest.hex()}
     audit.record(work, audit.Action.TENDER_CREATE, subject)
@@ -317,7 +317,7 @@ def _place(work: Work, tender: Tender, drawn: Drawn, report: Report = quietly) -
     work.session.add_all(offers.values())
     work.session.flush()
     seats = {seat: _seat(drawn, offer, drawn.panel[seat]) for seat, offer in offers.items()}
-    as_read = placed.select("case_id", "balance", "bucket", "product", "placement_seq", "seat")
+    as_read = placed.select("case_id", "balance", "bucket", "product", "placement_seq", "seat", "rule")
     made = placing.place_many(replace(work, at=drawn.at), as_read, seats, drawn.at)
     report(WRITTEN)
     return made

@@ -49,6 +49,14 @@ def reasons_told(work: Work, offer: Offer) -> list[str]:
         return told(eligibility.reasons(work, agreement, work.at, least_cases(offer), besides=offer.id))
 
 
+def closed_by(work: Work, agreement: Agreement) -> list[str]:
+    """Why nothing can be placed under an agreement now, for either side as it is told."""
+    if work.actor.side != AGENCY:
+        return eligibility.reasons(work, agreement, work.at)
+    with work.as_lender(agreement):
+        return told(eligibility.reasons(work, agreement, work.at))
+
+
 def least_cases(offer: Offer) -> int:
     """The fewest that may come of an offer, as it was shown: those of its smallest lot, where it is in lots."""
     lots = _lots(offer)

@@ -26,7 +26,6 @@ from models.services import notices, tenancy
 from models.services.exchange import (
     bids,
     eligibility,
-    frozen_terms,
     judging,
     opened_bids,
     placing,
@@ -145,8 +144,9 @@ def _lock_agreement(work: Work, offer: Offer) -> Agreement:
 
 
 def _place(work: Work, win: Win, now: dt.datetime) -> Placement:
-    terms = frozen_terms.require(work, win.opened.agreement, now)
-    return placing.place(work, win.opened.offer, terms, win.cases, now, win.terms)
+    """On the very terms that the bid was judged to stand on."""
+    assert win.opened.terms is not None
+    return placing.place(work, win.opened.offer, win.opened.terms, win.cases, now, win.terms)
 
 
 def _keep(work: Work, tender: Tender, opened: Sequence[Opened], judged: Judged, now: dt.datetime) -> Award:

@@ -146,8 +146,11 @@ def find_own(work: Work, offer: Offer) -> Bid | None:
     )
 
 
-def commit(work: Work, offer_id: UUID, commitment: bytes) -> Bid:
+def commit(work: Work, offer_id: UUID, commitment: bytes, terms_seen: str | None = None) -> Bid:
     """Bind the agency to a bid that nobody else can read yet; its entry is the commitment's proof.
+
+    `terms_seen` is the digest of the terms that it was shown (`frozen_terms`): Conflict `terms_changed` where they are
+    others by now. Without it the bid stands on whatever holds. Where they change later, the award finds it void.
 
     Conflict `commit_window_closed`, or `bid_stands` until the earlier commitment is withdrawn.
     """
@@ -162,6 +165,7 @@ def commit(work: Work, offer_id: UUID, commitment: bytes) -> Bid:
         answering.require(work, offer, agreement, now, answering.least_cases(offer))
         if find_own(work, offer) is not None:
             raise Conflict("bid_stands")
+        opened_bids.stand_on(work, offer, agreement, terms_seen)
         bid = Bid(
             lender_id=offer.lender_id,
             id=new_id(),
@@ -173,7 +177,8 @@ def commit(work: Work, offer_id: UUID, commitment: bytes) -> Bid:
             committed_by=work.actor.member_id,
             committed_at=now,
         )
-        bid.entry_leaf = audit.record(work, audit.Action.BID_COMMIT, _named(bid) | {"commitment": commitment}, at=now)
+        said = {"commitment": commitment, opened_bids.TERMS_DIGEST: offer.terms[opened_bids.TERMS_DIGEST]}
+        bid.entry_leaf = audit.record(work, audit.Action.BID_COMMIT, _named(bid) | said, at=now)
         work.session.add(bid)
         work.session.flush()
     return bid

@@ -9,12 +9,12 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ScalarSelect, Update, and_, delete, exists, func, select, true, update
+from sqlalchemy import ColumnElement, ScalarSelect, Update, and_, delete, exists, func, literal, select, true, update
 
 from models.acknowledgement_break import AcknowledgementBreak
 from models.case import Case
 from models.errors import CaseClosedToWork, NotFound
-from models.placement import LIVE, PlacedCase, Placement
+from models.placement import LIVE, UNDONE, PlacedCase, Placement
 from models.recall_request import ASKED, GONE, OBJECTED, WITHDRAWN, RecallCase, RecallRequest
 from models.recall_request import REQUESTED as RECALL_REQUESTED
 from models.retention import LAPSED, Retention
@@ -63,8 +63,9 @@ def lock(work: Work, lender_id: UUID, placement_ids: Sequence[UUID], case_ids: S
 
 def ends_of(work: Work, placement: Placement, case_ids: Sequence[UUID]) -> dict[UUID, dt.datetime]:
     """Of these cases those still placed under the locked placement, each with the end of its time."""
-    ends_at = func.coalesce(PlacedCase.retained_until, placement.expires_at)
-    live = select(PlacedCase.case_id, ends_at).where(live_in(placement), bulk.among(PlacedCase.case_id, case_ids))
+    live = select(PlacedCase.case_id, _time_over(placement)).where(
+        live_in(placement), bulk.among(PlacedCase.case_id, case_ids)
+    )
     return dict(work.session.execute(live).all())
 
 
@@ -87,7 +88,8 @@ def take_back(
 ) -> Sequence[UUID]:
     """Take the cases from the agency; answers which of them it held. They are locked in order of id, as everywhere.
 
-    What was asked about them, to keep them or to have them back, is asked no longer.
+    A case whose time was over by then has ended with it, whatever brings it back: its tail began there. What was asked
+    about them, to keep them or to have them back, is asked no longer.
     """
     named = true() if case_ids is None else bulk.among(Case.id, case_ids)
     held = work.session.scalars(
@@ -104,7 +106,7 @@ def take_back(
         .values(agency_id=None),
         update(PlacedCase)
         .where(live_in(placement), bulk.among(PlacedCase.case_id, held))
-        .values(ended_at=at, end_reason=reason, end_balance=_balance()),
+        .values(ended_at=_end(placement, at, reason), end_reason=reason, end_balance=_balance()),
         delete(WorkItem).where(_of(placement, WorkItem, held)),
         update(Retention)
         .where(_of(placement, Retention, held), Retention.state == RETENTION_REQUESTED)
@@ -124,7 +126,10 @@ def end_if_empty(work: Work, placement: Placement, state: str, at: dt.datetime, 
     """With its last case a placement ends, and with it the breaks before its work; answers whether it did."""
     if placement.held_count:
         return False
-    placement.state, placement.ended_at, placement.end_reason = state, at, reason
+    last_end = select(func.max(PlacedCase.ended_at)).where(
+        tenancy.of_lender(placement.lender_id, PlacedCase), PlacedCase.placement_id == placement.id
+    )
+    placement.state, placement.ended_at, placement.end_reason = state, work.session.scalars(last_end).one(), reason
     leases.end(work, placement)
     close_breaks(work, placement, at, reason)
     return True
@@ -142,6 +147,16 @@ def close_breaks(work: Work, placement: Placement, at: dt.datetime, cause: str) 
         .values(closed_at=at, cause=cause)
         .execution_options(synchronize_session=False)
     )
+
+
+def _time_over(placement: Placement) -> ColumnElement[dt.datetime]:
+    """The end of the time of a `PlacedCase` under it."""
+    return func.coalesce(PlacedCase.retained_until, placement.expires_at)
+
+
+def _end(placement: Placement, at: dt.datetime, reason: str) -> ColumnElement[dt.datetime]:
+    """What is undone had no time of its own, and commission finds by when it was undone what is to be taken back."""
+    return literal(at) if reason == UNDONE else func.least(at, _time_over(placement))
 
 
 def _balance() -> ScalarSelect[Decimal]:

@@ -1,4 +1,4 @@
-"""What a placement made now would freeze: read once, shown to whoever is asked, and accepted by its digest."""
+"""What a placement would freeze: read once, shown to whoever is asked, and accepted or bid on by its digest."""
 
 import datetime as dt
 import json
@@ -60,9 +60,9 @@ def find(work: Work, agreement: Agreement, at: dt.datetime) -> Terms | None:
     return Terms(agreement, card, standard_terms.effective(work, agreement, card.card)) if card else None
 
 
-def explain(work: Work, agreement: Agreement) -> Terms | None:
-    """`find` for either party, as of now."""
+def explain(work: Work, agreement: Agreement, at: dt.datetime) -> Terms | None:
+    """`find` for either party."""
     if work.actor.side != AGENCY:
-        return find(work, agreement, work.at)
+        return find(work, agreement, at)
     with work.as_lender(agreement):
-        return find(work, agreement, work.at)
+        return find(work, agreement, at)

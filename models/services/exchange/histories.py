@@ -59,7 +59,9 @@ class Retained(NamedTuple):
 class Placed(NamedTuple):
     """What came of a tender. `balance_at_end`: what is owed now, where it has not ended.
 
-    `shares`: the rules by which an allocation may have given the agency this case; of several it is not kept which.
+    `rule`: of an allocation, which of its rules gave the agency this case, from 1; FOLLOWED: it went where its
+    borrower's other cases were, outside every share; None also where it was placed before this was kept. `shares`:
+    what that rule gives the agency; where it is not kept which rule it was, what each that names the agency gives.
     """
 
     placement_id: UUID
@@ -67,6 +69,7 @@ class Placed(NamedTuple):
     agency_name: str
     agreement_number: str
     tier: int
+    rule: int | None
     shares: tuple[Share, ...]
     balance_at_start: Decimal
     balance_at_end: Decimal | None
@@ -167,7 +170,8 @@ def _as_placed(
         agency_name=placement.agency_name,
         agreement_number=placement.agreement_number,
         tier=placement.tier,
-        shares=_shares(tender, placement.agreement_id),
+        rule=placed.rule,
+        shares=_shares(tender, placement.agreement_id, placed.rule),
         balance_at_start=placed.referred_amount,
         balance_at_end=case.balance if placed.ended_at is None else placed.end_balance,
         contingency_rate=placed.contingency_rate,
@@ -179,10 +183,12 @@ def _as_placed(
     )
 
 
-def _shares(tender: Tender, agreement_id: UUID) -> tuple[Share, ...]:
+def _shares(tender: Tender, agreement_id: UUID, rule: int | None) -> tuple[Share, ...]:
     rules = tender.rules["rules"] if tender.kind == ALLOCATION else []
-    given = ((number, rule["shares"].get(str(agreement_id))) for number, rule in enumerate(rules, 1))
-    return tuple(Share(number, Decimal(share)) for number, share in given if share is not None)
+    given = ((number, one["shares"].get(str(agreement_id))) for number, one in enumerate(rules, 1))
+    return tuple(
+        Share(number, Decimal(share)) for number, share in given if share is not None and rule in (None, number)
+    )
 
 
 def _proposals(work: Work, tenders: Sequence[Tender]) -> dict[UUID, tuple[Proposal, ...]]:

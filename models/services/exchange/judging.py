@@ -6,7 +6,7 @@ A tender is judged as a whole, or in lots, where each package of a bid stands be
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from models import award as rules
@@ -25,6 +25,8 @@ from models.tender import Tender
 from models.work import Work
 
 ACTS = {WON: "win", LOST: "lose", VOID: "void"}
+
+TERMS_CHANGED: Final = "terms_changed"
 
 Cases = Mapping[UUID, Decimal]  # id → balance
 
@@ -136,7 +138,8 @@ def _in_lots(work: Work, tender: Tender, opened: Sequence[Opened], free: Cases, 
 def _gate_of_whole(work: Work, tender: Tender, one: Opened, case_count: int, now: dt.datetime) -> list[str]:
     """What the gate says of the agency now, for all that could be placed."""
     gate = eligibility.reasons(work, one.agreement, now, case_count, besides=one.offer.id)
-    return [*gate, eligibility.OUTSIDE] if tender_cases.holds_outside(work, tender.id, one.agreement, now) else gate
+    outside = tender_cases.holds_outside(work, tender.id, one.agreement, now)
+    return [*gate, *([eligibility.OUTSIDE] if outside else []), *_changed(one)]
 
 
 def _gates_of_packages(
@@ -152,9 +155,15 @@ def _gates_of_packages(
         count = sum(len(by_lot[lot]) for lot in package.lots)
         full = seat.capacity_left is not None and seat.capacity_left < count
         found = [*seat.reasons, *([eligibility.FULL] if full else [])]
-        return list(dict.fromkeys([*found, *([eligibility.OUTSIDE] if outside.intersection(package.lots) else [])]))
+        beyond = [eligibility.OUTSIDE] if outside.intersection(package.lots) else []
+        return list(dict.fromkeys([*found, *beyond, *_changed(one)]))
 
     return [gate(package) for package in one.bid_on]
+
+
+def _changed(one: Opened) -> list[str]:
+    """Beside the gate's reasons: a bid is not taken at terms that its bidder has not read."""
+    return [] if one.terms else [TERMS_CHANGED]
 
 
 def _candidate(one: Opened, gate: list[str]) -> Candidate:

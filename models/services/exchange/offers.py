@@ -20,7 +20,16 @@ from models.notice import LENDER as TELL_LENDER
 from models.offer import DECLINE_REASONS, OFFERED, PLACED, TAKEN, TRANSITIONS, Offer
 from models.placement import UNDONE, Placement
 from models.services import notices, pages, tenancy
-from models.services.exchange import answering, bids, eligibility, frozen_terms, placing, tender_offers, tenders
+from models.services.exchange import (
+    answering,
+    bids,
+    eligibility,
+    frozen_terms,
+    opened_bids,
+    placing,
+    tender_offers,
+    tenders,
+)
 from models.services.exchange.frozen_terms import Terms
 from models.services.oversight import audit
 from models.states import step
@@ -147,8 +156,12 @@ def _find(work: Work, offer_id: UUID) -> Offer:
 
 
 def find_terms(work: Work, offer: Offer) -> Terms | None:
-    """What its acceptance would freeze now; None once it is answered, and without a rate card in force."""
-    return frozen_terms.explain(work, placing.get_agreement(work, offer)) if offer.state == OFFERED else None
+    """What its acceptance would freeze now, or of a bid its award; None once it is answered, and without a rate card
+    in force."""
+    if offer.state != OFFERED:
+        return None
+    at = opened_bids.placed_at(offer) if offer.kind == SEALED_BID else work.at
+    return frozen_terms.explain(work, placing.get_agreement(work, offer), at)
 
 
 def accept(work: Work, offer_id: UUID, terms_seen: str | None = None) -> Placement:

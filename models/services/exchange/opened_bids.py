@@ -1,5 +1,6 @@
 """What a bidder reveals: terms, or packages where the tender is in lots; read, checked, padded, sealed and opened."""
 
+import datetime as dt
 import json
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -11,11 +12,14 @@ from models.award import AwardRefused, Package, Terms
 from models.bid import REVEALED, Bid
 from models.errors import Conflict, Invalid, RowError
 from models.offer import Offer
+from models.services.exchange import frozen_terms
 from models.work import Work
 
 # Every bid of a kind is padded to the same length, so that it tells nothing.
 SEALED_BYTES: Final = 256
 LOTS_SEALED_BYTES: Final = 1280
+
+TERMS_DIGEST: Final = "terms_digest"  # in an offer's terms: which its bid stands on
 
 BidOn: TypeAlias = Terms | tuple[Package, ...]
 
@@ -23,11 +27,13 @@ _WHOLE, _IN_LOTS = Terms._fields, ("packages",)
 
 
 class Opened(NamedTuple):
-    """A standing bid at its award; `bid_on` and `nonce` are None where it was never revealed."""
+    """A standing bid at its award; `bid_on` and `nonce` are None where it was never revealed, `terms` where a placement
+    would freeze others than those that the bid stands on."""
 
     bid: Bid
     offer: Offer
     agreement: Agreement
+    terms: frozen_terms.Terms | None
     bid_on: BidOn | None
     nonce: bytes | None
 
@@ -86,16 +92,44 @@ def seal_bid(work: Work, bid: Bid, bid_on: BidOn, nonce: bytes) -> bytes:
 
 
 def open_at_award(work: Work, bid: Bid, offer: Offer, agreement: Agreement) -> Opened:
-    """Conflict `bid_broken` where what is sealed does not open."""
+    """Conflict `bid_broken` where what is sealed does not open. Comes under the lock of the agreement."""
+    terms = find_terms(work, offer, agreement)
     if bid.state != REVEALED:
-        return Opened(bid, offer, agreement, None, None)
+        return Opened(bid, offer, agreement, terms, None, None)
     assert bid.sealed is not None
     try:
         opened = json.loads(work.vault.open_secret(seal_place(bid), bid.sealed))
     except SealBroken:
         raise Conflict("bid_broken", bid=str(bid.id)) from None
     nonce = bytes.fromhex(opened.pop("nonce"))
-    return Opened(bid, offer, agreement, read(offer.terms, opened, nonce), nonce)
+    return Opened(bid, offer, agreement, terms, read(offer.terms, opened, nonce), nonce)
+
+
+def stand_on(work: Work, offer: Offer, agreement: Agreement, terms_seen: str | None) -> None:
+    """Write on the locked offer which terms its bid stands on. Conflict `terms_changed` where they are not those that
+    were seen, `no_rate_card_in_force` where nothing could be placed."""
+    terms = frozen_terms.require(work, agreement, placed_at(offer), terms_seen)
+    offer.terms = offer.terms | {TERMS_DIGEST: terms.digest}
+
+
+def find_terms(work: Work, offer: Offer, agreement: Agreement) -> frozen_terms.Terms | None:
+    """What the offer's bid stands on, while a placement would freeze just that; None: the terms have changed.
+
+    Stands in the lender's tenant.
+    """
+    terms = frozen_terms.find(work, agreement, placed_at(offer))
+    return terms if stands_on(offer, terms) else None
+
+
+def stands_on(offer: Offer, terms: frozen_terms.Terms | None) -> bool:
+    """Whether the offer's bid was committed on these terms; one from before this was kept stands on any."""
+    return terms is not None and offer.terms.get(TERMS_DIGEST, terms.digest) == terms.digest
+
+
+def placed_at(offer: Offer) -> dt.datetime:
+    """Of which time its terms are: the end of its windows, so that a rate card that follows another by then is known
+    to whoever commits, and one that does so later changes nothing."""
+    return offer.expires_at
 
 
 def spelled(bid_on: BidOn) -> dict[str, Any]:

@@ -1,24 +1,38 @@
 """The ground an agency stands on: the case placed with it, loaded in its own context, then held under a lock.
 
-Releases and everything an agency reports on a case begin with `get_placed` and, within `work.as_lender`, `hold`.
+Releases and everything an agency reports on a case begin with `get_placed` and, within `work.as_lender`, `hold`;
+what it does over all its cases, with `crossings` or `hold_all`.
 """
 
 import datetime as dt
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, exists, select
+from sqlalchemy import ColumnElement, and_, exists, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from models.agency_standing import FROZEN, AgencyStanding
 from models.case import Case
 from models.case_actions import Standing, actions
 from models.errors import CaseClosedToWork, Forbidden, NotFound
-from models.placement import RETURN_CODES, TERM_OVER, Assignment, PlacedCase, Placement, ends_at, reason_of_return
+from models.placement import (
+    LIVE,
+    RETURN_CODES,
+    TERM_OVER,
+    Assignment,
+    PlacedCase,
+    Placement,
+    ends_at,
+    reason_of_return,
+)
 from models.services import tenancy
-from models.services.exchange import placements
+from models.services.exchange import placements, turns
 from models.work import AGENCY, Work
 
 RETURNED: Final = frozenset(map(reason_of_return, RETURN_CODES))
+EXPIRED: Final = "placement_expired"
+# What the rows of an agency's file are refused with that came too late: the lender's log counts them.
+LATE: Final = frozenset({"case_recalled", "case_returned", EXPIRED, "placement_frozen"})
 
 
 class Placed(NamedTuple):
@@ -33,13 +47,14 @@ class Held(NamedTuple):
     """A case whose placement stands and is locked until the transaction ends; `at` is the time after the lock."""
 
     case: Case
+    placement_id: UUID
     at: dt.datetime
     standing: Standing
 
     def require(self, action: str) -> None:
         """Raise CaseClosedToWork with the reason that `models.case_actions` gives, if any."""
         if code := actions(self.standing, self.at)[action]:
-            raise CaseClosedToWork(code)
+            raise CaseClosedToWork(code, self.placement_id)
 
 
 def get_placed(work: Work, case_id: UUID) -> Placed:
@@ -98,7 +113,7 @@ def hold(work: Work, placed: Placed) -> Held:
         .execution_options(populate_existing=True)
     ).one()
     if placed_case.ended_at is not None:
-        raise CaseClosedToWork(code_of_end(placed_case.end_reason))
+        raise CaseClosedToWork(code_of_end(placed_case.end_reason), placement.id)
     standing = Standing(
         side=AGENCY,
         roles=work.actor.roles,
@@ -110,13 +125,45 @@ def hold(work: Work, placed: Placed) -> Held:
         frozen=placement.frozen_at is not None or agency_state == FROZEN,
         erased=case.erased_at is not None,
     )
-    held = Held(case, work.now(), standing)
+    held = Held(case, placement.id, work.now(), standing)
     held.require("record_claim")  # the least that a live placement allows
     return held
+
+
+def crossings(work: Work, *which: ColumnElement[bool]) -> dict[UUID, Placement]:
+    """Of each lender, in order of id, a placement that the agency has or had: the ground to cross into its tenant."""
+    placed = select(Placement).where(tenancy.own(work, Placement), *which).ext(distinct_on(Placement.lender_id))
+    return {
+        placement.lender_id: placement
+        for placement in work.session.scalars(placed.order_by(Placement.lender_id, Placement.id))
+    }
+
+
+def hold_all(work: Work, *which: ColumnElement[bool]) -> set[UUID]:
+    """Lock FOR SHARE the agency's live placements, in the order of everybody; answers their ids."""
+    held: set[UUID] = set()
+    live = Placement.state.in_(LIVE), *which
+    for crossing in crossings(work, *live).values():
+        with work.as_lender(crossing):
+            of_lender = tenancy.of_lender(crossing.lender_id, Placement), Placement.agency_id == crossing.agency_id
+            query = turns.on_placements(select(Placement.id).where(*of_lender, *live), shared=True)
+            held |= set(work.session.scalars(query))
+    return held
+
+
+def find_freezing(work: Work) -> list[UUID]:
+    """The lenders whose freeze of the agency has not reached all its placements yet."""
+    going_on = crossings(work, Placement.state.in_(LIVE), Placement.frozen_at.is_(None))
+    freezing = []
+    for lender_id, placement in going_on.items():
+        with work.as_lender(placement):
+            if placements.is_frozen(work, placement):
+                freezing.append(lender_id)
+    return freezing
 
 
 def code_of_end(end_reason: str | None) -> str:
     """What an agency is told of a case that it no longer has."""
     if end_reason == TERM_OVER:
-        return "placement_expired"
+        return EXPIRED
     return "case_returned" if end_reason in RETURNED else "case_recalled"

@@ -234,12 +234,9 @@ def list_cases(work: Work, placement_id: UUID, after: UUID | None = None, limit:
 
 def export_cases(work: Work, placement_id: UUID) -> list[PlacementCase]:
     """All that `list_cases` would page through; an agency has none of a frozen placement or one that has ended."""
-    if work.actor.side == AGENCY:
-        placement = get(work, placement_id)
-        with work.as_lender(placement):
-            refuse_frozen(work, placement)
-        if placement.state not in LIVE:
-            raise CaseClosedToWork(CODES_OF_END.get(placement.state, "case_recalled"))
+    placement = _hold_for_file(work, placement_id)
+    if work.actor.side == AGENCY and placement.state not in LIVE:
+        raise CaseClosedToWork(CODES_OF_END.get(placement.state, "case_recalled"), placement.id)
     found: list[PlacementCase] = []
     while part := list_cases(work, placement_id, found[-1].case.id if found else None, pages.LIMIT_MAX):
         found += part
@@ -265,11 +262,26 @@ def count_opened(work: Work, placement_id: UUID) -> OpenedCount:
 
 
 def export_opened(work: Work, placement_id: UUID) -> list[Opened]:
-    """All that `opened` would page through."""
+    """All that `opened` would page through; an agency has none while it is frozen, and again after its end."""
+    _hold_for_file(work, placement_id)
     found: list[Opened] = []
     while part := opened(work, placement_id, found[-1].release.id if found else None, pages.LIMIT_MAX):
         found += part
     return found
+
+
+def _hold_for_file(work: Work, placement_id: UUID) -> Placement:
+    """The placement, before an agency's file of it is read: who ends or freezes it waits for the file, or came first.
+
+    CaseClosedToWork while it is frozen. A lender's own files wait for nobody.
+    """
+    placement = get(work, placement_id)
+    if work.actor.side == AGENCY:
+        with work.as_lender(placement):
+            lock(work, placement, shared=True)
+            if placement.state in LIVE:
+                refuse_frozen(work, placement)
+    return placement
 
 
 def still_held(work: Work, placement: Placement) -> ColumnElement[bool]:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import polars as pl
 from psycopg.errors import UniqueViolation
-from sqlalchemy import ColumnElement, Select, TableClause, and_, func, insert, literal, or_, select, text, update
+from sqlalchemy import ColumnElement, Select, TableClause, and_, func, insert, literal, null, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 
@@ -24,6 +24,7 @@ from models.placement import AWAITING_ACK, AWAITING_KEYS, UNDONE, PlacedCase, Pl
 from models.portfolio import LENDER as SEALED_BY_LENDER
 from models.portfolio import Portfolio
 from models.rate_card import RateCell
+from models.rates import PAYMENT
 from models.services import bulk, tenancy
 from models.services.exchange.ends import Figures
 from models.services.exchange.frozen_terms import Terms
@@ -42,8 +43,8 @@ PLACED_COLUMNS = [
     "referred_amount",
     "contingency_rate",
     "started_at",
+    "rule",
 ]
-PAYMENT = "payment"  # the payment type whose rate is frozen on a case
 
 
 class Seat(NamedTuple):
@@ -118,8 +119,8 @@ def place(
 
 
 def place_many(work: Work, parts: pl.DataFrame, seats: Mapping[int, Seat], now: dt.datetime) -> list[Placement]:
-    """Place many cases with many agencies at once: of each its number in its life, `placement_seq`, its `seat`, and
-    `case_id`, `balance`, `bucket` and `product` as they were read under the turn at offers.
+    """Place many cases with many agencies at once: of each its number in its life, `placement_seq`, its `seat` and the
+    `rule` that gave it, and `case_id`, `balance`, `bucket` and `product` as they were read under the turn at offers.
 
     They are locked here, in order of id. Conflict `cases_changed` unless all are open, free and as they are given.
     """
@@ -133,7 +134,7 @@ def place_many(work: Work, parts: pl.DataFrame, seats: Mapping[int, Seat], now: 
     _lock(work, given, parts.height)
     goes = _stage_seats(work, begun, seats)
     rate = func.coalesce(goes.c.rate, _rate_in_card(work.tenant_id, goes.c.card_id, given.c, given.c.placement_seq))
-    figures = (given.c.placement_seq, given.c.balance, rate, literal(now))
+    figures = (given.c.placement_seq, given.c.balance, rate, literal(now), given.c.rule)
     placed = select(literal(work.tenant_id), goes.c.placement_id, given.c.case_id, goes.c.agency_id, *figures)
     _place_cases(work, placed.where(given.c.seat == goes.c.seat))
     # After what refers to the cases, which so finds rows that nothing but a lock has touched. Where no index of theirs
@@ -151,8 +152,8 @@ def place_many(work: Work, parts: pl.DataFrame, seats: Mapping[int, Seat], now: 
 
 def _stage(work: Work, parts: pl.DataFrame) -> TableClause:
     read = {"case_id": "uuid", "balance": "numeric", "bucket": "text", "product": "text"}
-    given = bulk.make(work, read | {"placement_seq": "int", "seat": "int"})
-    bulk.fill(work, given, parts.select(*read, "placement_seq", "seat"))
+    given = bulk.make(work, read | {"placement_seq": "int", "seat": "int", "rule": "smallint"})
+    bulk.fill(work, given, parts.select(*read, "placement_seq", "seat", "rule"))
     work.session.execute(text(f"analyze {given.name}"))
     return given
 
@@ -254,7 +255,7 @@ def _seq() -> Any:
 def _placed(placement: Placement, rate: Any, now: dt.datetime) -> Select[*tuple[Any, ...]]:
     """The columns of PLACED_COLUMNS for cases that go to one placement."""
     where = (literal(placement.id), Case.id, literal(placement.agency_id))
-    return select(Case.lender_id, *where, _seq(), Case.balance, rate, literal(now)).select_from(Case)
+    return select(Case.lender_id, *where, _seq(), Case.balance, rate, literal(now), null()).select_from(Case)
 
 
 def _place_cases(work: Work, cases: Select[*tuple[Any, ...]]) -> None:

@@ -22,7 +22,7 @@ from models.business_day import day_of
 from models.errors import Conflict, Invalid, NotFound, RowError, outside
 from models.ids import new_id
 from models.rate_card import ACTIVE, INCLUSIVE, PROPOSED, TAX_TREATMENTS, TRANSITIONS, RateCard, RateCell
-from models.rates import Cell, Subject, faults, find_cell, is_complete
+from models.rates import PAYMENT, Cell, Subject, faults, find_cell, is_complete
 from models.services import bulk, notices, second_person, tenancy
 from models.services.oversight import audit
 from models.states import step
@@ -64,11 +64,15 @@ class Card(NamedTuple):
 
     @property
     def lowest_rate(self) -> Decimal:
-        return min(cell.rate for cell in self.cells)
+        """Of those that a case may earn."""
+        return min(self._earned())
 
     @property
     def highest_rate(self) -> Decimal:
-        return max(cell.rate for cell in self.cells)
+        return max(self._earned())
+
+    def _earned(self) -> list[Decimal]:
+        return [cell.rate for cell in self.cells if cell.payment_type in (None, PAYMENT)]
 
 
 def propose(work: Work, agreement_id: UUID, terms: Terms) -> Card:
@@ -157,6 +161,12 @@ def list_of_agreement(work: Work, agreement_id: UUID) -> list[Card]:
     if work.actor.side == AGENCY:
         query = query.where(RateCard.state == ACTIVE)
     return _with_cells(work, work.session.scalars(query.order_by(RateCard.version.desc())).all())
+
+
+def has_rival(work: Work, card: RateCard) -> bool:
+    """Of a proposal: that another one waits which, once approved, would be in its way."""
+    waiting = _in_the_way(work, card.agreement_id, card.valid_from, card.valid_to, PROPOSED)
+    return work.session.scalar(waiting.where(RateCard.id != card.id)) is not None
 
 
 def list_standing(work: Work, agreement_id: UUID, on: dt.date) -> list[Card]:
@@ -279,12 +289,14 @@ def _followed(work: Work, agreement_id: UUID, valid_from: dt.date) -> Select[Rat
     )
 
 
-def _in_the_way(work: Work, agreement_id: UUID, valid_from: dt.date, valid_to: dt.date | None) -> Select[UUID]:
-    """Cards in force on a day of these that would not give way."""
+def _in_the_way(
+    work: Work, agreement_id: UUID, valid_from: dt.date, valid_to: dt.date | None, state: str = ACTIVE
+) -> Select[UUID]:
+    """Cards in force on a day of these that would not give way, or would not once they were."""
     return select(RateCard.id).where(
         tenancy.own(work, RateCard),
         RateCard.agreement_id == agreement_id,
-        RateCard.state == ACTIVE,
+        RateCard.state == state,
         or_(RateCard.valid_to >= valid_from, and_(RateCard.valid_to.is_(None), RateCard.valid_from >= valid_from)),
         RateCard.valid_from <= valid_to if valid_to else true(),
     )

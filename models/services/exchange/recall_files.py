@@ -1,4 +1,4 @@
-"""Recalls by file: case numbers and reasons, one row a case. Rows at fault are named, the others carried out."""
+"""Recalls by file: case numbers and reasons, one row a case. Rows at fault are named, the others recalled."""
 
 from uuid import UUID
 

@@ -293,9 +293,7 @@ def _carry_out(
     if case_ids is None:
         audit.record(work, audit.Action.PLACEMENT_RECALL, subject)
     else:
-        # More than an entry holds are named by the recall itself.
-        named = sorted(set(case_ids)) if len(case_ids) <= audit.ENTRY_CASES_MAX else None
-        audit.record(work, audit.Action.CASE_RECALL, {**subject, "cases": named})
+        audit.record(work, audit.Action.CASE_RECALL, {**subject, "cases": audit.named(case_ids)})
     placements.tell(
         work, placement, TO_AGENCY, "placement.recalled", key=found.id, reason=found.reason, cases=len(held)
     )

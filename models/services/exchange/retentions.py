@@ -7,6 +7,7 @@ decision locks the placement first. What the rule for paying cases keeps (see `p
 import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -68,10 +69,14 @@ ANY = RetentionFilter()
 
 
 class Waiting(NamedTuple):
-    """What waits for a decision; `up_to` is None where nothing does. What is asked for later has a higher id."""
+    """What waits for a decision; `up_to` is None where nothing does. What is asked for later has a higher id.
+
+    `digest`: SHA-256 of the ids, ascending, each as its 16 bytes; which they are, and not how many alone.
+    """
 
     cases: int
     up_to: UUID | None
+    digest: bytes
 
 
 class Decided(NamedTuple):
@@ -98,11 +103,16 @@ def request(work: Work, placement_id: UUID, case_ids: list[UUID], ground: str, d
             raise Invalid(errors=faults)
         ends.require_live(work, placement, wanted)
         if standing := asked_of(work, placement, wanted):
-            raise Conflict("retention_stands", count=len(standing))
-        if missing := len(wanted) - len(shown(work, placement, wanted, ground)):
-            raise Conflict("ground_missing", count=missing)
+            raise _refuse_cases("retention_stands", standing)
+        if missing := set(wanted) - shown(work, placement, wanted, ground):
+            raise _refuse_cases("ground_missing", missing)
         ask(work, placement, wanted, ground, days)
     return len(wanted)
+
+
+def _refuse_cases(code: str, case_ids: set[UUID]) -> Conflict:
+    """Names which of those that were asked for are in the way of the rest."""
+    return Conflict(code, count=len(case_ids), case_ids=sorted(map(str, case_ids)))
 
 
 def require_window(work: Work, placement: Placement) -> Window:
@@ -113,7 +123,7 @@ def require_window(work: Work, placement: Placement) -> Window:
     placements.refuse_frozen(work, placement)
     open_, now = _window(work, placement), work.now()
     if not open_.opens_at <= now < open_.closes_at:
-        told = {"opens_at": open_.opens_at.isoformat(), "closes_at": open_.closes_at.isoformat()}
+        told: dict[str, Any] = {"opens_at": open_.opens_at.isoformat(), "closes_at": open_.closes_at.isoformat()}
         if now < open_.opens_at:
             raise Conflict("retention_window", **told)
         raise CaseClosedToWork("retention_window", placement.id, **told)
@@ -181,17 +191,19 @@ def decide(work: Work, retention_ids: list[UUID], *, approve: bool) -> int:
 
 
 def decide_all(
-    work: Work, filters: RetentionFilter, up_to: UUID | None, cases: int | None, *, approve: bool
+    work: Work, filters: RetentionFilter, up_to: UUID | None, digest: bytes | None, *, approve: bool
 ) -> Decided:
     """Approve or refuse all that waits under the filters, and was asked for no later than `up_to`.
 
     Placement by placement: where more is asked for than may be approved, or the term is over, all of it is left.
-    Conflict `list_changed` unless it is `cases` as they were seen: an id is older than the commit that shows it.
+    Conflict `list_changed` unless it is what was seen, by its digest as `waiting` tells it: an id is older than the
+    commit that shows it, and what was seen may be withdrawn by a recall.
     """
     until = true() if up_to is None else Retention.id <= up_to
     groups = _lock(work, and_(*_matching(filters._replace(state=REQUESTED)), until))
-    if cases is not None and cases != (now := sum(map(len, groups.values()))):
-        raise Conflict("list_changed", cases=now)
+    ids = sorted(row.id for rows in groups.values() for row in rows)
+    if digest is not None and digest != _digest(ids):
+        raise Conflict("list_changed", cases=len(ids))
     decided = left = 0
     for placement, found in groups.items():
         try:
@@ -239,10 +251,14 @@ def list_own(
 
 
 def waiting(work: Work, filters: RetentionFilter = ANY) -> Waiting:
-    """How many wait for the lender's decision, whatever state the filters name, and the newest of them."""
-    ids = select(Retention.id).where(tenancy.own(work, Retention), *_matching(filters._replace(state=REQUESTED)))
-    count = work.session.scalar(select(func.count()).select_from(ids.subquery())) or 0
-    return Waiting(count, work.session.scalar(ids.order_by(Retention.id.desc()).limit(1)))
+    """What waits for the lender's decision, whatever state the filters name."""
+    query = select(Retention.id).where(tenancy.own(work, Retention), *_matching(filters._replace(state=REQUESTED)))
+    ids = work.session.scalars(query.order_by(Retention.id)).all()
+    return Waiting(len(ids), ids[-1] if ids else None, _digest(ids))
+
+
+def _digest(ids: Sequence[UUID]) -> bytes:
+    return sha256(b"".join(id_.bytes for id_ in ids)).digest()
 
 
 def _refuse_impossible(case_ids: list[UUID], ground: str, days: int) -> None:
@@ -324,9 +340,7 @@ def _decide(work: Work, placement: Placement, found: Sequence[Retention], *, app
             paying.extend(work, placement, [row.case_id for row in found if row.days == days], days)
     action = audit.Action.RETENTION_APPROVE if approve else audit.Action.RETENTION_REFUSE
     subject = {"placement": placement.id, "agency": placement.agency_id, "count": len(found)}
-    # More than an entry holds are named by the retentions themselves, with who decided and when.
-    named = sorted(row.case_id for row in found) if len(found) <= audit.ENTRY_CASES_MAX else None
-    audit.record(work, action, {**subject, "cases": named})
+    audit.record(work, action, {**subject, "cases": audit.named([row.case_id for row in found])})
     kind = "retention.approved" if approve else "retention.refused"
     placements.tell(work, placement, TO_AGENCY, kind, key=found[0].id, cases=len(found))
 

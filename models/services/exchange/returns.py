@@ -73,7 +73,7 @@ def _give_back(work: Work, placement: Placement, code: str, case_ids: list[UUID]
     excluded = treatments.exclude(work, placement, case_ids, treatments.RETURNS[code], SOURCE)
     ends.end_if_empty(work, placement, returned, now, reason)
     subject = {"placement": placement.id, "agency": placement.agency_id, "code": code, "count": len(case_ids)}
-    audit.record(work, audit.Action.CASE_RETURN, {**subject, "cases": case_ids, "excluded": excluded})
+    audit.record(work, audit.Action.CASE_RETURN, {**subject, "cases": audit.named(case_ids), "excluded": excluded})
     placements.tell(
         work, placement, TO_LENDER, "case.returned", key=f"{now.isoformat()}/{code}", code=code, cases=len(case_ids)
     )

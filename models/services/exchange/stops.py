@@ -1,8 +1,10 @@
 """Stops: that all work on recalled cases has stopped, which the agency confirms in time or has as a breach."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import exists, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from models.breach import Breach
 from models.business_day import day_of
@@ -12,8 +14,8 @@ from models.ids import new_id
 from models.notice import AGENCY as TO_AGENCY
 from models.notice import LENDER as TO_LENDER
 from models.recall_request import EXECUTED, RECALLED, RecallCase, RecallRequest
-from models.services import tenancy
-from models.services.exchange import placements, recall_cases, recalls
+from models.services import bulk, tenancy
+from models.services.exchange import ends, placements, recall_cases, recalls
 from models.services.oversight import audit
 from models.services.oversight.conduct import FLAGGED
 from models.work import Work
@@ -64,7 +66,10 @@ def flag_missing(work: Work) -> int:
         )
         .order_by(RecallRequest.placement_id, RecallRequest.id)
     ).all()
-    return sum(_flag_if_missing(work, found) for found in late)
+    request_ids, placement_ids = [found.id for found in late], sorted({found.placement_id for found in late})
+    cases = _first_cases(work, request_ids)
+    ends.lock(work, work.tenant_id, placement_ids, sorted(cases.values()))
+    return sum(_flag_if_missing(work, found, cases[found.id]) for found in late)
 
 
 def count_unconfirmed(work: Work) -> int:
@@ -75,13 +80,22 @@ def count_unconfirmed(work: Work) -> int:
     return work.session.scalar(waiting) or 0
 
 
-def _flag_if_missing(work: Work, found: RecallRequest) -> bool:
+def _first_cases(work: Work, request_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Of each recall that is carried out a case, which stands in the breach for all."""
+    recalled = select(RecallCase.request_id, RecallCase.case_id).where(
+        tenancy.own(work, RecallCase), bulk.among(RecallCase.request_id, request_ids), RecallCase.state == RECALLED
+    )
+    first = recalled.ext(distinct_on(RecallCase.request_id)).order_by(RecallCase.request_id, RecallCase.case_id)
+    return dict(work.session.execute(first).all())
+
+
+def _flag_if_missing(work: Work, found: RecallRequest, case_id: UUID) -> bool:
+    """It may have been confirmed before its placement could be locked."""
     placement = recalls.lock(work, found)
     if found.stop_confirmed_at is not None or found.stop_missed_at is not None:
         return False
     found.stop_missed_at = work.at
     assert found.stop_due_at is not None
-    case_id = min(recall_cases.ids_in(work, found, RECALLED))
     borrower_id = work.session.scalars(
         select(Case.borrower_id).where(tenancy.own(work, Case), Case.id == case_id)
     ).one()

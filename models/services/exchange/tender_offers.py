@@ -17,7 +17,7 @@ from models.services import notices, tenancy
 from models.services.exchange import tape, tender_cases
 from models.services.oversight import audit
 from models.states import step
-from models.tender import Tender
+from models.tender import SEALED_BID, Tender
 from models.work import Work
 
 INELIGIBLE = "ineligible"  # why an offer was taken back from an agency that may not receive any more
@@ -71,6 +71,12 @@ def list_all(work: Work, tender_id: UUID) -> list[Offer]:
     """In the order in which they were made."""
     query = select(Offer).where(tenancy.own(work, Offer), Offer.tender_id == tender_id)
     return list(work.session.scalars(query.order_by(Offer.id)))
+
+
+def find_auction(work: Work, offer_id: UUID) -> UUID | None:
+    """The tender of sealed bids that an offer was made of."""
+    query = select(Offer.tender_id).where(tenancy.own(work, Offer), Offer.id == offer_id, Offer.kind == SEALED_BID)
+    return work.session.scalar(query)
 
 
 def count_by_state(work: Work, tender_ids: Sequence[UUID]) -> dict[UUID, dict[str, int]]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import case, func, select, update
+from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.orm import defer
 
 from models.agreement import Agreement
@@ -214,14 +214,7 @@ def close(work: Work, tender: Tender, act: str, now: dt.datetime) -> None:
     """Move a locked tender to its end; what it still held may be tendered again."""
     tender.state = step(TRANSITIONS, tender.state, act)
     tender.decided_at = now
-    work.session.execute(
-        update(TenderedCase)
-        .where(
-            tenancy.of_lender(tender.lender_id, TenderedCase), TenderedCase.tender_id == tender.id, TenderedCase.open
-        )
-        .values(open=False)
-        .execution_options(synchronize_session=False)
-    )
+    _let_go(work, tender.lender_id, TenderedCase.tender_id == tender.id)
 
 
 def approve(work: Work, tender_id: UUID) -> Tender:
@@ -293,13 +286,21 @@ def go_on(work: Work, tender: Tender, now: dt.datetime, last: Offer) -> None:
     notices.tell(*told, "tender.unanswered", "tender", tender.id, cases=tender.case_count)
 
 
-def release(work: Work, case_ids: Sequence[UUID]) -> int:
-    """Take cases out of the open tenders that hold them; answers how many stood in one."""
-    held = update(TenderedCase).where(
-        tenancy.own(work, TenderedCase), TenderedCase.open, bulk.among(TenderedCase.case_id, case_ids)
+def release(work: Work, case_ids: Sequence[UUID], lender_id: UUID | None = None) -> int:
+    """Take cases out of the open tenders that hold them; answers how many stood in one. An agency that crossed names
+    the lender."""
+    return _let_go(work, lender_id or work.tenant_id, bulk.among(TenderedCase.case_id, case_ids))
+
+
+def _let_go(work: Work, lender_id: UUID, which: ColumnElement[bool]) -> int:
+    """Cases that open tenders hold, locked in order of id before the first is changed; answers how many."""
+    held = tenancy.of_lender(lender_id, TenderedCase), TenderedCase.open, which
+    locked = select(TenderedCase.case_id).where(*held).order_by(TenderedCase.case_id).with_for_update().subquery()
+    count = work.session.scalars(select(func.count()).select_from(locked)).one()
+    work.session.execute(
+        update(TenderedCase).where(*held).values(open=False).execution_options(synchronize_session=False)
     )
-    freed = held.values(open=False).returning(TenderedCase.case_id).execution_options(synchronize_session=False)
-    return len(work.session.scalars(freed).all())
+    return count
 
 
 def _begin(work: Work, tender: Tender, cases: pl.DataFrame | None) -> None:

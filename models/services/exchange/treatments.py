@@ -16,6 +16,7 @@ from models.case import Case
 from models.exclusion import Exclusion
 from models.placement import Placement
 from models.services import bulk, tenancy
+from models.services.exchange import tenders
 from models.work import Work
 
 BORROWER, CASE, NOTHING = "borrower", "case", "nothing"
@@ -65,7 +66,8 @@ def exclude(
 ) -> int:
     """Record the exclusions that do not stand already, as of `at` or the act's own time; answers how many.
 
-    The cases were taken back by this transaction, which has them locked. Stands in the lender's tenant.
+    What they name leaves the open tenders that hold it. The cases were taken back by this transaction, which has them
+    locked. Stands in the lender's tenant.
     """
     if treatment.excludes == NOTHING or not case_ids:
         return 0
@@ -93,4 +95,8 @@ def exclude(
         recorded_at=pl.lit((at or work.at).isoformat()),
     )
     bulk.append(work, Exclusion, rows)
+    whose = bulk.among(Case.borrower_id, [UUID(borrower_id) for borrower_id in whom["borrower_id"]])
+    of_borrowers = select(Case.id).where(tenancy.of_lender(placement.lender_id, Case), whose).order_by(Case.id)
+    named_now = case_ids if of_case else work.session.scalars(of_borrowers).all()
+    tenders.release(work, named_now, placement.lender_id)
     return rows.height

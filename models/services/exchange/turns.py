@@ -1,11 +1,12 @@
 """One at a time: the second of two runs over the same lender waits a moment, or is told to come again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar, cast
 from uuid import UUID
 
-from psycopg.errors import LockNotAvailable
-from sqlalchemy import Select, Text, func, text
+from psycopg.errors import LockNotAvailable, QueryCanceled
+from sqlalchemy import Select, Text, func, select, text
 from sqlalchemy import cast as as_type
 from sqlalchemy.exc import OperationalError
 
@@ -14,7 +15,9 @@ from models.placement import Placement
 from models.work import Work
 
 _TAKE = text("select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(cast(:names as text[])) as name")
+PATIENCE_SECONDS: Final = 100  # placing a million cases takes less; a statement may take 120
 PLACEMENT_TURNS: Final = 16
+_PATIENCE = func.set_config("lock_timeout", f"{PATIENCE_SECONDS}s", True)  # until the transaction ends
 _PARTIES = func.hashtext(func.concat(Placement.lender_id, Placement.agency_id))
 _TURN = func.hashtext(as_type(Placement.id, Text)).op("&")(PLACEMENT_TURNS - 1)
 _ALONE, _SHARED = func.pg_advisory_xact_lock(_PARTIES, _TURN), func.pg_advisory_xact_lock_shared(_PARTIES, _TURN)
@@ -37,10 +40,22 @@ def take(work: Work, what: str, lender_id: UUID | None = None) -> None:
 
 def take_each(work: Work, what: Iterable[str], lender_id: UUID | None = None) -> None:
     """The same of several, in order of name, so that of two who want the same the first has all."""
-    try:
+    with unavailable_if_busy():
         work.session.execute(_TAKE, {"names": [f"{lender_id or work.tenant_id}/{name}" for name in sorted(set(what))]})
+
+
+def wait_long(work: Work) -> None:
+    """From here on this transaction waits up to PATIENCE_SECONDS for each lock."""
+    work.session.execute(select(_PATIENCE))
+
+
+@contextmanager
+def unavailable_if_busy() -> Iterator[None]:
+    """Whoever waited in vain is told so."""
+    try:
+        yield
     except OperationalError as refused:
-        if isinstance(refused.orig, LockNotAvailable):
+        if isinstance(refused.orig, LockNotAvailable | QueryCanceled):  # of several locks no one took too long, but all
             raise Unavailable("busy", retry_seconds=10) from None
         raise
 
@@ -49,13 +64,14 @@ def on_placements(query: Query, *, shared: bool = False) -> Query:
     """The query of `Placement`s, locking each: first its turn, then its row, in order of its parties and turn.
 
     Alone to end, freeze or count one, `shared` to act under it. Rows are not locked in the order of asking: an agency
-    whose acts overlap without a pause would keep a recall waiting for as long as it pleases. Turns are. One statement
-    locks both; the turn is its last column, and says nothing. A lender and an agency have PLACEMENT_TURNS for all
-    their placements: PostgreSQL has room for some thousands of such locks, and a night may end more placements than
-    that. So of the same two parties one act may wait for another that it has nothing to do with, and of no others.
+    whose acts overlap without a pause would keep a recall waiting for as long as it pleases. Turns are: whoever asks
+    for one alone comes next, and so waits as `wait_long` does, that no long act sends a recall away. One statement
+    locks both; what it adds stands in its last columns, and says nothing. A lender and an agency have PLACEMENT_TURNS
+    for all their placements: PostgreSQL has room for some thousands of such locks, and a night may end more placements
+    than that. So of the same two parties one act may wait for another that it has nothing to do with, and of no others.
     """
     locking = (
-        query.add_columns(_SHARED if shared else _ALONE)
+        query.add_columns(*([_SHARED] if shared else [_PATIENCE, _ALONE]))  # from left to right
         .order_by(Placement.lender_id, Placement.agency_id, _TURN, Placement.id)
         .with_for_update(read=shared, of=Placement)
         .execution_options(populate_existing=True)

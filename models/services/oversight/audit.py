@@ -2,7 +2,7 @@
 
 import datetime as dt
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
@@ -149,6 +149,11 @@ class Action(StrEnum):
     WEBHOOK_PAUSE = "webhook.pause"
     WEBHOOK_RESUME = "webhook.resume"
     WEBHOOK_DELETE = "webhook.delete"
+
+
+def named(case_ids: Collection[UUID]) -> list[UUID] | None:
+    """The cases as an entry names them; None where they are more than it holds: what was done stands in their rows."""
+    return sorted(set(case_ids)) if len(case_ids) <= ENTRY_CASES_MAX else None
 
 
 def record(

@@ -9,6 +9,7 @@ statement must be able to prove it to each other at any time.
 """
 
 import datetime as dt
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from hashlib import sha256
@@ -18,8 +19,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, func, select
 
 from models.agreement import Agreement
-from models.errors import Conflict, Forbidden, NotFound
+from models.errors import Conflict, Forbidden, Invalid, NotFound, RowError
 from models.export import APPROVED, AWAITING, PERSONAL, REFUSED, TAKEN, Export
+from models.identifiers import looks_personal
 from models.ids import new_id
 from models.services import pages, tenancy
 from models.services.exchange import turns
@@ -30,6 +32,9 @@ from models.work import AGENCY, AUDITOR, LENDER, Work
 ROWS_MAX = 100_000  # of one file, which is made in memory
 REQUEST_LASTS = dt.timedelta(hours=24)
 COUNTED_FOR = dt.timedelta(hours=24)
+WORDS: Final = ("search", "name", "product")  # filters that are no code
+ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+CODE: Final = re.compile(r"[A-Za-z0-9_.:-]{1,60}")
 
 DECIDERS: Final[Mapping[str, frozenset[str]]] = {
     LENDER: frozenset({"compliance_officer", "administrator"}),
@@ -173,6 +178,7 @@ def record_exempt(work: Work, kind: str, subject: Mapping[str, Any], rows: int, 
 
 def _add(work: Work, kind: str, subject: Mapping[str, str], row_count: int, state: str) -> Export:
     assert work.actor.member_id is not None
+    _refuse_personal(subject)
     export = Export(
         org_id=work.actor.org_id,
         id=new_id(),
@@ -189,6 +195,17 @@ def _add(work: Work, kind: str, subject: Mapping[str, str], row_count: int, stat
     work.session.add(export)
     work.session.flush()
     return export
+
+
+def _refuse_personal(subject: Mapping[str, str]) -> None:
+    """Filters stand in the export as they are: ids, codes, and WORDS that hold nobody's number."""
+    faults = [
+        RowError(0, name, "search_personal" if name in WORDS else "unknown_value")
+        for name, value in subject.items()
+        if not ID.fullmatch(value) and (looks_personal(value) or not (name in WORDS or CODE.fullmatch(value)))
+    ]
+    if faults:
+        raise Invalid(errors=faults)
 
 
 def _taken_lately(work: Work) -> int:

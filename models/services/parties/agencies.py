@@ -30,7 +30,7 @@ ELIGIBILITIES: Final = (ELIGIBLE, NOT_ELIGIBLE)
 
 
 class Ending(NamedTuple):
-    """What ends next: a paper that counts, by its kind, or `agreement`."""
+    """What ends next, on this day or later: a paper that counts, by its kind, or `agreement`."""
 
     ends_on: dt.date
     kind: str
@@ -74,7 +74,10 @@ class AgencyFilter(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """What an agency showed in the last OBSERVED_DAYS days, beside what it declared."""
+    """What an agency showed in the last OBSERVED_DAYS days, beside what it declared.
+
+    Who contacted or unsealed is counted, whatever their role: whom an agency employs as what is its own to know.
+    """
 
     collectors: int
     cases_per_collector: int | None  # None: nobody was active
@@ -191,12 +194,12 @@ def _lines(work: Work, agency_id: UUID | None) -> list[AgencyLine]:
     agreements = work.session.scalars(query.order_by(Agreement.agency_id, Agreement.id.desc())).all()
     candidates = eligibility.assess(work, work.tenant_id, agreements, work.at)
     return [
-        _line(sorted(group, key=lambda candidate: len(candidate.reasons)))
+        _line(sorted(group, key=lambda candidate: len(candidate.reasons)), day_of(work.at))
         for _, group in groupby(candidates, lambda candidate: candidate.agreement.agency_id)
     ]
 
 
-def _line(candidates: Sequence[Candidate]) -> AgencyLine:
+def _line(candidates: Sequence[Candidate], today: dt.date) -> AgencyLine:
     first = candidates[0]
     endings = [
         Ending(candidate.agreement.ends_on, "agreement")
@@ -205,7 +208,8 @@ def _line(candidates: Sequence[Candidate]) -> AgencyLine:
     ]
     endings += [Ending(versions[0].expires_on, kind) for kind, versions in first.documents.items()]
     newest = max(candidates, key=lambda candidate: candidate.agreement.id).agreement
-    return AgencyLine(newest.agency_id, newest.agency_name, candidates, min(endings, default=None))
+    ahead = (ending for ending in endings if ending.ends_on >= today)
+    return AgencyLine(newest.agency_id, newest.agency_name, candidates, min(ahead, default=None))
 
 
 def _passes(line: AgencyLine, filters: AgencyFilter) -> bool:

@@ -48,7 +48,8 @@ def record(work: Work, counterparty_id: UUID, paper: Paper) -> AgencyDocument:
         work.session.add(document)
         work.session.flush()
         audit.record(work, audit.Action.AGENCY_DOCUMENT_RECORD, _subject(document))
-        _tell_other_side(work, document, "document.recorded")
+        if work.actor.side == LENDER:  # what the agency records awaits nobody but itself
+            _tell_other_side(work, document, "document.recorded")
     return document
 
 
@@ -165,11 +166,11 @@ def band(ends_on: dt.date, today: dt.date) -> int | None:
 
 
 def _tell_ending(work: Work, ending: AgencyDocument | Agreement, noun: str, ends_on: dt.date, today: dt.date) -> int:
-    days = band(ends_on, today)
-    if days is None:
+    due = band(ends_on, today)
+    if due is None:
         return 0
     kind = f"{noun}.expiring"
-    facts = {"ends_on": ends_on, "days": days}
+    facts = {"ends_on": ends_on, "days": (ends_on - today).days}
     if isinstance(ending, AgencyDocument):
         facts["document_kind"] = ending.kind
     return sum(
@@ -181,7 +182,7 @@ def _tell_ending(work: Work, ending: AgencyDocument | Agreement, noun: str, ends
             kind,
             noun,
             ending.id,
-            key=f"{kind}/{ending.id}/{days}",
+            key=f"{kind}/{ending.id}/{due}",
             **facts,
         )
         for side in (LENDER, AGENCY)

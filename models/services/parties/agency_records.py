@@ -12,9 +12,11 @@ from models import standing
 from models.agency_standing import GOOD, AgencyStanding
 from models.breach import Breach
 from models.business_day import day_of, start_of
+from models.case_tally import CaseTally
 from models.offer import OFFERED, Offer
-from models.placement import LIVE, UNDONE, Placement
+from models.placement import UNDONE, Placement
 from models.services import bulk, tenancy
+from models.services.portfolio import tallies
 from models.tender import ASSIGNED, Tender
 from models.work import Work
 
@@ -24,7 +26,7 @@ UNCOUNTED = ("dismissed", "withdrawn")  # breaches that do not stand
 class Record(NamedTuple):
     """Of one agency with one lender. Cases placed and breaches are those of the last standing.WINDOW_DAYS days.
 
-    `tendered_cases` were offered to it alone and wait for its answer.
+    `open_cases` are with it and still owed; `tendered_cases` were offered to it alone and wait for its answer.
     """
 
     state: str = GOOD
@@ -73,11 +75,9 @@ def read(
     )
     held = _by_agency(
         work,
-        select(Placement.agency_id, func.sum(Placement.held_count))
-        .where(
-            tenancy.of_lender(lender_id, Placement), bulk.among(Placement.agency_id, these), Placement.state.in_(LIVE)
-        )
-        .group_by(Placement.agency_id),
+        select(CaseTally.agency_id, func.sum(CaseTally.case_count))
+        .where(tenancy.of_lender(lender_id, CaseTally), bulk.among(CaseTally.agency_id, these), *tallies.IN_HAND)
+        .group_by(CaseTally.agency_id),
     )
     tendered = _by_agency(work, _tendered(lender_id, these, at, besides))
     breaches = _breaches(work, lender_id, these, since)

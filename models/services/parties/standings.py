@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from models.agency_standing import (
@@ -31,7 +31,7 @@ from models.ids import new_id
 from models.placement import LIVE, Placement
 from models.placement_freeze import FREEZE_REASONS
 from models.services import notices, tenancy
-from models.services.exchange import agreements, eligibility
+from models.services.exchange import agreements, eligibility, turns
 from models.services.oversight import audit
 from models.services.parties import agency_records, freezes
 from models.states import step
@@ -39,7 +39,6 @@ from models.work import AGENCY, LENDER, Work
 
 FREEZE: Final = "freeze"
 COMPLAINTS_MAX: Final = 100_000
-FREEZE_WAIT_SECONDS: Final = 100  # placing a million cases takes less; a statement may take 120
 _CLEARED: Final = (None,)
 # act -> (what the log says, what is told, for which reasons)
 _ACTS: Final[Mapping[str, tuple[audit.Action, str, Sequence[str | None]]]] = {
@@ -69,15 +68,17 @@ def freeze(work: Work, agency_id: UUID, reason: str) -> AgencyStanding:
 def stop_placements(work: Work, agency_id: UUID, *, being_made: bool = True) -> int:
     """Freeze every live placement of a frozen agency; answers how many were not frozen yet.
 
-    With those `being_made` it waits up to FREEZE_WAIT_SECONDS for whoever places with the agency.
+    With those `being_made` it waits for whoever places with the agency too; Unavailable where somebody takes too long.
     """
-    if being_made:
-        work.session.execute(text(f"set local lock_timeout = '{FREEZE_WAIT_SECONDS}s'"))
-        eligibility.take_turns(work, work.tenant_id, [agency_id])
-    standing = find(work, agency_id)
-    if standing is None or standing.state != FROZEN or standing.reason is None:
-        return 0
-    return freezes.freeze_all(work, agency_id, standing.reason, standing.changed_by)
+    turns.wait_long(work)
+    with turns.unavailable_if_busy():
+        if being_made:
+            eligibility.take_turns(work, work.tenant_id, [agency_id])
+        # Without that turn the row itself keeps the agency from being cleared before its placements have stopped.
+        standing = find(work, agency_id, held=not being_made)
+        if standing is None or standing.state != FROZEN:
+            return 0
+        return _stop(work, standing)
 
 
 def catch_up(work: Work) -> int:
@@ -123,7 +124,9 @@ def change(work: Work, agency_id: UUID, act: str, reason: str | None) -> AgencyS
     count = 0
     if standing.state == FROZEN:
         count = freezes.count_live(work, agency_id)
-    elif before == FROZEN and standing.state != REMOVED:
+    elif before == FROZEN and standing.state == REMOVED:
+        _stop(work, standing)  # what the freeze has not reached yet: nobody comes after
+    elif before == FROZEN:
         count = freezes.lift_all(work, agency_id)
     audit.record(work, action, {"agency": agency_id, "old": before, "reason": reason, "placements": count})
     _keep(work, standing, act, reason, count)
@@ -150,11 +153,10 @@ def record_complaints(work: Work, agency_id: UUID, upheld: int) -> AgencyStandin
     return _keep(work, old, COMPLAINTS, old.reason, 0)
 
 
-def find(work: Work, agency_id: UUID) -> AgencyStanding | None:
-    """None: it stands well, and nothing was ever said."""
-    return work.session.scalar(
-        select(AgencyStanding).where(tenancy.own(work, AgencyStanding), AgencyStanding.agency_id == agency_id)
-    )
+def find(work: Work, agency_id: UUID, *, held: bool = False) -> AgencyStanding | None:
+    """None: it stands well, and nothing was ever said. Where it is `held`, it stays so until this transaction ends."""
+    query = select(AgencyStanding).where(tenancy.own(work, AgencyStanding), AgencyStanding.agency_id == agency_id)
+    return work.session.scalar(query.with_for_update(read=True) if held else query)
 
 
 def list_changes(work: Work, agency_id: UUID) -> list[StandingChange]:
@@ -171,6 +173,12 @@ def list_changes(work: Work, agency_id: UUID) -> list[StandingChange]:
 def conduct_factor(work: Work, agency_id: UUID) -> Decimal:
     """0 to 1 with four places, as models/standing.py says."""
     return agency_records.read(work, work.tenant_id, [agency_id], work.at)[agency_id].conduct_factor
+
+
+def _stop(work: Work, standing: AgencyStanding) -> int:
+    """What the freeze that was said last has not stopped yet, for its reason; answers how many placements."""
+    assert standing.reason is not None
+    return freezes.freeze_all(work, standing.agency_id, standing.reason, standing.changed_by)
 
 
 def _tell(work: Work, standing: AgencyStanding, side: str, kind: str, reason: str | None, count: int) -> None:

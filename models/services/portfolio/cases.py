@@ -7,7 +7,7 @@ there are masks alone. A collector sees, of all that, the cases assigned to them
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -38,6 +38,7 @@ from models.placement import Assignment, PlacedCase, Placement, ends_at
 from models.services import pages, tenancy
 from models.services.collection import timelines
 from models.services.collection.timelines import TimelineItem
+from models.services.exchange import placed_cases
 from models.tender import TenderedCase
 from models.work import AGENCY, LENDER, Work
 from models.work_item import PROMISE_DUE, PROMISE_OVERDUE, REASONS, WorkItem
@@ -134,9 +135,12 @@ def worklist(work: Work, filters: WorklistFilter = ANY_OPEN, after: str | None =
     due = WorkItem.promise_due_on <= today
     due_rank = case_when((WorkItem.promise_due_on < today, PROMISE_OVERDUE), else_=PROMISE_DUE)
     # Two walks along an index each, cut off early, instead of one sort of everything the agency holds.
+    workable = _workable(work)
     branches = [
-        _ranked(work, filters, due_rank, after, limit).where(due),
-        _ranked(work, filters, WorkItem.priority, after, limit).where(or_(WorkItem.promise_due_on.is_(None), ~due)),
+        _ranked(work, filters, due_rank, after, limit).where(workable, due),
+        _ranked(work, filters, WorkItem.priority, after, limit).where(
+            workable, or_(WorkItem.promise_due_on.is_(None), ~due)
+        ),
     ]
     ranked = union_all(*branches).subquery("ranked")
     query = (
@@ -168,6 +172,17 @@ def worklist(work: Work, filters: WorklistFilter = ANY_OPEN, after: str | None =
     return Page(items, f"{items[-1].priority}.{items[-1].case.id}" if len(rows) > limit else None)
 
 
+def export_worklist(work: Work, filters: WorklistFilter = ANY_OPEN) -> Iterator[WorklistItem]:
+    """All that `worklist` would page through, of placements that nobody ends before the file is logged."""
+    held, after = placed_cases.hold_all(work), None
+    while True:
+        page = worklist(work, filters, after, pages.LIMIT_MAX)
+        yield from (item for item in page.items if item.placement_id in held)
+        if page.after is None:
+            return
+        after = page.after
+
+
 def due_promises(work: Work) -> DuePromises:
     """Of the agency's open cases; for a collector, of their own."""
     today = day_of(work.at)
@@ -184,8 +199,7 @@ def due_promises(work: Work) -> DuePromises:
             tenancy.own(work, Placement),
             WorkItem.promise_due_on <= today,
             Case.status == OPEN,
-            _still_runs(work),
-            Placement.frozen_at.is_(None),
+            _workable(work),
         )
     )
     if own_only(work):
@@ -271,8 +285,6 @@ def _ranked(
             tenancy.own(work, WorkItem),
             tenancy.own(work, Case),
             tenancy.own(work, Placement),
-            _still_runs(work),
-            Placement.frozen_at.is_(None),
         )
         .order_by(rank, WorkItem.case_id)
         .limit(limit + 1)
@@ -293,6 +305,12 @@ def _ranked(
     if after is not None:
         query = query.where(tuple_(rank, WorkItem.case_id) > tuple_(*_cursor(after)))
     return query
+
+
+def _workable(work: Work) -> ColumnElement[bool]:
+    """The `WorkItem`'s placement runs and is not frozen, nor is the agency as a whole."""
+    freezing = placed_cases.find_freezing(work)
+    return and_(_still_runs(work), Placement.frozen_at.is_(None), Placement.lender_id.not_in(freezing))
 
 
 def _still_runs(work: Work) -> ColumnElement[bool]:

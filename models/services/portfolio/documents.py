@@ -292,6 +292,13 @@ def get(work: Work, document_id: UUID) -> CaseDocument:
     return found
 
 
+def case_of(work: Work, document_id: UUID) -> UUID | None:
+    """The case of a document that the actor may see, an erased one's too; None where there is no such."""
+    return work.session.scalar(
+        select(CaseDocument.case_id).where(tenancy.own(work, CaseDocument), CaseDocument.id == document_id)
+    )
+
+
 @contextmanager
 def _ground(work: Work, case_id: UUID, action: str = "record_claim") -> Iterator[tuple[Case, Placement | None]]:
     """The case in the lender's tenant, held until the transaction ends, for who may act on it now."""

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ScalarSelect,
     TableClause,
     delete,
+    func,
     insert,
     literal,
     select,
@@ -137,6 +138,7 @@ def _insert_cases(work: Work, portfolio_id: UUID, incoming: TableClause, balance
         "status": literal(OPEN),
         "masks": incoming.c.masks,
         **{name: incoming.c[name] for name in CASE_FIGURES},
+        "overdue_since_on": func.coalesce(incoming.c.overdue_since_on, literal(balance_on) - incoming.c.dpd),
     }
     work.session.execute(insert(Case).from_select(list(values), select(*values.values())))
 

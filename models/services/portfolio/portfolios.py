@@ -1,6 +1,6 @@
 """Portfolios: a lender's file of cases, read once, sealed on the way in, and not kept."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import array
 
 from crypto.fields import FIELD_CLASSES
 from models.business_day import day_of
-from models.case import CLOSED, Case, CaseSealing
+from models.case import OPEN, Case, CaseSealing
 from models.case_file import read_cases
 from models.errors import AlreadyUploaded, Conflict, Invalid, NotFound, RowError
 from models.identifiers import looks_personal
@@ -24,7 +24,7 @@ from models.services import bulk, pages, tenancy
 from models.services.exchange import turns
 from models.services.oversight import audit
 from models.services.parties import organisations
-from models.services.portfolio import incoming_cases, sealed_portfolios, tallies
+from models.services.portfolio import incoming_cases, scrub, sealed_portfolios, tallies
 from models.services.portfolio.incoming_cases import Intake, Stored
 from models.strata import BALANCE_BAND_ABOVE, BALANCE_BANDS, CASE_SCHEMA, Strata, stratify
 from models.tabular import Upload
@@ -32,7 +32,7 @@ from models.tender import Tender, TenderedCase
 from models.work import Work
 
 NAME_CHARS_MAX = 100
-OFFERED = "offered"  # beside the places of the tallies
+OFFERED, KEPT_BACK, WHOLE = "offered", "kept_back", "whole"  # beside the places of the tallies
 
 
 class Progress(NamedTuple):
@@ -41,7 +41,8 @@ class Progress(NamedTuple):
     placed: int
     closed: int  # paid off or cured
     offered: int
-    free: int
+    free: int  # to be offered, but for those that are time-barred by now
+    kept_back: int = 0  # by the lender's word on the case, an exclusion, a hold or an erasure
 
 
 class Fault(NamedTuple):
@@ -154,19 +155,17 @@ def strata(work: Work, portfolio_id: UUID) -> Strata:
 def progress(work: Work, portfolio_ids: Iterable[UUID]) -> dict[UUID, Progress]:
     """All in one statement: an acceptance between two would count a case twice, or not at all."""
     wanted = list(portfolio_ids)
-    found = {portfolio_id: dict.fromkeys((*tallies.PLACES, OFFERED), 0) for portfolio_id in wanted}
-    counted = union_all(tallies.of_portfolios(work, wanted), _offered(work, wanted))
+    places = (*tallies.PLACES, OFFERED, KEPT_BACK, WHOLE)
+    found = {portfolio_id: dict.fromkeys(places, 0) for portfolio_id in wanted}
+    counted = union_all(
+        tallies.of_portfolios(work, wanted),
+        _offered(work, wanted),
+        _named(KEPT_BACK, scrub.kept_back(work, wanted)),
+        _named(WHOLE, scrub.kept_back_whole(work, wanted)),
+    )
     for portfolio_id, place, count in work.session.execute(counted):
         found[portfolio_id][place] = count
-    return {
-        portfolio_id: Progress(
-            placed=counts[tallies.PLACED],
-            closed=counts[tallies.CLOSED],
-            offered=counts[OFFERED],
-            free=counts[tallies.UNPLACED] - counts[OFFERED],
-        )
-        for portfolio_id, counts in found.items()
-    }
+    return {portfolio_id: _progress(counts) for portfolio_id, counts in found.items()}
 
 
 def once_placed(work: Work, portfolio_ids: Sequence[UUID]) -> set[UUID]:
@@ -200,8 +199,25 @@ def list_keys(work: Work, portfolio_id: UUID) -> list[ClassKey]:
     return [newest[field_class] for field_class in FIELD_CLASSES if field_class in newest]
 
 
+def _progress(counts: Mapping[str, int]) -> Progress:
+    unoffered = counts[tallies.UNPLACED] - counts[OFFERED]
+    kept_back = unoffered if counts[WHOLE] else counts[KEPT_BACK]
+    return Progress(
+        placed=counts[tallies.PLACED],
+        closed=counts[tallies.CLOSED],
+        offered=counts[OFFERED],
+        free=unoffered - kept_back,
+        kept_back=counts[tallies.HALTED] + kept_back,
+    )
+
+
+def _named(place: str, counted: Select[UUID, int]) -> Select[UUID, str, int]:
+    portfolio_id, count = counted.subquery().c
+    return select(portfolio_id, literal(place), count)
+
+
 def _offered(work: Work, portfolio_ids: Sequence[UUID]) -> Select[UUID, str, int]:
-    """Of each portfolio, the cases in live tenders that are neither placed nor closed: few beside all it has."""
+    """Of each portfolio, the open cases in live tenders that are not placed: few beside all it has."""
     return (
         select(Tender.portfolio_id, literal(OFFERED), func.count())
         .join(TenderedCase, and_(TenderedCase.lender_id == Tender.lender_id, TenderedCase.tender_id == Tender.id))
@@ -211,7 +227,7 @@ def _offered(work: Work, portfolio_ids: Sequence[UUID]) -> Select[UUID, str, int
             Tender.portfolio_id.in_(portfolio_ids),
             TenderedCase.open,
             Case.agency_id.is_(None),
-            Case.status.not_in(CLOSED),
+            Case.status == OPEN,
         )
         .group_by(Tender.portfolio_id)
     )

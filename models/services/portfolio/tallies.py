@@ -7,19 +7,21 @@ from uuid import UUID
 from sqlalchemy import Select, case, delete, func, insert, literal, select
 
 from models.case import CLOSED as CLOSED_STATUSES
+from models.case import OPEN
 from models.case_tally import PLACE, CaseTally
 from models.services import tenancy
 from models.work import Work
 
-PLACES = CLOSED, PLACED, UNPLACED = ("closed", "placed", "unplaced")
+PLACES = CLOSED, PLACED, HALTED, UNPLACED = ("closed", "placed", "halted", "unplaced")
 IN_HAND = (CaseTally.agency_id.is_not(None), CaseTally.status.not_in(CLOSED_STATUSES))  # placed, and still owed
 
 
 def of_portfolios(work: Work, portfolio_ids: Sequence[UUID]) -> Select[UUID, str, int]:
-    """Portfolio, place and count: how many cases of each are closed, placed, or neither."""
+    """Portfolio, place and count: how many cases of each are closed, placed, not to be worked, or none of these."""
     place = case(
         (CaseTally.status.in_(CLOSED_STATUSES), literal(CLOSED)),
         (CaseTally.agency_id.is_not(None), literal(PLACED)),
+        (CaseTally.status != OPEN, literal(HALTED)),
         else_=literal(UNPLACED),
     ).label("place")
     return (

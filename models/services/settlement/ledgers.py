@@ -338,11 +338,14 @@ def _book(work: Work, feed: Feed, rows: TableClause) -> None:
         },
         "received_at": literal(work.at),
     }
-    source = select(*values.values()).select_from(rows).outerjoin(Case, _same_case(work, rows)).order_by(rows.c.row)
+    source = select(*values.values()).select_from(rows).outerjoin(Case, _same_case(work, rows))
+    source = source.order_by(Case.id, rows.c.row)  # as cases are locked everywhere: each row refers to its own
     work.session.execute(insert(LedgerPayment).from_select(list(values), source))
 
 
 def _keep_balances(work: Work, feed: Feed, rows: TableClause) -> None:
+    named = select(Case.id).join(rows, _same_case(work, rows)).order_by(Case.id)
+    work.session.execute(named.with_for_update(key_share=True, of=Case)).all()
     values = {
         "lender_id": literal(work.tenant_id),
         "case_id": Case.id,
