@@ -70,7 +70,7 @@ PERMISSIONS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "portfolios.upload": ("portfolios", (PORTFOLIO,)),
     "portfolios.read": ("read", ANY_LENDER),
     "offers.create": ("exchange", (PORTFOLIO,)),
-    "tenders.read": ("read", (*ANY_LENDER, AUDIT)),
+    "tenders.read": ("read", ANY_LENDER),
     "tenders.approve": ("exchange", (PORTFOLIO, COMPLIANCE, ADMIN)),
     "exclusions.read": ("read", ANY_LENDER),
     "exclusions.manage": ("exchange", (PORTFOLIO, COMPLIANCE)),

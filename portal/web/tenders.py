@@ -29,7 +29,7 @@ from models.tender import AWAITING_APPROVAL, KINDS, OPEN, PLACED, UNDO_REASONS, 
 from models.tender_plan import PLANNED_KINDS, Plan
 from models.work import Work
 from portal import sheets
-from portal.access import open_work, permit, tenant_work
+from portal.access import open_work, permit
 from portal.requests import once
 from portal.schemas.allocations import UndoForm
 from portal.schemas.base import page
@@ -53,7 +53,7 @@ COLUMNS = "made kind state portfolio cases borrowers currency balance answered w
 def index() -> str:
     query = require(TenderListForm(), request.args)
     chosen = {name: query[name] for name in FILTERS}
-    with tenant_work() as work:
+    with open_work() as work:
         found = tenders.list_own(work, query["cursor"], LIST_ROWS, **chosen)
         answers = tender_offers.count_by_state(work, [tender.id for tender in found])
         counts = tenders.count_by_state(work)
@@ -270,7 +270,7 @@ def _wizard(
 
 
 def _tender(tender_id: UUID, refusal: Refusal | None = None) -> Page:
-    with tenant_work() as work:
+    with open_work() as work:
         tender = tenders.get(work, tender_id)
         parties = {agreement.id: agreement for agreement in agreements.list_own(work)}
         made = tender_offers.list_all(work, tender_id)

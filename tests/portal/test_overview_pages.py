@@ -75,7 +75,7 @@ def test_a_new_lender_is_told_where_to_begin(world: World, signed_in: Client) ->
     assert "Nothing is placed yet" in shown(signed_in(world.lender()))
 
 
-@pytest.mark.parametrize(("language", "words"), [("en", "2 cases have no collector"), ("zh", "2 案未分配催收员")])
+@pytest.mark.parametrize(("language", "words"), [("en", "2 cases have no collector"), ("zh", "2 件未分配催收员")])
 def test_a_manager_sees_what_to_do_today(of: Placed, signed_in: Client, language: str, words: str) -> None:
     page = shown(signed_in(of.agency), language=language)
     assert words in page

@@ -22,14 +22,16 @@ def english(client: FlaskClient) -> FlaskClient:
     return client
 
 
-def test_the_page_says_what_holds_where_this_machine_may_be_called(app: Flask, world: World, signed_in: Client) -> None:
+def test_the_page_says_what_holds_where_this_machine_may_be_called(
+    app: Flask, world: World, signed_in: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = english(signed_in(world.lender("administrator")))
     settings = app.extensions["consign.settings"]
     for local, rule in (
         (False, "https, a host of the open internet."),
         (True, "http and this machine are allowed too."),
     ):
-        app.extensions["consign.settings"] = replace(settings, webhooks_local=local)
+        monkeypatch.setitem(app.extensions, "consign.settings", replace(settings, webhooks_local=local))
         assert rule in client.get("/webhooks").text
 
 
