@@ -96,9 +96,7 @@ def _ticks(highest: float) -> tuple[float, ...]:
         return (0.0, 1.0)
     fifth = Decimal(repr(highest)) / 5
     scale = Decimal(1).scaleb(fifth.adjusted())
-    size = next(
-        m * scale for m in (Decimal(1), Decimal(2), Decimal("2.5"), Decimal(5), Decimal(10)) if m * scale >= fifth
-    )
+    size = next(m * scale for m in map(Decimal, (1, 2, 5, 10)) if m * scale >= fifth)
     steps = math.ceil(Decimal(repr(highest)) / size)
     return tuple(float(size * step) for step in range(steps + 1))
 
