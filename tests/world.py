@@ -4,6 +4,7 @@ import csv
 import datetime as dt
 import io
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -25,6 +26,7 @@ from models.work import OPERATOR, Actor
 
 PASSWORD = "correct horse battery staple"
 LETTERS = str.maketrans("0123456789", "GHJKMNPQRS")
+CASE_NUMBER = re.compile("K-[a-fGHJKMNPQRS]{16}")  # as `case_file` makes them; a token by chance may hold the start
 NUMBERS = itertools.count(1)
 LASTING = {DUE_DILIGENCE: EVALUATION_DAYS_MAX}  # days
 UPLOAD_ROUNDS = 10  # rounds of a race that share a portfolio

@@ -194,7 +194,7 @@ def test_a_refused_reveal_says_why_and_repeats_nothing_of_the_bid(
     malformed = client.post(f"/offers/{bidder.offer.id}/bid/reveal", data=slip(bidder) | {"rate": "0.1712345"})
     assert malformed.status_code == 422
     for page in (answer.text, malformed.text):
-        for secret in ("171234", bidder.nonce.hex(), "1.50"):
+        for secret in ("0.17123", bidder.nonce.hex(), "1.50"):
             assert secret not in page
 
 

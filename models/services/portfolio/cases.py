@@ -173,11 +173,13 @@ def worklist(work: Work, filters: WorklistFilter = ANY_OPEN, after: str | None =
 
 
 def export_worklist(work: Work, filters: WorklistFilter = ANY_OPEN) -> Iterator[WorklistItem]:
-    """All that `worklist` would page through, of placements that nobody ends before the file is logged."""
+    """All that `worklist` would page through, of placements that nobody ends before the file is logged, and of lenders
+    that have not frozen the agency: a freeze may not have reached all of them yet."""
     held, after = placed_cases.hold_all(work), None
+    freezing = set(placed_cases.find_freezing(work))
     while True:
         page = worklist(work, filters, after, pages.LIMIT_MAX)
-        yield from (item for item in page.items if item.placement_id in held)
+        yield from (item for item in page.items if item.placement_id in held and item.case.lender_id not in freezing)
         if page.after is None:
             return
         after = page.after
@@ -308,9 +310,8 @@ def _ranked(
 
 
 def _workable(work: Work) -> ColumnElement[bool]:
-    """The `WorkItem`'s placement runs and is not frozen, nor is the agency as a whole."""
-    freezing = placed_cases.find_freezing(work)
-    return and_(_still_runs(work), Placement.frozen_at.is_(None), Placement.lender_id.not_in(freezing))
+    """The `WorkItem`'s placement runs and is not frozen."""
+    return and_(_still_runs(work), Placement.frozen_at.is_(None))
 
 
 def _still_runs(work: Work) -> ColumnElement[bool]:
