@@ -7,7 +7,7 @@ from flask import request
 from flask_smorest import Blueprint
 
 from models.activity_file import CLAIM_COLUMNS, contact_columns
-from models.services.collection import activity_files, claims, contacts, promises, releases
+from models.services.collection import activity_files, claims, contacts, promises, releases, worklists
 from models.services.portfolio import cases, corrections
 from models.work import AGENCY
 from portal.access import open_work, permit, tenant_work
@@ -31,7 +31,7 @@ def list_cases(query: dict[str, Any]) -> Any:
     """An agency's worklist, most urgent first; a lender's cases (for its auditor too), newest first."""
     with tenant_work() as work:
         if work.actor.side == AGENCY:
-            found = cases.worklist(work, s.worklist_filter(query), query["after"], query["limit"])
+            found = worklists.read(work, s.worklist_filter(query), query["after"], query["limit"])
             return s.WorklistPage().dump({"items": found.items, "next_after": found.after})
         lines = cases.list_own(work, s.case_filter(query), s.case_cursor(query["after"]), query["limit"])
         last = lines[-1].case.id if len(lines) == query["limit"] else None

@@ -14,7 +14,8 @@ from models.case import OPEN, STATUSES
 from models.errors import Invalid, RowError
 from models.notes import NOTE_CHARS_MAX
 from models.release import REASONS
-from models.services.portfolio.cases import CaseFilter, WorklistFilter
+from models.services.collection import worklists
+from models.services.portfolio.cases import CaseFilter
 from portal.refusals import fault
 from portal.schemas.base import Money, page_of
 from portal.schemas.forms import Form, TypedMoney
@@ -46,9 +47,9 @@ class CaseQuery(Schema):
     placed = fields.Boolean(load_default=None, allow_none=True)
 
 
-def worklist_filter(query: dict[str, Any]) -> WorklistFilter:
+def worklist_filter(query: dict[str, Any]) -> worklists.Filter:
     status = {None: OPEN, ANY: None}.get(query["status"], query["status"])
-    return WorklistFilter(**_of(WorklistFilter, query) | {"status": status})
+    return worklists.Filter(**_of(worklists.Filter, query) | {"status": status})
 
 
 def case_filter(query: dict[str, Any]) -> CaseFilter:
@@ -64,7 +65,7 @@ def case_cursor(after: str | None) -> UUID | None:
         raise Invalid(errors=[RowError(0, "after", "malformed_cursor")]) from None
 
 
-def _of(filters: type[CaseFilter] | type[WorklistFilter], query: dict[str, Any]) -> dict[str, Any]:
+def _of(filters: type[CaseFilter] | type[worklists.Filter], query: dict[str, Any]) -> dict[str, Any]:
     return {name: query[name] for name in filters._fields if name in query}
 
 

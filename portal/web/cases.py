@@ -16,13 +16,12 @@ from models.case import STATUSES
 from models.contact_hours import hours
 from models.errors import CaseClosedToWork, Invalid, Refusal, RowError
 from models.release import REASONS
-from models.services.collection import assignments, claims, contacts, promises, releases
+from models.services.collection import assignments, claims, contacts, promises, releases, worklists
 from models.services.collection.timelines import TimelineItem
 from models.services.exchange import histories
 from models.services.pages import LIMIT_MAX
 from models.services.parties import freezes
 from models.services.portfolio import cases, corrections, documents, scrub
-from models.services.portfolio.cases import WorklistItem
 from models.services.sealing import key_directory
 from models.work import AGENCY, Work
 from portal import sheets
@@ -67,8 +66,8 @@ CASE_COLUMNS = "case_number name product bucket dpd balance currency status agen
 def worklist() -> str:
     query = s.CaseListForm().load(request.args)
     with open_work() as work:
-        page = cases.worklist(work, s.worklist_filter(query), query["after"], query["limit"])
-        due = cases.due_promises(work)
+        page = worklists.read(work, s.worklist_filter(query), query["after"], query["limit"])
+        due = worklists.due_promises(work)
         collectors = assignments.collectors(work) if may("cases.assign") else []
         frozen = freezes.list_standing(work)
     now = hours(work.at)
@@ -285,7 +284,7 @@ def _is_view(sent: dict[str, str]) -> bool:
 
 def _worklist(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
     filters = s.worklist_filter(s.CaseListForm().load(subject))
-    for item in cases.export_worklist(work, filters):
+    for item in worklists.export(work, filters):
         yield item.case.lender_id, _worklist_row(item)
 
 
@@ -297,7 +296,7 @@ def _cases(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
         lines = cases.list_own(work, filters, lines[-1].case.id, LIMIT_MAX)
 
 
-def _worklist_row(item: WorklistItem) -> tuple[object, ...]:
+def _worklist_row(item: worklists.Item) -> tuple[object, ...]:
     case = item.case
     return (
         case.reference,

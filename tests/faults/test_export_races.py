@@ -14,10 +14,10 @@ from sqlalchemy import select
 from models.audit import OutboxEntry
 from models.errors import CaseClosedToWork
 from models.placement import Placement
+from models.services.collection import worklists
 from models.services.exchange import offers, placements, recalls, tenders
 from models.services.oversight import exports
 from models.services.parties import freezes, lender_settings
-from models.services.portfolio import cases
 from models.work import Work
 from tests.facts import jobs
 from tests.racing import at_once
@@ -34,7 +34,7 @@ ENDS: Final[dict[str, Callable[[Work, UUID], object]]] = {
 # Whose rows an agency's file has, as read before it is logged.
 FILES: Final[dict[str, Callable[[Work, UUID], Iterable[Any]]]] = {
     "placement_cases": placements.export_cases,
-    "worklist": lambda work, _: list(cases.export_worklist(work)),
+    "worklist": lambda work, _: list(worklists.export(work)),
 }
 
 
@@ -86,7 +86,7 @@ def test_an_end_waits_for_the_file_that_was_read_before_it(world: World, lender:
         ending.result()
     assert len(rows) == CASES
     with world.database.work(agency.actor) as work:
-        assert list(cases.export_worklist(work)) == []
+        assert list(worklists.export(work)) == []
         with pytest.raises(CaseClosedToWork) as refused:
             placements.export_cases(work, placement.id)
     assert refused.value.placement_id == placement.id

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from models.errors import Conflict, Invalid, NotFound
 from models.household import deal
 from models.placement import Placement
-from models.services.collection import assignments
+from models.services.collection import assignments, worklists
 from models.services.exchange import placements, recalls
 from models.services.parties import freezes
 from models.services.portfolio import cases
@@ -42,7 +42,7 @@ def test_a_collector_sees_and_works_their_own_cases_only(
     with world.database.work(agency.actor) as work:
         assert assignments.assign(work, placement.id, collector.member.id, [mine]) == 1
     with world.database.work(collector.actor) as work:
-        assert [item.case.id for item in cases.worklist(work).items] == [mine]
+        assert [item.case.id for item in worklists.read(work).items] == [mine]
         assert [line.case.id for line in cases.list_own(work)] == [mine]
         assert cases.get(work, mine).actions["release"] is None
         for other in others:
@@ -74,7 +74,7 @@ def test_recall_ends_a_collectors_sight_at_once(
     with world.database.work(lender.actor) as work:
         recalls.recall(work, placement.id, "conduct", ids[:1])
     with world.database.work(collector.actor) as work:
-        assert sorted(item.case.id for item in cases.worklist(work).items) == ids[1:]
+        assert sorted(item.case.id for item in worklists.read(work).items) == ids[1:]
         with pytest.raises(NotFound):
             cases.get(work, ids[0])
     with world.database.work(agency.actor) as work, pytest.raises(NotFound):

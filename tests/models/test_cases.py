@@ -16,10 +16,10 @@ from models.ids import new_id
 from models.placement import ACTIVE, AWAITING_ACK, RETURNED, PlacedCase, Placement
 from models.promise import Promise
 from models.release import ReleaseRecord
-from models.services.collection import assignments
+from models.services.collection import assignments, worklists
 from models.services.exchange import offers, placements, recalls, tenders
 from models.services.portfolio import cases
-from models.services.portfolio.cases import CaseFilter, WorklistFilter
+from models.services.portfolio.cases import CaseFilter
 from models.work import AGENCY, AUDITOR, LENDER, Work
 from tests.world import Debt, Someone, World
 
@@ -87,7 +87,7 @@ def test_the_worklist_puts_promises_first_then_the_uncontacted_then_high_balance
         promised(work, placement, ids[2], today - dt.timedelta(days=1))
         promised(work, placement, ids[3], today + dt.timedelta(days=1))
     with world.database.work(agency.actor) as work:
-        items = cases.worklist(work).items
+        items = worklists.read(work).items
     order = [items[n].reasons for n in (0, 1, 2, 3, 8, 9)]
     assert order == [
         ("promise_overdue",),
@@ -108,7 +108,7 @@ def test_a_promise_rises_to_the_top_on_its_day(world: World, lender: Someone, ag
         promised(work, placement, last, world.clock().date() + dt.timedelta(days=2))
     world.clock.forward(days=2)  # type: ignore[attr-defined]
     with world.database.work(agency.actor) as work:
-        first = cases.worklist(work).items[0]
+        first = worklists.read(work).items[0]
     assert (first.case.id, first.reasons) == (last, ("promise_due_today",))
 
 
@@ -121,7 +121,7 @@ def test_a_broken_promise_followed_up_is_no_longer_overdue(world: World, lender:
     with world.database.work(agency.actor) as work:
         contacted(work, placement, case_id, world.clock(), "conversation")
     with world.database.work(agency.actor) as work:
-        assert "promise_overdue" not in {reason for item in cases.worklist(work).items for reason in item.reasons}
+        assert "promise_overdue" not in {reason for item in worklists.read(work).items for reason in item.reasons}
 
 
 def test_a_contact_reported_late_does_not_hide_a_newer_one(world: World, lender: Someone, agency: Someone) -> None:
@@ -132,7 +132,7 @@ def test_a_contact_reported_late_does_not_hide_a_newer_one(world: World, lender:
         contacted(work, placement, case_id, newer, "conversation")
         contacted(work, placement, case_id, older, "busy")
     with world.database.work(agency.actor) as work:
-        item = next(item for item in cases.worklist(work).items if item.case.id == case_id)
+        item = next(item for item in worklists.read(work).items if item.case.id == case_id)
     assert (item.last_contact_at, item.last_outcome) == (newer, "conversation")
 
 
@@ -146,9 +146,9 @@ def test_pages_of_the_worklist_hold_every_case_once(world: World, lender: Someon
             contacted(work, placement, case_id, world.clock())
     seen, after, pages = [], None, 0
     with world.database.work(agency.actor) as work:
-        whole = [item.case.id for item in cases.worklist(work).items]
+        whole = [item.case.id for item in worklists.read(work).items]
         while pages == 0 or after:
-            page = cases.worklist(work, after=after, limit=3)
+            page = worklists.read(work, after=after, limit=3)
             seen += [item.case.id for item in page.items]
             after, pages = page.after, pages + 1
     assert (seen, sorted(seen), pages) == (whole, ids, 4)
@@ -157,7 +157,7 @@ def test_pages_of_the_worklist_hold_every_case_once(world: World, lender: Someon
 @pytest.mark.parametrize("after", ["", "x", "3.x", "x.01a1ffbf-5c64-79bf-b077-eae6998d444f", "3"])
 def test_a_cursor_that_no_page_gave_is_refused(world: World, agency: Someone, after: str) -> None:
     with world.database.work(agency.actor) as work, pytest.raises(Invalid):
-        cases.worklist(work, after=after)
+        worklists.read(work, after=after)
 
 
 def test_the_worklist_is_filtered(world: World, lender: Someone, agency: Someone) -> None:
@@ -170,19 +170,19 @@ def test_the_worklist_is_filtered(world: World, lender: Someone, agency: Someone
     with world.database.work(agency.actor) as work:
         assignments.assign(work, placement.id, collector.member.id, [second])
     expected = {
-        WorklistFilter(): [first, second],
-        WorklistFilter(status=None): [first, second, third],
-        WorklistFilter(status=HOLD): [third],
-        WorklistFilter(bucket="M2"): [second],
-        WorklistFilter(product="cash_loan"): [second],
-        WorklistFilter(text="KNOWN-1"): [first],
-        WorklistFilter(text="KNOWN"): [],
-        WorklistFilter(unassigned=True): [first],
-        WorklistFilter(collector_id=collector.member.id): [second],
+        worklists.Filter(): [first, second],
+        worklists.Filter(status=None): [first, second, third],
+        worklists.Filter(status=HOLD): [third],
+        worklists.Filter(bucket="M2"): [second],
+        worklists.Filter(product="cash_loan"): [second],
+        worklists.Filter(text="KNOWN-1"): [first],
+        worklists.Filter(text="KNOWN"): [],
+        worklists.Filter(unassigned=True): [first],
+        worklists.Filter(collector_id=collector.member.id): [second],
     }
     with world.database.work(agency.actor) as work:
-        found = {filters: sorted(i.case.id for i in cases.worklist(work, filters).items) for filters in expected}
-        named = cases.worklist(work, WorklistFilter(bucket="M2")).items[0]
+        found = {filters: sorted(i.case.id for i in worklists.read(work, filters).items) for filters in expected}
+        named = worklists.read(work, worklists.Filter(bucket="M2")).items[0]
     assert found == expected
     assert (named.collector_id, named.collector_name) == (collector.member.id, collector.member.name)
 
@@ -195,8 +195,8 @@ def test_a_collector_cannot_filter_their_way_to_another_collectors_cases(
     with world.database.work(agency.actor) as work:
         assignments.assign(work, placement.id, one.member.id, world.case_ids(placement, lender))
     with world.database.work(two.actor) as work:
-        assert cases.worklist(work, WorklistFilter(collector_id=one.member.id)).items == []
-        assert cases.worklist(work, WorklistFilter(unassigned=True)).items == []
+        assert worklists.read(work, worklists.Filter(collector_id=one.member.id)).items == []
+        assert worklists.read(work, worklists.Filter(unassigned=True)).items == []
 
 
 def test_cases_enter_the_worklist_with_the_acknowledgement_and_leave_it_with_the_term(
@@ -204,12 +204,12 @@ def test_cases_enter_the_worklist_with_the_acknowledgement_and_leave_it_with_the
 ) -> None:
     placement = world.placement(lender, agency, acknowledged=False)
     with world.database.work(agency.actor) as work:
-        assert cases.worklist(work).items == []
+        assert worklists.read(work).items == []
         placements.acknowledge(work, placement.id, 3, Decimal(3000))
-        assert len(cases.worklist(work).items) == 3
+        assert len(worklists.read(work).items) == 3
     world.clock.forward(days=90)  # type: ignore[attr-defined]
     with world.database.work(agency.actor) as work:
-        assert cases.worklist(work).items == []
+        assert worklists.read(work).items == []
 
 
 def test_the_lenders_list_is_filtered_and_names_who_has_each_case(

@@ -11,7 +11,7 @@ from models.errors import CaseClosedToWork, Conflict, NotFound
 from models.ids import new_id
 from models.lease import LeasedCase
 from models.placement import Placement
-from models.services.collection import releases
+from models.services.collection import releases, worklists
 from models.services.exchange import expiries, placements, recalls
 from models.services.parties import freezes
 from models.services.portfolio import cases
@@ -54,7 +54,7 @@ def test_the_second_page_of_a_placements_cases_is_empty_after_its_end(world: Wor
 @pytest.mark.parametrize("end", ["recall", "expiry", "freeze", "clock"])
 def test_the_second_page_of_the_worklist_is_empty_after_an_end(world: World, ground: Placed, end: str) -> None:
     with world.database.work(ground.agency.actor) as work:
-        first = cases.worklist(work, limit=2)
+        first = worklists.read(work, limit=2)
     assert (len(first.items), first.after is not None) == (2, True)
     if end == "freeze":
         with world.database.work(ground.lender.actor) as work:
@@ -64,7 +64,7 @@ def test_the_second_page_of_the_worklist_is_empty_after_an_end(world: World, gro
     else:
         ENDS[end](world, ground)
     with world.database.work(ground.agency.actor) as work:
-        assert cases.worklist(work, after=first.after, limit=2) == ([], None)
+        assert worklists.read(work, after=first.after, limit=2) == ([], None)
 
 
 def test_the_recall_of_one_case_takes_that_case_from_the_next_page_and_leaves_the_others(

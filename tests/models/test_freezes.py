@@ -13,7 +13,7 @@ from models.audit import OutboxEntry
 from models.errors import Conflict, Invalid, NotFound
 from models.placement import EXPIRED, RECALLED, Placement
 from models.placement_freeze import PlacementFreeze
-from models.services.collection import activity_files, assignments, claims, contacts, promises, releases
+from models.services.collection import activity_files, assignments, claims, contacts, promises, releases, worklists
 from models.services.exchange import expiries, placements, recalls, retentions, returns
 from models.services.oversight import needs
 from models.services.parties import freezes, standings
@@ -115,12 +115,12 @@ def test_a_frozen_placement_is_not_acknowledged(world: World) -> None:
 
 def test_the_worklist_shows_nothing_of_a_frozen_placement_and_needs_nothing_of_it(world: World, ground: Placed) -> None:
     with world.database.work(ground.agency.actor) as work:
-        assert len(cases.worklist(work).items) == 2
+        assert len(worklists.read(work).items) == 2
         assert "cases_unassigned" in {need.kind for need in needs.list_own(work)}
     freeze(world, ground)
     with world.database.work(ground.agency.actor) as work:
-        assert cases.worklist(work).items == []
-        assert cases.due_promises(work) == (0, 0)
+        assert worklists.read(work).items == []
+        assert worklists.due_promises(work) == (0, 0)
         assert needs.list_own(work) == []
         assert cases.get(work, ground.case.id).actions["release"] == "placement_frozen"
 
@@ -131,7 +131,7 @@ def test_a_file_of_the_worklist_leaves_out_who_froze_the_agency_before_that_reac
     theirs = world.placement(world.lender(), ground.agency, 1)
     freeze_agency(world, ground)
     with world.database.work(ground.agency.actor) as work:
-        assert [item.placement_id for item in cases.export_worklist(work)] == [theirs.id]
+        assert [item.placement_id for item in worklists.export(work)] == [theirs.id]
 
 
 def test_what_was_opened_under_it_is_told_again_after_the_end(world: World, ground: Placed) -> None:

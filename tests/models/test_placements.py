@@ -24,7 +24,7 @@ from models.case import Case
 from models.errors import Conflict, Invalid, NotFound
 from models.offer import ACCEPTED, DECLINED, OFFERED, WITHDRAWN
 from models.placement import ACTIVE, AWAITING_ACK, EXPIRED, RECALLED, Assignment, PlacedCase, Placement
-from models.services.collection import assignments
+from models.services.collection import assignments, worklists
 from models.services.exchange import expiries, offers, placements, recalls, tenders
 from models.services.portfolio import cases
 from models.work import JOBS, Actor
@@ -89,7 +89,7 @@ def test_a_recall_takes_every_case_from_the_agency(world: World, lender: Someone
         ended = placements.get(work, placement.id)
         assert (ended.state, ended.end_reason, ended.ended_at) == (RECALLED, "lender_request", world.clock())
         assert placements.list_cases(work, placement.id) == []
-        assert cases.worklist(work).items == []
+        assert worklists.read(work).items == []
         assert work.session.scalar(select(func.count()).select_from(Case)) == 0
 
 
@@ -165,7 +165,7 @@ def test_a_recall_races_an_acknowledgement_and_both_orders_end_recalled(
         assert acknowledged.exception() is None or isinstance(acknowledged.exception(), Conflict)
     with world.database.work(agency.actor) as work:
         assert placements.get(work, placement.id).state == RECALLED
-        assert cases.worklist(work).items == []
+        assert worklists.read(work).items == []
 
 
 def test_a_recalled_case_is_placed_again_with_the_next_number(world: World, lender: Someone, agency: Someone) -> None:
@@ -241,7 +241,7 @@ def test_another_agency_cannot_tell_that_a_placement_exists(world: World, lender
         with world.database.work(other.actor) as work, pytest.raises(NotFound):
             act(work)
     with world.database.work(other.actor) as work:
-        assert (placements.list_own(work), cases.worklist(work).items, cases.list_own(work)) == ([], [], [])
+        assert (placements.list_own(work), worklists.read(work).items, cases.list_own(work)) == ([], [], [])
         for table in (Placement, PlacedCase, Assignment, Case):
             assert work.session.scalar(select(func.count()).select_from(table)) == 0
 

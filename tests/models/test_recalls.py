@@ -19,7 +19,7 @@ from models.errors import Conflict, Invalid, NotFound
 from models.notice import Notice
 from models.placement import ACTIVE, RECALLED, PlacedCase
 from models.recall_request import EXECUTED, GONE, KEPT, REQUESTED, WITHDRAWN, RecallRequest
-from models.services.collection import activity_files
+from models.services.collection import activity_files, worklists
 from models.services.exchange import (
     ends,
     expiries,
@@ -35,7 +35,7 @@ from models.services.exchange import (
 from models.services.exchange.recall_lists import RecallFilter
 from models.services.oversight import breaches, conduct
 from models.services.parties import freezes, lender_settings
-from models.services.portfolio import cases, exclusions
+from models.services.portfolio import exclusions
 from models.tabular import FileOutcome
 from models.work import Work
 from tests.facts import Placed, jobs, placed
@@ -350,7 +350,7 @@ def test_a_recall_waits_for_no_payment_and_its_placement_goes_on(world: World, g
     ask(world, ground, 0, reason="hardship")
     with world.database.work(ground.agency.actor) as work:
         assert placements.get(work, ground.placement.id).state == ACTIVE
-        assert ground.cases[0].id not in [item.case.id for item in cases.worklist(work).items]
+        assert ground.cases[0].id not in [item.case.id for item in worklists.read(work).items]
 
 
 def test_an_agency_knows_by_number_which_cases_to_stop_after_they_have_left_its_lists(

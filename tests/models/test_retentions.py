@@ -14,7 +14,7 @@ from models.audit import OutboxEntry
 from models.errors import CaseClosedToWork, Conflict, Invalid, NotFound
 from models.placement import ACTIVE, EXPIRED, PlacedCase
 from models.retention import APPROVED, LAPSED, REFUSED, Retention
-from models.services.collection import activity_files, assignments, contacts, promises, releases
+from models.services.collection import activity_files, assignments, contacts, promises, releases, worklists
 from models.services.exchange import expiries, placements, recalls, retention_files, retentions
 from models.services.exchange.retentions import Decided, RetentionFilter, Waiting
 from models.services.oversight import audit, needs
@@ -132,7 +132,7 @@ def test_a_retained_case_is_worked_between_its_term_and_its_own_day(world: World
             f"call,outbound,debtor,busy,{at.isoformat()}",
         )
         with world.database.work(someone.actor) as work:
-            assert [item.case.id for item in cases.worklist(work).items] == [kept]
+            assert [item.case.id for item in worklists.read(work).items] == [kept]
             assert cases.get(work, kept).actions["record_contact"] is None
             releases.authorise(work, kept, "identity", "verify_identity")
             contacts.record(work, kept, contacts.ContactReport("call", "outbound", "debtor", "busy", at))
@@ -159,7 +159,7 @@ def test_a_retained_case_is_worked_between_its_term_and_its_own_day(world: World
             assignments.assign(work, ground.placement.id, collector, [gone])
     world.clock.forward(days=10)  # type: ignore[attr-defined]
     with world.database.work(someone.actor) as work:
-        assert (cases.worklist(work).items, needs.list_own(work)) == ([], [])
+        assert (worklists.read(work).items, needs.list_own(work)) == ([], [])
         with pytest.raises(CaseClosedToWork):
             releases.authorise(work, kept, "identity", "verify_identity")
 

@@ -26,6 +26,7 @@ from models.portfolio import UPLOADED, Portfolio
 from models.rate_card import PROPOSED as CARD_PROPOSED
 from models.rate_card import RateCard
 from models.services import tenancy
+from models.services.collection import worklists
 from models.services.exchange import rate_cards
 from models.services.job_runs import FAILED
 from models.services.oversight import exchange_needs
@@ -190,7 +191,7 @@ def _work_items(work: Work, since: Any) -> Select[Any]:
             tenancy.own(work, Placement),
             or_(Placement.expires_at > work.at, retained),
             Placement.frozen_at.is_(None),
-            ~cases.of_item(work, NOT_OPEN),
+            ~worklists.has_status(work, NOT_OPEN),
         )
     )
 

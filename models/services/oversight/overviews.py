@@ -21,6 +21,7 @@ from models.member import Member
 from models.organisation import Organisation
 from models.placement import Assignment, Placement
 from models.services import tenancy
+from models.services.collection import worklists
 from models.services.oversight.conduct import FLAGGED, WITHDRAWN
 from models.services.portfolio import cases, tallies
 from models.services.settlement.reconciliations import OPEN as OPEN_BREAK
@@ -215,7 +216,7 @@ def team(work: Work) -> list[Teammate]:
     assigned = (
         select(Assignment.collector_id, func.count())
         .join(WorkItem, and_(_of_placement(WorkItem, Assignment), WorkItem.case_id == Assignment.case_id))
-        .where(tenancy.own(work, Assignment), tenancy.own(work, WorkItem), ~cases.of_item(work, CLOSED))
+        .where(tenancy.own(work, Assignment), tenancy.own(work, WorkItem), ~worklists.has_status(work, CLOSED))
         .group_by(Assignment.collector_id)
     )
     start, end = bounds(day_of(work.at))

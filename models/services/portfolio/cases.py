@@ -1,4 +1,4 @@
-"""Cases: the agency's worklist, the lender's list, one case, and what has happened to it.
+"""Cases: the lender's list, one case, and what has happened to it.
 
 What an agency can never see: a case that is not placed with it now (a recalled one is as unknown as one that
 never was); another agency's contacts, promises, claims or releases on a case it holds, or whether there was
@@ -6,54 +6,23 @@ another, unless the lender's setting tells of its contacts; the lender's ledger;
 there are masks alone. A collector sees, of all that, the cases assigned to them.
 """
 
-import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
-    Integer,
-    Select,
-    and_,
-    bindparam,
-    exists,
-    func,
-    literal,
-    or_,
-    select,
-    tuple_,
-    union_all,
-)
-from sqlalchemy import case as case_when
+from sqlalchemy import ColumnElement, and_, exists, select
 from sqlalchemy.orm import aliased
 
-from models.business_day import day_of
-from models.case import OPEN, Case
+from models.case import Case
 from models.case_actions import Standing, actions
-from models.errors import Invalid, NotFound, RowError
+from models.errors import NotFound
 from models.member import Member
 from models.placement import Assignment, PlacedCase, Placement, ends_at
 from models.services import pages, tenancy
 from models.services.collection import timelines
 from models.services.collection.timelines import TimelineItem
-from models.services.exchange import placed_cases
 from models.tender import TenderedCase
 from models.work import AGENCY, LENDER, Work
-from models.work_item import PROMISE_DUE, PROMISE_OVERDUE, REASONS, WorkItem
-
-
-class WorklistFilter(NamedTuple):
-    """`text` is an exact case number; `status` None is every status; `reason` one of those in REASONS."""
-
-    bucket: str | None = None
-    status: str | None = OPEN
-    product: str | None = None
-    text: str | None = None
-    unassigned: bool = False
-    collector_id: UUID | None = None
-    reason: str | None = None
 
 
 class CaseFilter(NamedTuple):
@@ -68,37 +37,7 @@ class CaseFilter(NamedTuple):
     placed: bool | None = None
 
 
-ANY_OPEN = WorklistFilter()
 ANY_CASE = CaseFilter()
-
-
-class WorklistItem(NamedTuple):
-    """A line of the worklist: why it stands where it stands (`reasons`, codes), and what was done last."""
-
-    case: Case
-    placement_id: UUID
-    lender_name: str
-    priority: int
-    reasons: tuple[str, ...]
-    last_contact_at: dt.datetime | None
-    last_outcome: str | None
-    promise_due_on: dt.date | None
-    collector_id: UUID | None
-    collector_name: str | None
-
-
-class Page(NamedTuple):
-    """`after`: where the next page begins; None on the last."""
-
-    items: list[WorklistItem]
-    after: str | None
-
-
-class DuePromises(NamedTuple):
-    """How many cases of the worklist wait for a promise that is overdue, and for one due today."""
-
-    overdue: int
-    today: int
 
 
 class CaseLine(NamedTuple):
@@ -122,91 +61,6 @@ class CaseView(NamedTuple):
     collector_id: UUID | None
     collector_name: str | None
     actions: Mapping[str, str | None]
-
-
-def worklist(work: Work, filters: WorklistFilter = ANY_OPEN, after: str | None = None, limit: int = 50) -> Page:
-    """The agency's cases that may be worked, most urgent first; a collector's own only.
-
-    Promises overdue and due today come first, then cases never contacted, then the others; high balances
-    before the rest. Raises Invalid for an `after` that no page gave.
-    """
-    limit = pages.clamped(limit)
-    today = day_of(work.at)
-    due = WorkItem.promise_due_on <= today
-    due_rank = case_when((WorkItem.promise_due_on < today, PROMISE_OVERDUE), else_=PROMISE_DUE)
-    # Two walks along an index each, cut off early, instead of one sort of everything the agency holds.
-    workable = _workable(work)
-    branches = [
-        _ranked(work, filters, due_rank, after, limit).where(workable, due),
-        _ranked(work, filters, WorkItem.priority, after, limit).where(
-            workable, or_(WorkItem.promise_due_on.is_(None), ~due)
-        ),
-    ]
-    ranked = union_all(*branches).subquery("ranked")
-    query = (
-        select(
-            Case,
-            Placement.id,
-            Placement.lender_name,
-            ranked.c.priority,
-            WorkItem.last_contact_at,
-            WorkItem.last_outcome,
-            WorkItem.promise_due_on,
-            Assignment.collector_id,
-            _name_of(work, Assignment.collector_id),
-        )
-        .select_from(ranked)
-        .join(WorkItem, _same(WorkItem, ranked.c))
-        .join(Case, and_(Case.lender_id == ranked.c.lender_id, Case.id == ranked.c.case_id))
-        .join(Placement, and_(Placement.lender_id == ranked.c.lender_id, Placement.id == ranked.c.placement_id))
-        .outerjoin(Assignment, and_(_same(Assignment, ranked.c), tenancy.own(work, Assignment)))
-        .where(tenancy.own(work, WorkItem), tenancy.own(work, Case), tenancy.own(work, Placement))
-        .order_by(ranked.c.priority, ranked.c.case_id)
-        .limit(limit + 1)
-    )
-    rows = work.session.execute(query).all()
-    items = [
-        WorklistItem(case, placement_id, lender_name, rank, REASONS[rank], at, outcome, due_on, collector_id, name)
-        for case, placement_id, lender_name, rank, at, outcome, due_on, collector_id, name in rows[:limit]
-    ]
-    return Page(items, f"{items[-1].priority}.{items[-1].case.id}" if len(rows) > limit else None)
-
-
-def export_worklist(work: Work, filters: WorklistFilter = ANY_OPEN) -> Iterator[WorklistItem]:
-    """All that `worklist` would page through, of placements that nobody ends before the file is logged, and of lenders
-    that have not frozen the agency: a freeze may not have reached all of them yet."""
-    held, after = placed_cases.hold_all(work), None
-    freezing = set(placed_cases.find_freezing(work))
-    while True:
-        page = worklist(work, filters, after, pages.LIMIT_MAX)
-        yield from (item for item in page.items if item.placement_id in held and item.case.lender_id not in freezing)
-        if page.after is None:
-            return
-        after = page.after
-
-
-def due_promises(work: Work) -> DuePromises:
-    """Of the agency's open cases; for a collector, of their own."""
-    today = day_of(work.at)
-    query = (
-        select(
-            func.count().filter(WorkItem.promise_due_on < today),
-            func.count().filter(WorkItem.promise_due_on == today),
-        )
-        .join(Case, and_(Case.lender_id == WorkItem.lender_id, Case.id == WorkItem.case_id))
-        .join(Placement, and_(Placement.lender_id == WorkItem.lender_id, Placement.id == WorkItem.placement_id))
-        .where(
-            tenancy.own(work, WorkItem),
-            tenancy.own(work, Case),
-            tenancy.own(work, Placement),
-            WorkItem.promise_due_on <= today,
-            Case.status == OPEN,
-            _workable(work),
-        )
-    )
-    if own_only(work):
-        query = query.where(_assigned(work, work.actor.member_id))
-    return DuePromises(*work.session.execute(query).one())
 
 
 def list_own(work: Work, filters: CaseFilter = ANY_CASE, after: UUID | None = None, limit: int = 50) -> list[CaseLine]:
@@ -234,10 +88,10 @@ def list_own(work: Work, filters: CaseFilter = ANY_CASE, after: UUID | None = No
 def get(work: Work, case_id: UUID) -> CaseView:
     """A case as its side may see it. A collector is told NotFound of a case that is not assigned to them."""
     found = work.session.execute(
-        select(Case, Placement, PlacedCase, Assignment.collector_id, _name_of(work, Assignment.collector_id))
+        select(Case, Placement, PlacedCase, Assignment.collector_id, name_of(work, Assignment.collector_id))
         .outerjoin(PlacedCase, _live_placing(work))
         .outerjoin(Placement, _placement_of_placing(work))
-        .outerjoin(Assignment, and_(_same(Assignment, PlacedCase), tenancy.own(work, Assignment)))
+        .outerjoin(Assignment, and_(same_placing(Assignment, PlacedCase), tenancy.own(work, Assignment)))
         .where(*_seen(work), Case.id == case_id)
     ).one_or_none()
     if found is None:
@@ -275,87 +129,9 @@ def timeline(work: Work, case_id: UUID) -> list[TimelineItem]:
     return timelines.of_case(work, get(work, case_id).case)
 
 
-def _ranked(
-    work: Work, filters: WorklistFilter, rank: Any, after: str | None, limit: int
-) -> Select[UUID, UUID, UUID, int]:
-    """Keys and rank of one branch of the worklist, in its order, one row more than a page."""
-    query = (
-        select(WorkItem.lender_id, WorkItem.placement_id, WorkItem.case_id, rank.label("priority"))
-        .join(Case, and_(Case.lender_id == WorkItem.lender_id, Case.id == WorkItem.case_id))
-        .join(Placement, and_(Placement.lender_id == WorkItem.lender_id, Placement.id == WorkItem.placement_id))
-        .where(
-            tenancy.own(work, WorkItem),
-            tenancy.own(work, Case),
-            tenancy.own(work, Placement),
-        )
-        .order_by(rank, WorkItem.case_id)
-        .limit(limit + 1)
-    )
-    wanted = {
-        Case.bucket: filters.bucket,
-        Case.status: filters.status,
-        Case.product: filters.product,
-        Case.reference: filters.text,
-    }
-    query = query.where(*(column == value for column, value in wanted.items() if value is not None))
-    if filters.reason is not None:
-        query = query.where(rank.in_([rank_ for rank_, reasons in REASONS.items() if filters.reason in reasons]))
-    if filters.unassigned:
-        query = query.where(~_assigned(work))
-    for collector_id in {filters.collector_id, work.actor.member_id if own_only(work) else None} - {None}:
-        query = query.where(_assigned(work, collector_id))
-    if after is not None:
-        query = query.where(tuple_(rank, WorkItem.case_id) > tuple_(*_cursor(after)))
-    return query
-
-
-def _workable(work: Work) -> ColumnElement[bool]:
-    """The `WorkItem`'s placement runs and is not frozen."""
-    return and_(_still_runs(work), Placement.frozen_at.is_(None))
-
-
-def _still_runs(work: Work) -> ColumnElement[bool]:
-    """The `WorkItem`'s placement is not over, or its case is retained beyond it."""
-    retained = exists().where(
-        tenancy.own(work, PlacedCase),
-        _same(PlacedCase, WorkItem),
-        PlacedCase.ended_at.is_(None),
-        PlacedCase.retained_until > work.at,
-    )
-    return or_(Placement.expires_at > work.at, retained)
-
-
-def _cursor(after: str) -> tuple[ColumnElement[int], ColumnElement[UUID]]:
-    rank, _, case_id = after.partition(".")
-    try:
-        return literal(int(rank), Integer), literal(UUID(case_id))
-    except ValueError:
-        raise Invalid(errors=[RowError(0, "after", "malformed_cursor")]) from None
-
-
-def _assigned(work: Work, collector_id: UUID | None = None) -> ColumnElement[bool]:
-    """This work item is assigned: to anyone, or to this collector."""
-    to_whom = [] if collector_id is None else [Assignment.collector_id == collector_id]
-    return exists().where(tenancy.own(work, Assignment), _same(Assignment, WorkItem), *to_whom)
-
-
 def own_only(work: Work) -> bool:
     """A collector sees their own cases; who manages sees the agency's."""
     return work.actor.side == AGENCY and "manager" not in work.actor.roles
-
-
-def of_item(work: Work, statuses: Sequence[str]) -> ColumnElement[bool]:
-    """The case of an agency's `WorkItem` has one of these statuses, none of them open: there is an index of those.
-
-    The planner has to see the statuses for it, so they stand in the statement.
-    """
-    among: BindParameter[Any] = bindparam("statuses", statuses, expanding=True, literal_execute=True)
-    return exists().where(
-        tenancy.own(work, Case),
-        Case.lender_id == WorkItem.lender_id,
-        Case.id == WorkItem.case_id,
-        Case.status.in_(among),
-    )
 
 
 def _seen(work: Work) -> list[ColumnElement[bool]]:
@@ -367,7 +143,7 @@ def _seen(work: Work) -> list[ColumnElement[bool]]:
             exists().where(
                 tenancy.own(work, mine),
                 tenancy.own(work, placing),
-                _same(mine, placing),
+                same_placing(mine, placing),
                 placing.lender_id == Case.lender_id,
                 placing.case_id == Case.id,
                 placing.ended_at.is_(None),
@@ -394,7 +170,7 @@ def _placement_of_placing(work: Work) -> ColumnElement[bool]:
     )
 
 
-def _same(table: Any, other: Any) -> ColumnElement[bool]:
+def same_placing(table: Any, other: Any) -> ColumnElement[bool]:
     """Both rows are about one case in one placement."""
     return and_(
         table.lender_id == other.lender_id,
@@ -403,7 +179,7 @@ def _same(table: Any, other: Any) -> ColumnElement[bool]:
     )
 
 
-def _name_of(work: Work, member_id: Any) -> ColumnElement[str | None]:
+def name_of(work: Work, member_id: Any) -> ColumnElement[str | None]:
     """The name of a person of the actor's own organisation; of anyone else it is null."""
     return select(Member.name).where(tenancy.mine(work, Member), Member.id == member_id).scalar_subquery()
 
