@@ -7,7 +7,7 @@ CSV in UTF-8 or GB18030 is parsed in blocks, so that memory does not grow with t
 import csv
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import BinaryIO, NamedTuple, TypeAlias, cast
 
@@ -133,16 +133,17 @@ def _first_bytes(chunks: Iterator[bytes]) -> bytes:
     return start
 
 
-def _column_names(fields: Iterable[str], header: Header) -> list[str]:
-    """The header's names, checked. An unknown column is named by its place: it may be a borrower's data."""
+def _column_names(fields: Sequence[str], header: Header, places: Sequence[int] = ()) -> list[str]:
+    """The header's names, checked. An unknown column is named by its place (from 1; `places` where some stand empty):
+    it may be a borrower's data."""
     names = [re.sub(r"[\s-]+", "_", field.strip().lower()) for field in fields]
     errors = [RowError(0, name, "missing_column") for name in header.required if name not in names]
-    for place, name in enumerate(names):
+    for index, (place, name) in enumerate(zip(places or range(1, len(names) + 1), names, strict=True)):
         if name in header.forbidden:
             errors.append(RowError(0, name, "forbidden_column"))
         elif name not in header.known:
-            errors.append(RowError(0, f"#{place + 1}", "unknown_column"))
-        elif name in names[:place]:
+            errors.append(RowError(0, f"#{place}", "unknown_column"))
+        elif name in names[:index]:
             errors.append(RowError(0, name, "duplicate_column"))
     if errors:
         raise refused(errors)
@@ -156,7 +157,8 @@ def _workbook_batches(chunks: Iterable[bytes], header: Header) -> Iterator[Batch
     titles = dict(zip(sheet.columns, sheet.row(0), strict=True))
     named = [column for column, title in titles.items() if title.strip()]
     stray = [pl.col(column) != "" for column in titles if column not in named]
-    names = _column_names((titles[column] for column in named), header)
+    places = [place for place, title in enumerate(titles.values(), 1) if title.strip()]
+    names = _column_names([titles[column] for column in named], header, places)
     table = (
         sheet.slice(1)
         .with_row_index("row", offset=1)

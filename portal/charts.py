@@ -136,8 +136,10 @@ def _lines(
     description: str,
     x_title: str,
 ) -> Markup:
+    # The fit holds room for the names already, as wide as the font here has them: half of it again does for others.
+    room = _length(names) // 2
     drawn = [
-        _draw(_curves(rows, names, ticks, x_title, named), title, description, width, _length(names) if named else 0)
+        _draw(_curves(rows, names, ticks, x_title, named), title, description, width, room if named else 0)
         for width in (WIDE, NARROW)
         for named in [_length(names) <= width / 4]  # whether the names at the ends leave room for the curves
     ]
@@ -170,12 +172,12 @@ def _curves(
 
 def _days(title: str) -> alt.X:
     """An axis of days, read in UTC so that a machine's own zone moves none."""
-    axis = alt.Axis(title=title or None, grid=False, tickCount=6, format="%m-%d", labelFlush=True)
+    axis = alt.Axis(title=title or None, grid=False, tickCount=6, format="%m-%d", labelFlush=True, labelSeparation=8)
     return alt.X("x:T", scale=alt.Scale(type="utc"), axis=axis)
 
 
 def _numbers(title: str) -> alt.X:
-    axis = alt.Axis(title=title or None, grid=False, tickMinStep=1, format="d", labelFlush=True)
+    axis = alt.Axis(title=title or None, grid=False, tickMinStep=1, format="d", labelFlush=True, labelSeparation=8)
     return alt.X("x:Q", scale=alt.Scale(nice=False), axis=axis)
 
 

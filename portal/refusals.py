@@ -23,7 +23,10 @@ def sentence(code: str, facts: Mapping[str, Any]) -> str:
 
 
 def fault(error: RowError) -> str:
-    """What is wrong with one field; what is out of range is told the range, and too few how many there must be."""
+    """What is wrong with one field; what is out of range is told the range, and too few how many there must be. Of an
+    unknown column only its place is told: what stands there may be somebody's data."""
+    if error.code == "unknown_column" and error.field.startswith("#"):
+        return _("Column %(number)s of the header is not known.", number=error.field[1:])
     if isinstance(error, TooFew):
         return _(
             "%(said)s It has %(borrowers)s; there must be %(least)s.",

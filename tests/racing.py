@@ -35,8 +35,15 @@ def at_once(*acts: Act, first: int | None = None) -> list[str]:
         return list(threads.map(run, acts, behind or repeat(0.0)))
 
 
-def await_waiter(holding: Work) -> None:
-    """Until somebody waits for a lock that this transaction holds."""
-    waiters = text("select count(*) from pg_locks where not granted and pg_backend_pid() = any(pg_blocking_pids(pid))")
-    while not holding.session.scalar(waiters):
+def await_waiter(holding: Work, count: int = 1) -> None:
+    """Until so many wait for a lock that this transaction holds, or for one who waits for it."""
+    waiters = text(
+        """with recursive behind(pid) as (
+               select pg_backend_pid()
+               union
+               select lock.pid from pg_locks lock join behind on behind.pid = any(pg_blocking_pids(lock.pid))
+               where not lock.granted)
+           select count(*) - 1 from behind"""
+    )
+    while holding.session.scalar(waiters) < count:
         time.sleep(0.01)

@@ -307,7 +307,7 @@ def show(told: Told) -> None:
 
 def sign_in_of(told: Told, password: str) -> str:
     """The table of everyone in the story."""
-    people = (f"  {one.code:<12}{one.email:<40}{one.role:<20}{one.organisation}" for one in told.people)
+    people = (f"  {one.code:<12}{one.email:<40}{', '.join(one.roles):<34}{one.organisation}" for one in told.people)
     lines = ("Sign in with organisation code, e-mail and password", *people, f"  password of all: {password}")
     return "".join(f"{line}\n" for line in lines)
 

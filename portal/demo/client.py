@@ -82,7 +82,7 @@ class Person(NamedTuple):
 
     organisation: str
     code: str
-    role: str
+    roles: list[str]
     email: str
     client: Client
     id: str

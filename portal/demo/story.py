@@ -69,7 +69,7 @@ class Story:
         self.today = today
         self.first_day = self.today - dt.timedelta(days=DAYS)
         self._go(self.first_day, "09:30")
-        self.operator = self._signed_in("Consign", operator[0], "operator", operator[1], "")
+        self.operator = self._signed_in("Consign", operator[0], ["operator"], operator[1], "")
         self.told.people.append(self.operator)
 
     def tell(self, portfolio: Iterable[bytes], another: Iterable[bytes]) -> Told:
@@ -284,7 +284,7 @@ class Story:
         """The auditor sees every breach, and takes the lender's log away to verify it."""
         lender_id = self.auditor.client.get("/mandates")[0]["lender_id"]
         self.auditor = self._signed_in(
-            self.auditor.organisation, self.auditor.code, "auditor", self.auditor.email, self.auditor.id, lender_id
+            self.auditor.organisation, self.auditor.code, ["auditor"], self.auditor.email, self.auditor.id, lender_id
         )
         breaches = self.auditor.client.every("/breaches")
         kinds = {breach["rule_id"] for breach in breaches}
@@ -440,9 +440,10 @@ class Story:
     def _organisation(self, kind: str, name: str, role: str) -> Person:
         made = self.operator.client.post("/organisations", {"kind": kind, "name": name})
         email = f"{role.replace('_', '.')}@{kind}{len(self.told.people)}.example"
-        body = {"email": email, "name": TITLES[role], "roles": _first_roles(role), "password": self.password}
+        roles = _first_roles(role)
+        body = {"email": email, "name": TITLES[role], "roles": roles, "password": self.password}
         member = self.operator.client.post(f"/organisations/{made['id']}/members", body)
-        person = self._signed_in(name, made["code"], role, email, member["id"])
+        person = self._signed_in(name, made["code"], roles, email, member["id"])
         self.told.people.append(person)
         return person
 
@@ -451,16 +452,16 @@ class Story:
         title = f"{TITLES[role]} {len(self.told.people)}" if role == "collector" else TITLES[role]
         body = {"email": email, "name": title, "roles": [role], "password": self.password}
         member = of.client.post("/members", body)
-        person = self._signed_in(of.organisation, of.code, role, email, member["id"])
+        person = self._signed_in(of.organisation, of.code, [role], email, member["id"])
         self.told.people.append(person)
         return person
 
     def _signed_in(
-        self, organisation: str, code: str, role: str, email: str, member_id: str, lender_id: str | None = None
+        self, organisation: str, code: str, roles: list[str], email: str, member_id: str, lender_id: str | None = None
     ) -> Person:
         body = {"organisation": code, "email": email, "password": self.password, "name": "demo", "scopes": EVERY_SCOPE}
         made = Client(self.pool).post("/sign-in", body | {"days": 30, "lender_id": lender_id})
-        return Person(organisation, code, role, email, Client(self.pool, made["token"]), member_id)
+        return Person(organisation, code, roles, email, Client(self.pool, made["token"]), member_id)
 
     def _some(self, queue: list[Any], count: int) -> list[Any]:
         return self.random.sample(queue, min(count, len(queue)))

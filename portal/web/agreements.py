@@ -6,7 +6,6 @@ from uuid import UUID
 
 from flask import Blueprint, flash, redirect, request, url_for
 from flask_babel import gettext as _
-from werkzeug.wrappers import Response
 
 from models.agreement import ACTIVE, PROPOSED, Agreement
 from models.buckets import BUCKETS
@@ -222,13 +221,13 @@ def propose_standards() -> Answer:
 
 @blueprint.post("/standard-terms/<uuid:standard_terms_id>/approve")
 @permit("agreements.approve")
-def approve_standards(standard_terms_id: UUID) -> Response:
+def approve_standards(standard_terms_id: UUID) -> Answer:
     return _decide_standards(standard_terms.approve, standard_terms_id, _("Approved for what is placed from now on."))
 
 
 @blueprint.post("/standard-terms/<uuid:standard_terms_id>/refuse")
 @permit("agreements.approve")
-def refuse_standards(standard_terms_id: UUID) -> Response:
+def refuse_standards(standard_terms_id: UUID) -> Answer:
     return _decide_standards(standard_terms.refuse, standard_terms_id, _("Refused. What stood before holds."))
 
 
@@ -254,9 +253,12 @@ def _refused(agreement_id: UUID, refusal: Refusal) -> Page:
     return show("agreements/show.html", {}, refusal, found=None, **shown)
 
 
-def _decide_standards(verb: Callable[[Work, UUID], object], terms_id: UUID, told: str) -> Response:
-    with open_work() as work:
-        verb(work, terms_id)
+def _decide_standards(verb: Callable[[Work, UUID], object], terms_id: UUID, told: str) -> Answer:
+    try:
+        with open_work() as work:
+            verb(work, terms_id)
+    except MENDABLE as refusal:
+        return _standards({"tier": "0"}, refusal)
     flash(told, "good")
     return redirect(url_for("agreements.standards"))
 

@@ -45,6 +45,7 @@ def index() -> str:
         found = offers.list_own(work, query["cursor"], LIST_ROWS, query["state"], filters=_filter(query))
         counts = offers.count_by_state(work, _filter(query))
         figures = offers.figures(work, found)
+        own_bids = bids.list_standing(work, found) if work.actor.side == AGENCY else {}
         waiting = offers.waiting(work)
         parties = {agreement.id: agreement for agreement in agreements.list_own(work)}
         cards = rate_cards.list_newest(work)
@@ -53,6 +54,7 @@ def index() -> str:
         "offers/index.html",
         cards=cards,
         figures=figures,
+        own_bids=own_bids,
         list=page(found, LIST_ROWS),
         waiting=waiting,
         parties=parties,

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 import pytest
 from sqlalchemy import func, select, update
 
-from models.case import HOLD, Case
+from models.case import HOLD, PAID_OFF, Case
 from models.case_tally import PLACE, CaseTally
 from models.database import Database
 from models.services.exchange import expiries, recalls, returns, tenders
@@ -126,6 +126,17 @@ def test_cases_in_a_tender_are_offered_and_not_free(world: World) -> None:
         tenders.create(work, Plan(portfolio.id, "assigned", [agreement.id], case_limit=2))
         assert portfolios.progress(work, [portfolio.id])[portfolio.id] == Progress(0, 0, 2, 1)
         assert portfolios.get(work, portfolio.id).products == ["credit_card"]
+
+
+def test_a_case_that_closes_while_it_is_tendered_is_offered_no_longer(world: World) -> None:
+    lender, agency = world.lender(), world.agency()
+    agreement = world.agreement(lender, agency)
+    portfolio = world.portfolio(lender, 3)
+    with world.database.work(lender.actor) as work:
+        tenders.create(work, Plan(portfolio.id, "assigned", [agreement.id]))
+        closing = select(Case.id).where(Case.portfolio_id == portfolio.id).limit(1).scalar_subquery()
+        work.session.execute(update(Case).where(Case.id == closing).values(status=PAID_OFF))
+        assert portfolios.progress(work, [portfolio.id])[portfolio.id] == Progress(0, 1, 2, 0)
 
 
 def exclude(work: Work, case: Case) -> None:

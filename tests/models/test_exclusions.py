@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from models.business_day import day_of
 from models.case import HOLD, PAID_OFF, Case
@@ -15,6 +15,7 @@ from models.errors import Conflict, Invalid, NotFound
 from models.exclusion import RECORDED_REASONS, Exclusion
 from models.offer import Offer
 from models.placement import PlacedCase
+from models.services import tenancy
 from models.services.exchange import offers, tender_cases, tenders
 from models.services.parties import lender_settings
 from models.services.portfolio import exclusions, holds, scrub
@@ -192,6 +193,16 @@ def test_each_case_is_counted_once_under_its_first_reason(world: World, lender: 
         "paid_off": 1,
         "time_barred": 1,
     }
+
+
+def test_what_keeps_a_case_back_is_asked_of_each_and_never_joined(world: World, lender: Someone) -> None:
+    """Joined, every exclusion would be read for every case where PostgreSQL expects few to be left."""
+    with world.database.work(lender.actor) as work:
+        query = select(Case.id).where(tenancy.own(work, Case), scrub.free(), scrub.clear(work))
+        asked = query.compile(work.session.connection(), compile_kwargs={"literal_binds": True})
+        plan = "\n".join(work.session.scalars(text(f"explain {asked}")))
+    assert "exclusion" in plan
+    assert "Join" not in plan
 
 
 @pytest.mark.parametrize("kind", ["case", "portfolio", "borrower"])

@@ -26,6 +26,7 @@ from models.tender import TenderedCase
 from models.tender_plan import Plan
 from models.work import JOBS, Actor
 from tests.facts import TODAY
+from tests.statements import counted
 from tests.world import Debt, Someone, World
 
 
@@ -212,6 +213,17 @@ def test_acceptance_places_the_cases_on_the_agreements_terms(world: World, lende
         lines = placements.list_cases(work, placement.id)
     assert {line.case.agency_id for line in lines} == {agency.organisation.id}
     assert {line.placed.placement_seq for line in lines} == {1}
+
+
+def test_what_an_acceptance_asks_of_each_case_grows_with_no_other(
+    world: World, lender: Someone, agency: Someone
+) -> None:
+    offer = world.offer(lender, agency)
+    with counted(world) as sent, world.database.work(agency.actor) as work:
+        offers.accept(work, offer.id)
+    assert not [asked for asked in sent if "JOIN tendered_case" in asked and "= ANY" in asked]
+    (placed,) = (asked for asked in sent if asked.startswith("INSERT INTO placed_case"))
+    assert "FROM placed_case" not in placed
 
 
 @pytest.mark.parametrize("kind", ["assigned", "first_claim"])

@@ -149,6 +149,10 @@ def test_a_cell_beside_the_table_of_a_workbook_is_named():
     assert read(workbook(["a", "b"], ["x", 1], ["y", 2, "stray"]))[1] == [(2, "*", "too_many_fields")]
 
 
+def test_an_unknown_column_of_a_workbook_is_counted_with_the_empty_ones_before_it():
+    assert refusal(workbook(["a", None, "b", "13812345678"], ["x", None, 1, 2])) == [(0, "#4", "unknown_column")]
+
+
 def test_a_workbook_with_one_far_cell_is_refused_before_it_is_laid_out():
     book = openpyxl.Workbook()
     book.active["XFD1048576"] = 1

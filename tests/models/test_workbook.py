@@ -117,6 +117,13 @@ def test_what_could_be_read_in_two_ways_is_refused(rows: str, strings: str | Non
     assert refusal(workbook(rows, strings)) == "broken_workbook"
 
 
+@pytest.mark.parametrize("day", ["-1e18", "-1e300", "-inf"])
+def test_a_day_that_no_calendar_has_is_refused_though_the_reader_fails_at_it(day: str) -> None:
+    styles = f'<styleSheet xmlns="{MAIN}"><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs></styleSheet>'
+    content = workbook(f'<row><c s="1"><v>{day}</v></c></row>', **{"xl/styles.xml": styles})
+    assert refusal(content) == "broken_workbook"
+
+
 def test_entities_of_a_parts_own_and_a_second_list_of_strings_are_refused() -> None:
     bomb = '<!DOCTYPE a [<!ENTITY a "aaaa">]><sst/>'
     assert refusal(workbook(rows_of([ONE]), **{"xl/other.xml": bomb})) == "broken_workbook"

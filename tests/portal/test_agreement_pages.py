@@ -379,6 +379,21 @@ def test_standard_terms_are_proposed_and_approved_on_their_page(
     assert signed_in(colleague).post(f"/standard-terms/{waiting.id}/refuse").status_code == 302
 
 
+@pytest.mark.parametrize("act", ["approve", "refuse"])
+def test_a_decision_on_standard_terms_that_comes_second_is_told_on_their_page(
+    world: World, signed_in: Client, lender: Someone, colleague: Someone, act: str
+) -> None:
+    signed_in(lender).post("/standard-terms", data={"tier": "0", "settlement_floor": "75"})
+    with world.database.work(lender.actor) as work:
+        (waiting,) = standard_terms.list_proposed(work)
+    client = english(signed_in(colleague))
+    assert client.post(f"/standard-terms/{waiting.id}/approve").status_code == 302
+    late = client.post(f"/standard-terms/{waiting.id}/{act}")
+    assert late.status_code == 409
+    assert f"cannot be {'approved' if act == 'approve' else 'refused'}." in late.text
+    assert "75.00%" in late.text
+
+
 def test_an_agreement_is_ended_on_its_page(world: World, signed_in: Client, lender: Someone, agency: Someone) -> None:
     agreement = world.agreement(lender, agency)
     client = english(signed_in(lender))

@@ -179,6 +179,35 @@ def test_a_committed_bid_is_no_answer_awaited_and_the_lender_is_told_that_bids_a
     assert "is kept from you too until the award" in client.get(f"/tenders/{pair.tender.id}/award").text
 
 
+def test_the_list_of_offers_says_how_far_an_agency_s_own_bid_is_and_nobody_else_s(
+    world: World, clock: Clock, signed_in: Client, pair: Auction
+) -> None:
+    bidder, other = pair.bidders
+
+    def listed(someone: Someone) -> str:
+        client = signed_in(someone)
+        client.set_cookie("language", "en")
+        return client.get("/offers").text
+
+    awaited, rests = "1 offer waits for your answer", "No offer waits for an answer."
+
+    page = listed(bidder.someone)
+    assert "Asked for a bid</span>" in page
+    assert awaited in page
+    bidding.commit(world, bidder)
+    page = listed(bidder.someone)
+    assert "Committed</span>" in page
+    assert rests in page
+    clock.forward(hours=bidding.HOURS)
+    assert awaited in listed(bidder.someone)
+    bidding.reveal(world, bidder)
+    page = listed(bidder.someone)
+    assert "Revealed, sealed</span>" in page
+    assert rests in page
+    for untold in (other.someone, pair.lender):
+        assert "Asked for a bid</span>" in listed(untold)
+
+
 def test_a_refused_reveal_says_why_and_repeats_nothing_of_the_bid(
     world: World, clock: Clock, signed_in: Client, pair: Auction
 ) -> None:

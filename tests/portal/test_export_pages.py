@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 import portal.web
 from models.audit import OutboxEntry
+from models.buckets import BUCKETS
 from models.business_day import day_of
 from models.database import Database
 from models.errors import Conflict
@@ -93,6 +94,11 @@ def test_an_agencys_file_is_in_the_log_of_the_lender_too(world: World, signed_in
     digest = sha256(sent.data).hexdigest()
     assert digest in logged(database, of.agency)[-1]
     assert digest in logged(database, of.lender)[-1]
+
+
+@pytest.mark.parametrize("bucket", BUCKETS)
+def test_every_bucket_that_a_list_is_filtered_by_is_exported(world: World, signed_in: Client, bucket: str) -> None:
+    assert signed_in(placed(world, 2).lender).get("/cases.csv", query_string={"bucket": bucket}).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/cases.csv", "/portfolios.csv", "/placements.csv", "/offers.csv", "/breaks.csv"])

@@ -94,6 +94,14 @@ def test_what_is_out_of_range_is_told_the_range(app: Flask, least: Bound, most: 
         assert fault(OutOfRange(0, "hours", least, most)) == said
 
 
+def test_an_unknown_column_is_told_by_its_place_alone(app: Flask) -> None:
+    with app.test_request_context(headers={"Cookie": "language=en"}):
+        errors = [RowError(0, "#3", "unknown_column")]
+        assert fault(errors[0]) == "Column 3 of the header is not known."
+        problem = app.jinja_env.get_template("_macros.html").make_module({"csrf_token": ""}).problem
+        assert "<li>Column 3 of the header is not known.</li>" in problem(errors)
+
+
 def test_too_few_borrowers_are_told_how_many_there_are_and_must_be(app: Flask) -> None:
     with app.test_request_context(headers={"Cookie": "language=en"}):
         assert fault(TooFew(2, "buckets", "lot_too_small", 7, 20)).endswith("It has 7; there must be 20.")

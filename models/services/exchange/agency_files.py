@@ -4,7 +4,7 @@ What comes too late, after the end of a case or of its placement, stands in the 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -38,11 +38,18 @@ class Row(NamedTuple):
 
 # What is done with rows of one placement, which is locked with their cases and holds them: the rows that are refused.
 Act = Callable[[Work, Placement, list[Row]], list[RowError]]
+Lock = Callable[[Work, UUID, Sequence[UUID], Sequence[UUID]], Sequence[Placement]]  # as `ends.lock`
 Late: TypeAlias = dict[Placement, Counter[str]]  # how many rows came too late, by the code they were refused with
 
 
 def apply(
-    work: Work, stream: Source, file_name: str, columns: tuple[Column, ...], act: Act, asked_for: str
+    work: Work,
+    stream: Source,
+    file_name: str,
+    columns: tuple[Column, ...],
+    act: Act,
+    asked_for: str,
+    lock: Lock = ends.lock,
 ) -> FileOutcome:
     """Put each row to `act`; `asked_for` is the permission, as the log names it. The first column is the case number.
 
@@ -76,7 +83,7 @@ def apply(
         faults = set(codes.values()) or {"ambiguous_case_number" if places else "unknown_case"}
         errors += [RowError(row, "case_number", code) for code in faults]
     for _, of_lender in sorted(named.items()):
-        errors += _act_for_lender(work, of_lender, act, late)
+        errors += _act_for_lender(work, of_lender, act, lock, late)
     _record_late(work, late, asked_for)
     refused = {error.row for error in errors}
     accepted = sum(row not in refused for row, *_ in rows)
@@ -135,11 +142,11 @@ def _by_placement(rows: list[Row]) -> dict[UUID, list[Row]]:
     return dict(sorted(groups.items()))
 
 
-def _act_for_lender(work: Work, rows: list[Row], act: Act, late: Late) -> list[RowError]:
+def _act_for_lender(work: Work, rows: list[Row], act: Act, lock: Lock, late: Late) -> list[RowError]:
     """Do what the rows ask of one lender's cases, all of them locked first; answers the rows that are refused."""
     groups, errors = _by_placement(rows), []
     with work.as_lender(rows[0].placement):
-        locked = ends.lock(work, rows[0].placement.lender_id, list(groups), sorted(row.case_id for row in rows))
+        locked = lock(work, rows[0].placement.lender_id, list(groups), sorted(row.case_id for row in rows))
         for placement in locked:
             errors += _act_for_placement(work, placement, groups[placement.id], act, late)
     return errors

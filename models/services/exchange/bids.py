@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from models import award
 from models.bid import COMMITTED, REVEALED, TRANSITIONS, VOID, WITHDRAWN, Bid
@@ -144,6 +144,21 @@ def find_own(work: Work, offer: Offer) -> Bid | None:
             Bid.state != WITHDRAWN,
         )
     )
+
+
+def list_standing(work: Work, made: Sequence[Offer]) -> dict[UUID, Bid]:
+    """By offer, the agency's own bid, where one stands."""
+    assert work.actor.side == AGENCY
+    ids = [offer.id for offer in made if offer.kind == SEALED_BID]
+    standing = (tenancy.own(work, Bid), Bid.offer_id.in_(ids), Bid.state != WITHDRAWN)
+    return {bid.offer_id: bid for bid in work.session.scalars(select(Bid).where(*standing))}
+
+
+def rests(work: Work) -> ColumnElement[bool]:
+    """Of an offer: whether the agency has bid on it and has nothing to do before the next window."""
+    is_early = Offer.terms["commit_until"].astext > audit.time_text(work.at)
+    own = select(Bid.id).where(tenancy.own(work, Bid), Bid.offer_id == Offer.id)
+    return own.where((Bid.state == REVEALED) | (Bid.state == COMMITTED) & is_early).exists()
 
 
 def commit(work: Work, offer_id: UUID, commitment: bytes, terms_seen: str | None = None) -> Bid:

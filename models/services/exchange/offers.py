@@ -132,13 +132,14 @@ def waiting(work: Work) -> Waiting:
 
 
 def open_to_answer(work: Work) -> ColumnElement[bool]:
-    """Offers nobody has answered; for an agency none of a lender that places nothing with it now."""
+    """Offers nobody has answered; for an agency none of a lender that places nothing with it now, and none that it has
+    bid on and has nothing to do about."""
     unanswered = and_(tenancy.own(work, Offer), Offer.state == OFFERED)
     if work.actor.side != AGENCY:
         return unanswered
     one_of_each = select(Offer).where(unanswered).ext(distinct_on(Offer.lender_id)).order_by(Offer.lender_id)
     shut = eligibility.shut_to(work, work.session.scalars(one_of_each).all())
-    return and_(unanswered, Offer.lender_id.not_in(shut))
+    return and_(unanswered, Offer.lender_id.not_in(shut), ~bids.rests(work))
 
 
 def get(work: Work, offer_id: UUID) -> Offer:

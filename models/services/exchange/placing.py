@@ -4,7 +4,7 @@ Called in the lender's tenant, by the lender itself or within `as_lender`.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -13,7 +13,6 @@ import polars as pl
 from psycopg.errors import UniqueViolation
 from sqlalchemy import ColumnElement, Select, TableClause, and_, func, insert, literal, null, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import aliased
 
 from models.agreement import Agreement
 from models.case import Case
@@ -72,28 +71,16 @@ def lock_free_cases(work: Work, offer: Offer, *which: ColumnElement[bool]) -> di
 
     `which`: only those of which that holds.
     """
-    held = work.session.scalars(
-        select(Case.id)
+    held = (
+        select(Case.id, Case.balance)
         .join(TenderedCase, and_(TenderedCase.lender_id == Case.lender_id, TenderedCase.case_id == Case.id))
         .where(tenancy.of_lender(offer.lender_id, Case), TenderedCase.tender_id == offer.tender_id, TenderedCase.open)
         .order_by(Case.id)
-        .with_for_update(of=Case)
-    ).all()
-    # A second look: whoever excluded one of them while we waited for its lock has been quicker.
-    rows = work.session.execute(
-        select(Case.id, Case.balance)
-        .join(TenderedCase, and_(TenderedCase.lender_id == Case.lender_id, TenderedCase.case_id == Case.id))
-        .where(
-            tenancy.of_lender(offer.lender_id, Case),
-            bulk.among(Case.id, held),
-            TenderedCase.tender_id == offer.tender_id,
-            TenderedCase.open,
-            Case.agency_id.is_(None),
-            scrub.clear(work, offer.lender_id),
-            *which,
-        )
-        .order_by(Case.id)
     )
+    work.session.execute(select(func.count()).select_from(held.with_for_update(of=Case).subquery()))
+    # A second look: whoever excluded one of them while we waited for its lock has been quicker. It finds none that was
+    # not locked, for no tender takes cases on after it was made.
+    rows = work.session.execute(held.where(Case.agency_id.is_(None), scrub.clear(work, offer.lender_id), *which))
     return {row.id: row.balance for row in rows}
 
 
@@ -108,9 +95,11 @@ def place(
     """Place these cases, locked before, with the offer's agency, on these terms."""
     figures = Figures(len(balances), sum(balances.values(), Decimal("0.00")))
     placement = _begin(work, Seat(offer, terms), figures, now, bid)
-    these = and_(tenancy.of_lender(placement.lender_id, Case), bulk.among(Case.id, list(balances)))
-    rate = literal(bid.rate) if bid else _rate_of_card(placement.lender_id, terms.card, _seq())
-    _place_cases(work, _placed(placement, rate, now).where(these))
+    given = _number(work, placement.lender_id, list(balances))
+    these = and_(tenancy.of_lender(placement.lender_id, Case), Case.id == given.c.case_id)
+    seq = given.c.placement_seq
+    rate = literal(bid.rate) if bid else _rate_of_card(placement.lender_id, terms.card, seq)
+    _place_cases(work, _placed(placement, seq, rate, now).where(these))
     work.session.execute(
         update(Case).where(these).values(agency_id=placement.agency_id).execution_options(synchronize_session=False)
     )
@@ -241,21 +230,29 @@ def _placement(seat: Seat, bid: BidTerms | None, figures: Figures, now: dt.datet
     )
 
 
-def _seq() -> Any:
-    """Which placement of its life the next one is for the `Case`; one that was undone is none."""
-    earlier = aliased(PlacedCase)
-    before = select(func.count()).where(
-        earlier.lender_id == Case.lender_id,
-        earlier.case_id == Case.id,
-        earlier.end_reason.is_distinct_from(UNDONE),
+def _number(work: Work, lender_id: UUID, case_ids: Sequence[UUID]) -> TableClause:
+    """Of each case which placement of its life the next one is; one that was undone is none.
+
+    Told before the first is placed: counted while they are, each would read all that was written before it, as long as
+    PostgreSQL takes the table of placed cases for empty.
+    """
+    earlier = select(func.count()).where(
+        PlacedCase.lender_id == Case.lender_id,
+        PlacedCase.case_id == Case.id,
+        PlacedCase.end_reason.is_distinct_from(UNDONE),
     )
-    return before.correlate(Case).scalar_subquery() + 1
+    seq = earlier.correlate(Case).scalar_subquery() + 1
+    given = bulk.make(work, {"case_id": "uuid", "placement_seq": "int"})
+    these = select(Case.id, seq).where(tenancy.of_lender(lender_id, Case), bulk.among(Case.id, case_ids))
+    work.session.execute(insert(given).from_select(["case_id", "placement_seq"], these))
+    bulk.analyze(work, given)
+    return given
 
 
-def _placed(placement: Placement, rate: Any, now: dt.datetime) -> Select[*tuple[Any, ...]]:
+def _placed(placement: Placement, seq: Any, rate: Any, now: dt.datetime) -> Select[*tuple[Any, ...]]:
     """The columns of PLACED_COLUMNS for cases that go to one placement."""
     where = (literal(placement.id), Case.id, literal(placement.agency_id))
-    return select(Case.lender_id, *where, _seq(), Case.balance, rate, literal(now), null()).select_from(Case)
+    return select(Case.lender_id, *where, seq, Case.balance, rate, literal(now), null()).select_from(Case)
 
 
 def _place_cases(work: Work, cases: Select[*tuple[Any, ...]]) -> None:

@@ -31,7 +31,7 @@ def give_back(work: Work, placement_id: UUID, code: str, case_ids: list[UUID]) -
     placement = placements.get(work, placement_id)
     wanted = sorted(set(case_ids))
     with work.as_lender(placement):
-        placements.lock(work, placement)
+        treatments.lock(work, placement.lender_id, [placement.id], wanted)
         _require_returning(work, placement)
         now, ends_at = work.now(), ends.ends_of(work, placement, wanted)
         if len(ends_at) != len(wanted):
@@ -44,7 +44,8 @@ def give_back(work: Work, placement_id: UUID, code: str, case_ids: list[UUID]) -
 
 def give_back_file(work: Work, stream: Source, file_name: str) -> FileOutcome:
     """The same for a file of case numbers and codes, as `agency_files.apply` does it."""
-    return agency_files.apply(work, stream, file_name, RETURN_COLUMNS, _give_back_rows, "placements.return")
+    asked_for = "placements.return"
+    return agency_files.apply(work, stream, file_name, RETURN_COLUMNS, _give_back_rows, asked_for, treatments.lock)
 
 
 def _give_back_rows(work: Work, placement: Placement, rows: list[Row]) -> list[RowError]:

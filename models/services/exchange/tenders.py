@@ -292,15 +292,26 @@ def release(work: Work, case_ids: Sequence[UUID], lender_id: UUID | None = None)
     return _let_go(work, lender_id or work.tenant_id, bulk.among(TenderedCase.case_id, case_ids))
 
 
+def hold(work: Work, case_ids: Sequence[UUID], lender_id: UUID) -> None:
+    """Lock what open tenders hold of these cases, for whoever takes them out of those in several steps."""
+    _lock_held(work, lender_id, bulk.among(TenderedCase.case_id, case_ids))
+
+
 def _let_go(work: Work, lender_id: UUID, which: ColumnElement[bool]) -> int:
-    """Cases that open tenders hold, locked in order of id before the first is changed; answers how many."""
+    """Cases that open tenders hold, locked before the first is changed; answers how many."""
+    count = _lock_held(work, lender_id, which)
     held = tenancy.of_lender(lender_id, TenderedCase), TenderedCase.open, which
-    locked = select(TenderedCase.case_id).where(*held).order_by(TenderedCase.case_id).with_for_update().subquery()
-    count = work.session.scalars(select(func.count()).select_from(locked)).one()
     work.session.execute(
         update(TenderedCase).where(*held).values(open=False).execution_options(synchronize_session=False)
     )
     return count
+
+
+def _lock_held(work: Work, lender_id: UUID, which: ColumnElement[bool]) -> int:
+    """In order of id, as everybody; answers how many."""
+    held = tenancy.of_lender(lender_id, TenderedCase), TenderedCase.open, which
+    locked = select(TenderedCase.case_id).where(*held).order_by(TenderedCase.case_id).with_for_update().subquery()
+    return work.session.scalars(select(func.count()).select_from(locked)).one()
 
 
 def _begin(work: Work, tender: Tender, cases: pl.DataFrame | None) -> None:

@@ -16,7 +16,7 @@ from models.case import Case
 from models.exclusion import Exclusion
 from models.placement import Placement
 from models.services import bulk, tenancy
-from models.services.exchange import tenders
+from models.services.exchange import ends, tenders
 from models.work import Work
 
 BORROWER, CASE, NOTHING = "borrower", "case", "nothing"
@@ -55,6 +55,20 @@ RECALLS: Final[Mapping[str, Treatment]] = {
 }
 
 
+def lock(work: Work, lender_id: UUID, placement_ids: Sequence[UUID], case_ids: Sequence[UUID]) -> Sequence[Placement]:
+    """`ends.lock` before a return, which may exclude a borrower as a whole: with all cases of the borrowers.
+
+    So of a return and an acceptance of another case of the borrower the later sees what the earlier did. What open
+    tenders hold of them is locked as well: the codes of a file would take it out of those in an order of their own.
+    """
+    borrowers = select(Case.borrower_id).where(tenancy.of_lender(lender_id, Case), bulk.among(Case.id, case_ids))
+    theirs = select(Case.id).where(tenancy.of_lender(lender_id, Case), Case.borrower_id.in_(borrowers))
+    of_borrowers = work.session.scalars(theirs).all()
+    locked = ends.lock(work, lender_id, placement_ids, of_borrowers)
+    tenders.hold(work, of_borrowers, lender_id)
+    return locked
+
+
 def exclude(
     work: Work,
     placement: Placement,
@@ -67,7 +81,7 @@ def exclude(
     """Record the exclusions that do not stand already, as of `at` or the act's own time; answers how many.
 
     What they name leaves the open tenders that hold it. The cases were taken back by this transaction, which has them
-    locked. Stands in the lender's tenant.
+    locked, by `lock` where a borrower is excluded. Stands in the lender's tenant.
     """
     if treatment.excludes == NOTHING or not case_ids:
         return 0

@@ -34,7 +34,7 @@ REQUEST_LASTS = dt.timedelta(hours=24)
 COUNTED_FOR = dt.timedelta(hours=24)
 WORDS: Final = ("search", "name", "product")  # filters that are no code
 ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-CODE: Final = re.compile(r"[A-Za-z0-9_.:-]{1,60}")
+CODE: Final = re.compile(r"[A-Za-z0-9_.:+-]{1,60}")
 
 DECIDERS: Final[Mapping[str, frozenset[str]]] = {
     LENDER: frozenset({"compliance_officer", "administrator"}),

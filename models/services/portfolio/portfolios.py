@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, literal, select, union_all
+from sqlalchemy import Select, and_, exists, func, literal, select, union_all
 from sqlalchemy.dialects.postgresql import array
 
 from crypto.fields import FIELD_CLASSES
@@ -217,17 +217,18 @@ def _named(place: str, counted: Select[UUID, int]) -> Select[UUID, str, int]:
 
 
 def _offered(work: Work, portfolio_ids: Sequence[UUID]) -> Select[UUID, str, int]:
-    """Of each portfolio, the open cases in live tenders that are not placed: few beside all it has."""
+    """Of each portfolio, the open cases in live tenders, which are placed nowhere. The others of them are few, and an
+    index has them."""
+    not_open = exists().where(tenancy.own(work, Case), Case.id == TenderedCase.case_id, Case.status != OPEN)
     return (
         select(Tender.portfolio_id, literal(OFFERED), func.count())
         .join(TenderedCase, and_(TenderedCase.lender_id == Tender.lender_id, TenderedCase.tender_id == Tender.id))
-        .join(Case, and_(Case.lender_id == TenderedCase.lender_id, Case.id == TenderedCase.case_id))
         .where(
-            *(tenancy.own(work, table) for table in (Tender, TenderedCase, Case)),
+            tenancy.own(work, Tender),
+            tenancy.own(work, TenderedCase),
             Tender.portfolio_id.in_(portfolio_ids),
             TenderedCase.open,
-            Case.agency_id.is_(None),
-            Case.status == OPEN,
+            ~not_open,
         )
         .group_by(Tender.portfolio_id)
     )

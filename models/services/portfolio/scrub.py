@@ -44,14 +44,13 @@ def clear(work: Work, lender_id: UUID | None = None) -> ColumnElement[bool]:
         Case.status == OPEN,
         Case.erased_at.is_(None),
         not_(_barred(work, lender)),
-        ~exists().where(*_excluding(lender)),
-        *(~exists().where(*_holding(lender), LegalHold.subject_id == column) for column in _HELD),
+        not_(or_(_excluded(lender), _held(lender))),
     )
 
 
 def free() -> ColumnElement[bool]:
-    """Cases that stand in no placement and in no open tender."""
-    return and_(Case.agency_id.is_(None), ~_tendered())
+    """Cases that stand in no placement and in no open tender; asked as one question, for the reason of `_excluded`."""
+    return not_(or_(Case.agency_id.is_not(None), _tendered()))
 
 
 def count(work: Work, portfolio_id: UUID) -> dict[str, int]:
@@ -66,7 +65,7 @@ def count(work: Work, portfolio_id: UUID) -> dict[str, int]:
         (Case.status != OPEN, literal("case_on_hold")),
         (_held(lender), literal("legal_hold")),
         (_barred(work, lender), literal("time_barred")),
-        else_=recorded,
+        (_excluded(lender), recorded),
     )
     reasons = (
         select(reason.label("reason")).where(tenancy.own(work, Case), Case.portfolio_id == portfolio_id).subquery()
@@ -96,7 +95,7 @@ def kept_back(work: Work, portfolio_ids: Sequence[UUID]) -> Select[UUID, int]:
             Case.status == OPEN,
             free(),
             or_(Case.id == any_(names), Case.borrower_id == any_(names)),
-            or_(Case.erased_at.is_not(None), exists().where(*_excluding(lender)), _held(lender)),
+            or_(Case.erased_at.is_not(None), _excluded(lender), _held(lender)),
         )
         .group_by(Case.portfolio_id)
     )
@@ -141,6 +140,19 @@ def _excluding(lender_id: UUID) -> tuple[ColumnElement[bool], ...]:
         or_(Exclusion.case_id.is_(None), Exclusion.case_id == Case.id),
         Exclusion.lifted_at.is_(None),
     )
+
+
+def _excluded(lender_id: UUID) -> ColumnElement[bool]:
+    """Whether any of these stands, asked in two questions of equalities alone.
+
+    Within an `or_`, as here and in `_held`, PostgreSQL asks an index for each of few cases and hashes the exclusions
+    for many. A condition of its own becomes a join, and one in a square where it takes the cases that the other
+    conditions leave for few: 20,000 exclusions then kept a tender of 100,000 cases from being made in minutes.
+    """
+    standing = (tenancy.of_lender(lender_id, Exclusion), Exclusion.lifted_at.is_(None))
+    of_borrower = exists().where(*standing, Exclusion.borrower_id == Case.borrower_id, Exclusion.case_id.is_(None))
+    of_case = exists().where(*standing, Exclusion.borrower_id == Case.borrower_id, Exclusion.case_id == Case.id)
+    return or_(of_borrower, of_case)
 
 
 def _holding(lender_id: UUID) -> tuple[ColumnElement[bool], ...]:

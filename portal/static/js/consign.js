@@ -367,7 +367,7 @@ function showProblem(form, problem, tone = "bad") {
   const errors = problem.errors ?? [];
   const words = JSON.parse(form.dataset.fieldWords);
   const items = errors.slice(0, 20).map(({ row, field, code, title }) => {
-    const parts = [row ? fill(texts.row, { row, line: row + 1 }) : "", field !== "*" ? words[field] ?? field : "", title ?? code];
+    const parts = [row ? fill(texts.row, { row, line: row + 1 }) : "", /^[*#]/.test(field) ? "" : words[field] ?? field, title ?? code];
     return element("li", { textContent: parts.filter(Boolean).join(" · ") });
   });
   const box = element("section", { className: `notice notice-${tone}` }, element("div", {},
