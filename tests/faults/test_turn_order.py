@@ -9,11 +9,12 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text, update
+from sqlalchemy.exc import OperationalError
 
 from models.case import Case
 from models.placement import Placement
 from models.services.collection import assignments
-from models.services.exchange import offers, placements, recalls, stops, tenders, undoing
+from models.services.exchange import offers, placements, recalls, returns, stops, tenders, undoing
 from models.services.parties import freezes, standings
 from models.services.portfolio import exclusions
 from models.tender import TenderedCase
@@ -178,3 +179,12 @@ def exclusions_of(work: Work, case_ids: tuple[UUID, ...]) -> bytes:
     numbers = work.session.scalars(select(Case.reference).where(Case.id.in_(case_ids)))
     lines = [f"{number},in_court,court,2026-01-02" for number in numbers]
     return "\n".join(["case_number,reason,source,noted_on", *lines]).encode()
+
+
+def test_an_agency_that_asks_for_a_placement_alone_is_sent_away_soon(world: World) -> None:
+    """Many acts of one at once would wait with the connections of all."""
+    ground = placed(world)
+    with world.database.work(ground.agency.actor) as acting:
+        hold(acting, ground.placement, shared=True)
+        with pytest.raises(OperationalError, match="lock timeout"), hurried(world, ground.agency) as work:
+            returns.give_back(work, ground.placement.id, "capacity", [ground.case.id])

@@ -95,7 +95,7 @@ def _lock_placements(work: Work, file: File, crossing: Placement) -> None:
     live = select(Placement.id).where(
         tenancy.of_lender(crossing.lender_id, Placement), Placement.state.in_(LIVE), Placement.id.in_(named)
     )
-    work.session.execute(turns.on_placements(live, shared=True)).all()
+    work.session.execute(turns.on_placements(work, live, shared=True)).all()
 
 
 def _placings(file: File, crossing: Placement) -> Select[Any]:

@@ -68,6 +68,7 @@ def flag_missing(work: Work) -> int:
     )
     late = work.session.scalars(
         turns.on_placements(
+            work,
             select(Placement).where(
                 tenancy.own(work, Placement),
                 Placement.state == AWAITING_ACK,
@@ -75,7 +76,7 @@ def flag_missing(work: Work) -> int:
                 Placement.started_at <= work.at - dt.timedelta(hours=ACKNOWLEDGE_HOURS),
                 Placement.expires_at > work.at,
                 ~flagged,
-            )
+            ),
         )
     ).all()
     for placement in late:

@@ -55,7 +55,7 @@ def lock(work: Work, lender_id: UUID, placement_ids: Sequence[UUID], case_ids: S
     order of its own, and an exclusion of them, which knows of no placement, would end in a deadlock with it.
     """
     named = select(Placement).where(tenancy.of_lender(lender_id, Placement), bulk.among(Placement.id, placement_ids))
-    locked = work.session.scalars(turns.on_placements(named)).all()
+    locked = work.session.scalars(turns.on_placements(work, named)).all()
     cases = select(Case.id).where(tenancy.of_lender(lender_id, Case), bulk.among(Case.id, case_ids))
     work.session.execute(cases.order_by(Case.id).with_for_update()).all()
     return locked

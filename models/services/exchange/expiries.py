@@ -33,9 +33,10 @@ def expire_due(work: Work) -> int:
     )
     due = work.session.scalars(
         turns.on_placements(
+            work,
             select(Placement).where(
                 tenancy.own(work, Placement), Placement.state.in_(LIVE), Placement.expires_at <= work.at, case_due
-            )
+            ),
         )
     ).all()
     _lock_due_cases(work, due)

@@ -25,6 +25,7 @@ from models.placement import (
     ends_at,
     reason_of_return,
 )
+from models.placement_freeze import PlacementFreeze
 from models.services import tenancy
 from models.services.exchange import placements, turns
 from models.work import AGENCY, Work
@@ -146,7 +147,7 @@ def hold_all(work: Work, *which: ColumnElement[bool]) -> set[UUID]:
     for crossing in crossings(work, *live).values():
         with work.as_lender(crossing):
             of_lender = tenancy.of_lender(crossing.lender_id, Placement), Placement.agency_id == crossing.agency_id
-            query = turns.on_placements(select(Placement.id).where(*of_lender, *live), shared=True)
+            query = turns.on_placements(work, select(Placement.id).where(*of_lender, *live), shared=True)
             held |= set(work.session.scalars(query))
     return held
 
@@ -160,6 +161,19 @@ def find_freezing(work: Work) -> list[UUID]:
             if placements.is_frozen(work, placement):
                 freezing.append(lender_id)
     return freezing
+
+
+def find_frozen_by(work: Work) -> set[UUID]:
+    """The lenders that froze the agency and have not let it go on, also where no placement of theirs is left to stop."""
+    frozen = select(PlacementFreeze.lender_id).where(
+        tenancy.own(work, PlacementFreeze), PlacementFreeze.whole_agency, PlacementFreeze.lifted_at.is_(None)
+    )
+    found = set(work.session.scalars(frozen.distinct()))
+    for lender_id, placement in crossings(work, Placement.lender_id.not_in(found)).items():
+        with work.as_lender(placement):
+            if placements.agency_is_frozen(work, placement):
+                found.add(lender_id)
+    return found
 
 
 def code_of_end(end_reason: str | None) -> str:

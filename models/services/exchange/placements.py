@@ -309,16 +309,21 @@ def refuse_frozen(work: Work, placement: Placement) -> None:
 
 def is_frozen(work: Work, placement: Placement) -> bool:
     """A freeze of the agency waits for nobody: until it reaches the placements, how the agency stands says it."""
+    return placement.frozen_at is not None or agency_is_frozen(work, placement)
+
+
+def agency_is_frozen(work: Work, placement: Placement) -> bool:
+    """The placement's agency, by its lender. Stands in the lender's tenant."""
     standing = select(AgencyStanding.state).where(
         tenancy.of_lender(placement.lender_id, AgencyStanding), AgencyStanding.agency_id == placement.agency_id
     )
-    return placement.frozen_at is not None or work.session.scalar(standing) == FROZEN
+    return work.session.scalar(standing) == FROZEN
 
 
 def lock(work: Work, placement: Placement, *, shared: bool = False) -> None:
     """Wait for whoever acts under this placement now, then read it as they left it; `shared`, for whoever ends it."""
     one = select(Placement).where(tenancy.of_lender(placement.lender_id, Placement), Placement.id == placement.id)
-    work.session.scalars(turns.on_placements(one, shared=shared)).one()
+    work.session.scalars(turns.on_placements(work, one, shared=shared)).one()
 
 
 def tell(work: Work, placement: Placement, told: str, kind: str, key: object = "", **facts: object) -> None:

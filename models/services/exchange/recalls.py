@@ -305,7 +305,7 @@ def lock(work: Work, found: RecallRequest) -> Placement:
     of_recall = select(Placement).where(
         tenancy.of_lender(found.lender_id, Placement), Placement.id == found.placement_id
     )
-    placement = work.session.scalars(turns.on_placements(of_recall)).one()
+    placement = work.session.scalars(turns.on_placements(work, of_recall)).one()
     work.session.refresh(found, with_for_update=True)
     return placement
 

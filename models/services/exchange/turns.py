@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from models.errors import Unavailable
 from models.placement import Placement
-from models.work import Work
+from models.work import AGENCY, Work
 
 _TAKE = text("select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(cast(:names as text[])) as name")
 PATIENCE_SECONDS: Final = 100  # placing a million cases takes less; a statement may take 120
@@ -60,18 +60,20 @@ def unavailable_if_busy() -> Iterator[None]:
         raise
 
 
-def on_placements(query: Query, *, shared: bool = False) -> Query:
+def on_placements(work: Work, query: Query, *, shared: bool = False) -> Query:
     """The query of `Placement`s, locking each: first its turn, then its row, in order of its parties and turn.
 
     Alone to end, freeze or count one, `shared` to act under it. Rows are not locked in the order of asking: an agency
     whose acts overlap without a pause would keep a recall waiting for as long as it pleases. Turns are: whoever asks
-    for one alone comes next, and so waits as `wait_long` does, that no long act sends a recall away. One statement
-    locks both; what it adds stands in its last columns, and says nothing. A lender and an agency have PLACEMENT_TURNS
-    for all their placements: PostgreSQL has room for some thousands of such locks, and a night may end more placements
-    than that. So of the same two parties one act may wait for another that it has nothing to do with, and of no others.
+    for one alone comes next, and so waits as `wait_long` does, that no long act sends a recall away. An agency does
+    not: many acts of one at once would wait with the connections of all. One statement locks both; what it adds stands
+    in its last columns, and says nothing. A lender and an agency have PLACEMENT_TURNS for all their placements:
+    PostgreSQL has room for some thousands of such locks, and a night may end more placements than that. So of the same
+    two parties one act may wait for another that it has nothing to do with, and of no others.
     """
+    turn = [_SHARED] if shared else [_ALONE] if work.actor.side == AGENCY else [_PATIENCE, _ALONE]  # from left to right
     locking = (
-        query.add_columns(*([_SHARED] if shared else [_PATIENCE, _ALONE]))  # from left to right
+        query.add_columns(*turn)
         .order_by(Placement.lender_id, Placement.agency_id, _TURN, Placement.id)
         .with_for_update(read=shared, of=Placement)
         .execution_options(populate_existing=True)

@@ -17,7 +17,7 @@ from models.placement import TRANSITIONS as PLACEMENT_TRANSITIONS
 from models.promise import Promise
 from models.release import ReleaseRecord
 from models.services import notices, second_person, tenancy
-from models.services.exchange import ends, tenders, turns
+from models.services.exchange import ends, tenders, turns, undone
 from models.services.oversight import audit
 from models.services.parties import lender_settings
 from models.states import step
@@ -44,7 +44,7 @@ def undo(work: Work, tender_id: UUID, reason: str) -> Tender:
     if reason not in UNDO_REASONS:
         raise Invalid(errors=[RowError(0, "reason", "unknown_value")])
     tender = tenders.lock(work, work.tenant_id, tenders.get(work, tender_id).id)
-    undone = step(TRANSITIONS, tender.state, "undo")
+    state = step(TRANSITIONS, tender.state, "undo")
     live = _lock_live(work, tender)
     if found := _worked(work, live):
         raise Conflict(found)
@@ -53,7 +53,8 @@ def undo(work: Work, tender_id: UUID, reason: str) -> Tender:
             return _ask(work, tender, reason)
         second_person.require(work, tender.undo_asked_by)
     _take_back(work, live)
-    tender.state, tender.undo_reason = undone, tender.undo_reason or reason
+    tender.state, tender.undo_reason = state, tender.undo_reason or reason
+    undone.date(work, [tender])
     subject = {"tender": tender.id, "reason": tender.undo_reason, "placements": [placement.id for placement in live]}
     audit.record(work, audit.Action.TENDER_UNDO, subject)
     return tender
@@ -96,7 +97,7 @@ def _of_tender(work: Work, tender: Tender) -> Any:
 def _lock_live(work: Work, tender: Tender) -> Sequence[Placement]:
     """Every act of an agency locks its placement too: so what it did before this is seen, and nothing comes after."""
     query = _of_tender(work, tender).where(Placement.state.in_(LIVE))
-    live: Sequence[Placement] = work.session.scalars(turns.on_placements(query)).all()
+    live: Sequence[Placement] = work.session.scalars(turns.on_placements(work, query)).all()
     if not live:
         raise Conflict("wrong_state", state=tender.state, act="undo")
     return live
@@ -120,8 +121,8 @@ def _take_back(work: Work, live: Sequence[Placement]) -> None:
     ends.lock(work, work.tenant_id, ids, work.session.scalars(held).all())
     now = work.now()
     for placement in live:
-        undone = step(PLACEMENT_TRANSITIONS, placement.state, "undo")
+        state = step(PLACEMENT_TRANSITIONS, placement.state, "undo")
         count = len(ends.take_back(work, placement, now, UNDONE))
-        ends.end_if_empty(work, placement, undone, now, UNDONE)
+        ends.end_if_empty(work, placement, state, now, UNDONE)
         of = (placement.lender_id, placement.agency_id, TO_AGENCY, "placement.undone", "placement", placement.id)
         notices.tell(work, *of, cases=count)

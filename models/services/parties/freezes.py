@@ -59,12 +59,13 @@ def freeze_all(work: Work, agency_id: UUID, reason: str, by: UUID) -> int:
     """
     unfrozen = work.session.scalars(
         turns.on_placements(
+            work,
             select(Placement).where(
                 tenancy.own(work, Placement),
                 Placement.agency_id == agency_id,
                 Placement.state.in_(LIVE),
                 Placement.frozen_at.is_(None),
-            )
+            ),
         )
     ).all()
     for placement in unfrozen:
@@ -175,7 +176,7 @@ def _standing_of(work: Work, agency_id: UUID) -> Sequence[Row[Placement, Placeme
             PlacementFreeze.lifted_at.is_(None),
         )
     )
-    return work.session.execute(turns.on_placements(standing)).columns(0, 1).all()
+    return work.session.execute(turns.on_placements(work, standing)).columns(0, 1).all()
 
 
 def _lift(work: Work, placement: Placement, made: PlacementFreeze) -> None:

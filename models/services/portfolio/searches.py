@@ -171,7 +171,7 @@ def _lock_live(work: Work, placement: Placement) -> list[UUID]:
     held = select(Placement.id).where(
         tenancy.of_lender(placement.lender_id, Placement), Placement.agency_id == placement.agency_id, *_live(work)
     )
-    return list(work.session.scalars(turns.on_placements(held, shared=True)))
+    return list(work.session.scalars(turns.on_placements(work, held, shared=True)))
 
 
 def _holds_own_keys(work: Work, lender_id: UUID) -> bool:

@@ -96,7 +96,7 @@ def settle(work: Work, order: KeyOrder, answer: Mapping[str, Any]) -> None:
 
 def lock(work: Work, order: KeyOrder) -> Placement:
     """The order's placement, as whoever acted on it last has left it."""
-    return work.session.scalars(turns.on_placements(_of_order(order))).one()
+    return work.session.scalars(turns.on_placements(work, _of_order(order))).one()
 
 
 def take_back(work: Work, placement: Placement, case_ids: Sequence[UUID] | None = None) -> None:
