@@ -29,6 +29,14 @@ ROLES = {
 TAKEN_BY_LOGIN = ("consign_app", "consign_jobs", "consign_operator", "consign_auditor")
 
 
+def forget_holders(home: Path) -> None:
+    """Of the embedded server below a home that is ours alone: one that was killed would keep it running for ever.
+
+    Each process that holds it is listed beside it, and the last that ends stops it.
+    """
+    (home / "postgres" / ".handle_pids.json").unlink(missing_ok=True)
+
+
 def start_embedded(settings: Settings) -> URL:
     """Start (or join) the PostgreSQL of the wheel below `var/`; answers a superuser's URL.
 

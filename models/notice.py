@@ -35,6 +35,7 @@ KINDS: Final[Mapping[str, frozenset[str]]] = {
     "case.returned": TO_LENDER,
     "document.accepted": BOTH,
     "document.attested": BOTH,
+    "document.expired": BOTH,
     "document.expiring": BOTH,
     "document.recorded": TO_AGENCY,
     "document.withdrawn": BOTH,

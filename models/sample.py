@@ -20,12 +20,14 @@ from typing import NamedTuple
 from faker import Faker
 from faker.providers.ssn.zh_CN import Provider as ResidentIds
 
+from models.business_day import day_of
 from models.case_file import COLUMNS
+from models.clock import utc_now
 from models.csv_safe import csv_lines
 from models.identifiers import PROVINCES, check_character, luhn_digit
 
 SEED = 7
-ON = dt.date(2026, 1, 5)  # the business day whose state the sample shows
+ON = dt.date(2026, 1, 5)  # the business day whose state it shows to who asks for no other in code
 ROWS_PER_CHUNK = 1_000
 POOL = 2_000  # names, streets and firms to draw from
 
@@ -257,13 +259,20 @@ def main(arguments: Iterable[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m models.sample", description=main.__doc__)
     parser.add_argument("--cases", type=int, default=6_000)
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument(
+        "--as-of",
+        type=dt.date.fromisoformat,
+        default=day_of(utc_now()),
+        metavar="DATE",
+        help="the day whose state it shows (today): the same day gives the same file again",
+    )
     parser.add_argument("--from", dest="accounts", type=Path, metavar="FILE", help="the UCI credit card file")
     parser.add_argument("--out", type=Path, metavar="FILE")
     options = parser.parse_args(None if arguments is None else list(arguments))
     if options.accounts:
-        chunks = from_accounts(options.accounts, options.seed)
+        chunks = from_accounts(options.accounts, options.seed, options.as_of)
     else:
-        chunks = make_portfolio(options.cases, options.seed)
+        chunks = make_portfolio(options.cases, options.seed, options.as_of)
     if options.out:
         with options.out.open("wb") as file:
             file.writelines(chunks)

@@ -59,6 +59,7 @@ UNDO_REASONS = ("wrong_cases", "wrong_split", "wrong_terms", "agency_not_ready")
 
 class Tender(Base):
     __tablename__ = "tender"
+    __allow_unmapped__ = True
     __table_args__ = (
         refers("lender_id", "portfolio_id", to="portfolio"),
         Index(None, "lender_id", "state"),
@@ -92,6 +93,9 @@ class Tender(Base):
     undo_reason: Mapped[str | None]
     undo_asked_by: Mapped[UUID | None]  # above the lender's limit a second person confirms
     undo_asked_at: Mapped[dt.datetime | None]
+
+    # Of no column: when all that it placed came back. Set on what is read to be shown (`undone.date`).
+    undone_at: dt.datetime | None = None
 
 
 class TapeKey(Base):

@@ -188,6 +188,7 @@ MESSAGES = {
     "package_repeated": lazy_gettext("Another package of this bid is on the same lots."),
     "already_excluded": lazy_gettext("This is excluded for that reason already."),
     "exclusion_lifted": lazy_gettext("This exclusion was lifted already."),
+    "plan_places_nothing": lazy_gettext("The plan places no case. The preview says what it leaves out, and why."),
     "no_cases_to_place": lazy_gettext("No case of this offer is still free to be placed."),
     "terms_changed": lazy_gettext("The terms have changed since you read them. Read them again before you answer."),
     "offer_expired": lazy_gettext("The offer has expired."),

@@ -80,6 +80,12 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
     "document.attested": Sentence(
         "file", "watch", N_("Paper attested"), N_("%(who)s has attested a paper. It awaits acceptance.")
     ),
+    "document.expired": Sentence(
+        "stop",
+        "bad",
+        N_("Paper over"),
+        N_("A paper between you and %(who)s is over: there are no offers until a newer one counts."),
+    ),
     "document.expiring": Sentence(
         "clock",
         "watch",
@@ -188,7 +194,7 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
         "clock",
         "watch",
         N_("Retention asked for"),
-        N_("%(who)s asks to keep cases beyond the term. Silence means recalled."),
+        N_("%(who)s asks to keep cases beyond the term. Without an answer they come back when it ends."),
     ),
     "rotation.left_free": Sentence(
         "warning",
@@ -304,6 +310,10 @@ def _day(value: Any, _codes: str) -> str:
     return _("ends %(day)s", day=str(value))
 
 
+def _last_day(value: Any, _codes: str) -> str:
+    return _("last day %(day)s", day=str(value))
+
+
 FACTS: Final[dict[str, Callable[[Any, str], str]]] = {
     "number": lambda value, codes: str(value),
     "document_kind": lambda value, codes: label(value, "paper"),
@@ -318,4 +328,7 @@ FACTS: Final[dict[str, Callable[[Any, str], str]]] = {
     "late": lambda value, codes: _("late") if value else "",
 }
 # Where a fact is not what it is elsewhere.
-FACTS_OF: Final[Mapping[str, dict[str, Callable[[Any, str], str]]]] = {"placement.mismatch": {"cases": _counted}}
+FACTS_OF: Final[Mapping[str, dict[str, Callable[[Any, str], str]]]] = {
+    "placement.mismatch": {"cases": _counted},
+    "document.expired": {"ends_on": _last_day},
+}

@@ -14,8 +14,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from models.csv_safe import csv_lines
 from models.errors import Conflict, NotFound
+from models.services.exchange import placed_cases
 from models.services.oversight import exports
-from models.work import Work
+from models.work import AGENCY, Work
 from portal.access import tenant_work
 from portal.downloads import file_download
 from portal.errors import wants_problem
@@ -33,6 +34,7 @@ class Sheet(NamedTuple):
     header: tuple[str, ...]
     read: Callable[[Work, Mapping[str, str]], Iterable[Line]]
     filters: tuple[str, ...] = ()
+    placed: bool = False  # of what is placed: an agency takes away nothing of a lender that froze it
 
 
 class Identified(Protocol):
@@ -85,7 +87,11 @@ def send(sheet: Sheet, subject: Mapping[str, str], export_id: UUID | None = None
 
 def read(work: Work, sheet: Sheet, subject: Mapping[str, str]) -> list[Line]:
     """Its lines, and at most one more than a file may hold."""
-    return list(islice(sheet.read(work, subject), exports.ROWS_MAX + 1))
+    frozen: set[UUID] = set()
+    if sheet.placed and work.actor.side == AGENCY:
+        frozen = placed_cases.find_frozen_by(work)
+    lines = (line for line in sheet.read(work, subject) if line[0] not in frozen)
+    return list(islice(lines, exports.ROWS_MAX + 1))
 
 
 def count(lines: Iterable[Line]) -> Counter[UUID]:

@@ -129,6 +129,14 @@ TASKS = {
             "%(num)s paper of an agency waits to be accepted", "%(num)s papers of agencies wait to be accepted", n
         ),
     ),
+    "papers_short": Task(
+        "agencies.list_papers",
+        "file",
+        "papers.attest",
+        lambda n: ngettext(
+            "%(num)s paper is missing, over or waits for you", "%(num)s papers are missing, over or wait for you", n
+        ),
+    ),
     "exports_unapproved": Task(
         "exports.index",
         "download",

@@ -69,7 +69,7 @@ GATE: Final = (
     "capacity_exceeded",
     "ineligible",
 )
-NO_CASES: Final = ("no_cases_to_offer", "no_cases_to_place")
+NO_CASES: Final = ("no_cases_to_offer", "no_cases_to_place", "plan_places_nothing")
 SWEEPS: Final[Sequence[Callable[[Work], object]]] = (
     expiries.expire_due,
     offers.expire_due,

@@ -3,8 +3,8 @@
 A notice is passed on once, in the context of whom it tells; the row of its delivery is the truth, the queue only says
 when. An attempt is named by how many there were before it, so a task that comes twice does nothing the second time,
 and one that was killed after it sent sends again: delivered at least once, under the same id. Those of one webhook go
-in the order of what happened; one that is answered and not taken holds up no other, and where nobody answers the
-first, nobody is asked about the rest.
+in the order of what happened, as far as each is taken at once: one that is to be tried again holds up none that happens
+later. Where nobody answers the first, nobody is asked about the rest.
 """
 
 import datetime as dt

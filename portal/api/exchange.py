@@ -1,13 +1,16 @@
 """The exchange: offers, placements and who works which case."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from flask_smorest import Blueprint
 
+from models.offer import Offer
 from models.services.collection import assignments
 from models.services.exchange import offers, placements, recalls, tape, tenders
 from models.services.parties import freezes
+from models.work import LENDER, Work
 from portal.access import open_work, permit, tenant_work
 from portal.acknowledging import acknowledge
 from portal.description import ONCE
@@ -28,7 +31,8 @@ blueprint = Blueprint("exchange-api", __name__, description="Offers, placements,
 def create_offer(given: dict[str, Any]) -> Any:
     """Offer a portfolio's free cases to the agency of an agreement."""
     with open_work() as work:
-        return once(work, lambda: tenders.assign(work, **given), lambda offer_id: offers.get(work, offer_id))
+        made = once(work, lambda: tenders.assign(work, **given), lambda offer_id: offers.get(work, offer_id))
+        return _shown(work, [made])[0]
 
 
 @blueprint.get("/offers")
@@ -39,9 +43,8 @@ def list_offers(query: dict[str, Any]) -> Any:
     """The offers one's organisation made or received, the newest first."""
     filters = offers.OfferFilter(query["other_id"], query["kind"], query["tender_id"])
     with open_work() as work:
-        return page(
-            offers.list_own(work, query["after"], query["limit"], query["state"], filters=filters), query["limit"]
-        )
+        found = offers.list_own(work, query["after"], query["limit"], query["state"], filters=filters)
+        return page(found, query["limit"]) | {"items": _shown(work, found)}
 
 
 @blueprint.get("/offers/<uuid:offer_id>")
@@ -52,7 +55,7 @@ def read_offer(offer_id: UUID) -> Any:
     freeze."""
     with open_work() as work:
         offer = offers.get(work, offer_id)
-        return with_facts(s.OfferView, offer, frozen_terms=offers.find_terms(work, offer))
+        return _shown(work, [offer])[0] | {"frozen_terms": offers.find_terms(work, offer)}
 
 
 @blueprint.get("/offers/<uuid:offer_id>/synthetic-sample")
@@ -85,7 +88,7 @@ def accept_offer(given: dict[str, Any], offer_id: UUID) -> Any:
 def decline_offer(given: dict[str, Any], offer_id: UUID) -> Any:
     """Decline an offer, with a reason."""
     with open_work() as work:
-        return offers.decline(work, offer_id, given["reason"])
+        return _shown(work, [offers.decline(work, offer_id, given["reason"])])[0]
 
 
 @blueprint.post("/offers/<uuid:offer_id>/withdraw")
@@ -94,7 +97,7 @@ def decline_offer(given: dict[str, Any], offer_id: UUID) -> Any:
 def withdraw_offer(offer_id: UUID) -> Any:
     """Take back an offer that has not been decided."""
     with open_work() as work:
-        return offers.withdraw(work, offer_id)
+        return _shown(work, [offers.withdraw(work, offer_id)])[0]
 
 
 @blueprint.get("/placements")
@@ -199,3 +202,16 @@ def assign_cases(given: dict[str, Any], placement_id: UUID) -> Any:
         if cases is None:
             return {"count": assignments.assign_evenly(work, placement_id, collectors)}
         return {"count": assignments.assign(work, placement_id, s.only(collectors), cases)}
+
+
+def _shown(work: Work, made: Sequence[Offer]) -> list[dict[str, Any]]:
+    """With the lender's own figures, for an agency those of the tape; its placement has the others."""
+    known = offers.figures(work, made)
+    found = []
+    for offer in made:
+        now = known[offer.id]
+        told = now if work.actor.side == LENDER else offers.shown(offer)
+        figures = {"case_count": told.case_count, "borrower_count": told.borrower_count, "balance": told.balance}
+        facts = {"state": now.state_of(offer), "undone_at": now.undone_at, "exact": told.is_exact}
+        found.append(with_facts(s.OfferView, offer, **figures, **facts))
+    return found

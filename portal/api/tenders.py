@@ -6,7 +6,7 @@ from uuid import UUID
 from flask_smorest import Blueprint
 
 from models.services import approvals
-from models.services.exchange import tender_offers, tender_previews, tenders
+from models.services.exchange import offers, tender_offers, tender_previews, tenders
 from models.tender import Tender
 from models.tender_plan import Plan
 from models.work import Work
@@ -88,5 +88,10 @@ def withdraw_tender(tender_id: UUID) -> Any:
 
 
 def _detail(work: Work, tender: Tender) -> dict[str, Any]:
-    facts = {"rules": tender.rules, "tape": tender.tape, "offers": tender_offers.list_all(work, tender.id)}
-    return with_facts(s.TenderView, tender, **facts)
+    made = tender_offers.list_all(work, tender.id)
+    known = offers.figures(work, made)
+    answers = [
+        with_facts(s.AnswerView, o, offer_id=o.id, state=known[o.id].state_of(o), undone_at=known[o.id].undone_at)
+        for o in made
+    ]
+    return with_facts(s.TenderView, tender, rules=tender.rules, tape=tender.tape, offers=answers)

@@ -44,6 +44,7 @@ from portal.demo.story import CASES_MIN, DAYS, Story, Told
 HOST = "127.0.0.1"
 ACCOUNTS_HEADER = b"ID,LIMIT_BAL"  # the public file of credit card accounts, taken as it is
 READY_SECONDS_MAX = 60
+ENDING_SECONDS_MAX = 20
 SIGN_IN = "sign-in.txt"
 FREE_CASES, FREE_SEED = 400, 5  # of the portfolio that the story leaves unplaced
 FAULTS = {
@@ -73,7 +74,8 @@ ORDER = (
 
 def main() -> int:
     given = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda *_: sys.exit(0))
     try:
         with own_home(given.serve) as settings:
             return serve_what_stands(settings, given.port, given.days) if given.serve else tell(settings, given)
@@ -124,6 +126,7 @@ def own_home(serve: bool) -> Iterator[Settings]:
                 print(f"a demonstration is at home in {home.name} already; taking the next", flush=True)
                 continue
             os.environ |= {"CONSIGN_HOME": str(home), "CONSIGN_SECURE_COOKIES": "0"}
+            cluster.forget_holders(home)
             yield replace(Settings.from_environment(), clock_file=home / "clock")
             return
     raise SystemExit("too many demonstrations are running")
@@ -212,29 +215,49 @@ def bring_in_operator(settings: Settings, password: str) -> tuple[str, str]:
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """Of the portal and the jobs. The program that is told of what happens is on this machine too."""
-    return os.environ | {"CONSIGN_CLOCK_FILE": str(settings.clock_file), "CONSIGN_WEBHOOKS_LOCAL": "1"}
+    """Of the portal and the jobs. The program that is told of what happens is on this machine too.
+
+    They are told where the database is: this process alone holds the embedded server, and stops it after them.
+    """
+    return os.environ | {
+        "CONSIGN_CLOCK_FILE": str(settings.clock_file),
+        "CONSIGN_DATABASE_URL": cluster.login_url(settings),
+        "CONSIGN_WEBHOOKS_LOCAL": "1",
+    }
 
 
 @contextmanager
 def running(settings: Settings, port: int) -> Iterator[HTTPConnectionPool]:
-    """The portal and the jobs as processes of their own, as in production."""
+    """The portal and the jobs as processes of their own, as in production.
+
+    In groups of their own too: a terminal's Ctrl-C reaches this process alone, which ends them one after the other.
+    """
     environment = environment_of(settings)
     listening = ["--bind", f"{HOST}:{port}", "--workers", "2", "--threads", "4", "--worker-class", "gthread"]
     commands = (
         [sys.executable, "-m", "gunicorn", *listening, "--timeout", "600", "--log-level", "warning", "wsgi:app"],
         [sys.executable, "-m", "jobs"],
     )
-    processes = [subprocess.Popen(command, env=environment) for command in commands]
+    processes = [subprocess.Popen(command, env=environment, process_group=0) for command in commands]
     pool = HTTPConnectionPool(HOST, port, maxsize=4, timeout=600)
     try:
         wait_until_ready(pool, processes)
         yield pool
     finally:
+        # From here to the end of this process: who presses it again while that lasts breaks nothing off.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         for process in processes:
             process.terminate()
         for process in processes:
-            process.wait(timeout=20)
+            end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(ENDING_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def wait_until_ready(pool: HTTPConnectionPool, processes: list[subprocess.Popen[bytes]]) -> None:

@@ -163,6 +163,10 @@ class AllocationView(Schema):
     created_at = fields.AwareDateTime()
     approved_at = fields.AwareDateTime(allow_none=True)
     decided_at = fields.AwareDateTime(allow_none=True)
+    undone_at = fields.AwareDateTime(
+        allow_none=True,
+        metadata={"description": "When all that was placed came back; `decided_at`: when it was placed."},
+    )
     undo_reason = fields.String(allow_none=True)
     undo_asked_at = fields.AwareDateTime(allow_none=True)
 
@@ -176,6 +180,7 @@ class UndoneView(Schema):
 
     id = fields.UUID()
     state = fields.String()
+    undone_at = fields.AwareDateTime(allow_none=True)
     undo_reason = fields.String(allow_none=True)
     undo_asked_at = fields.AwareDateTime(allow_none=True)
 

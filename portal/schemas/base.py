@@ -123,4 +123,4 @@ def cut(asked: list[Any], rows: int) -> tuple[list[Any], Any]:
 
 def with_facts(view: type[Schema], row: Any, **facts: Any) -> dict[str, Any]:
     """What `view` shows of `row`, and facts beside it, for a schema that extends `view`."""
-    return {name: getattr(row, name) for name in view().fields} | facts
+    return {name: getattr(row, name) for name in view().fields if name not in facts} | facts

@@ -17,6 +17,9 @@ from portal.schemas.agreements import RateCellView
 from portal.schemas.base import Line, Money, PageQuery, Rate
 
 COUNTED_MAX = 10_000_000  # cases of a placement: a wrong count below it is kept as a break
+OFFER_STATE = (
+    "`undone`: it was accepted or won, by which it is still asked for, and all that was placed of it came back."
+)
 OFFER_STATES = tuple(dict.fromkeys((OFFERED, *OFFER_TRANSITIONS.values())))
 
 
@@ -89,7 +92,10 @@ class OfferQuery(PageQuery):
 
 
 class OfferView(Schema):
-    """What both sides see: blurred totals and strata, and no case. The placement has the exact figures."""
+    """What both sides see of it, and no case. Its agency is shown blurred totals, its lender what they are of.
+
+    The lender's are of the whole tender, and once it is placed of the placement. `strata` are blurred for both.
+    """
 
     id = fields.UUID()
     agreement_id = fields.UUID()
@@ -102,16 +108,21 @@ class OfferView(Schema):
         },
     )
     kind = fields.String()
-    state = fields.String()
+    state = fields.String(metadata={"description": OFFER_STATE})
     currency = fields.String()
-    case_count = fields.Integer(allow_none=True, metadata={"description": "Null below strata.k borrowers."})
-    borrower_count = fields.Integer(allow_none=True)
+    case_count = fields.Integer(
+        allow_none=True, metadata={"description": "Null for its agency below strata.k borrowers."}
+    )
+    borrower_count = fields.Integer(
+        allow_none=True, metadata={"description": "Null also where a part was placed: of that it is not kept."}
+    )
     balance = Money(allow_none=True)
+    exact = fields.Boolean(metadata={"description": "False: the three figures are blurred."})
     strata = fields.Nested(StrataView)
     terms = fields.Dict(
         metadata={
-            "description": "Of sealed bids: windows, published scoring, own conduct factor, and from the commitment on "
-            "`terms_digest`, of the `frozen_terms` that it stands on; else empty."
+            "description": "Of sealed bids: windows, published scoring, own conduct factor, and for its agency from "
+            "the commitment on `terms_digest`, of the `frozen_terms` that it stands on; else empty."
         }
     )
     withheld = fields.List(
@@ -121,8 +132,14 @@ class OfferView(Schema):
     decline_reason = fields.String(allow_none=True)
     outcome_reason = fields.String(allow_none=True)
     created_at = fields.AwareDateTime()
-    expires_at = fields.AwareDateTime()
+    expires_at = fields.AwareDateTime(
+        metadata={
+            "description": "Until when an answer is awaited. Of sealed bids the end of the reveal: a commitment is due "
+            "before, by `terms.commit_until`."
+        }
+    )
     decided_at = fields.AwareDateTime(allow_none=True)
+    undone_at = fields.AwareDateTime(allow_none=True)
 
 
 class FrozenTermsView(Schema):

@@ -1,5 +1,6 @@
 """The forms of agreements, offers, placements and the ledger: the API's shapes, as people type them."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +18,7 @@ from portal.schemas.forms import Form, ListQuery, TypedInteger, TypedMoney
 
 
 class Percent(Rate):
-    """A rate as people say it: `18` or `18.5` is read as the fraction 0.18 or 0.185, of `least` to `most`."""
+    """A rate as people say it: `18`, `18.5` or `18%` is read as the fraction 0.18 or 0.185, of `least` to `most`."""
 
     def __init__(self, least: Decimal = Decimal(0), most: Decimal = Decimal(1), **kwargs: Any) -> None:
         pattern = validate.Regexp(r"^-?[0-9]{1,9}(\.[0-9]{1,4})?\Z", error="Not a valid number.")
@@ -25,7 +26,8 @@ class Percent(Rate):
         self.least, self.most = least, most
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        text = fields.String.deserialize(self, value, *args, **kwargs)
+        typed = re.sub(r"\s*[%％]\s*\Z", "", value) if isinstance(value, str) else value
+        text = fields.String.deserialize(self, typed, *args, **kwargs)
         if not isinstance(text, str):
             return text
         rate = Decimal(text) / 100

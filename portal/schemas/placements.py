@@ -91,10 +91,15 @@ class RecallView(Schema):
     reason = fields.String(attribute="request.reason")
     category = fields.String(metadata={"description": "Of the reason: operational, borrower or compliance."})
     state = fields.String(attribute="request.state")
-    asked = fields.Integer(metadata={"description": "Cases asked for and not answered."})
-    objected = fields.Integer()
-    kept = fields.Integer()
-    recalled = fields.Integer()
+    asked = fields.Integer(
+        attribute="request.case_count", metadata={"description": "All the cases that it asks for, however they stand."}
+    )
+    objected = fields.Integer(
+        attribute="objections",
+        metadata={"description": "Of these, those ever objected to, whatever was decided: also when all are recalled."},
+    )
+    kept = fields.Integer(metadata={"description": "Cases that stay with the agency."})
+    recalled = fields.Integer(metadata={"description": "Cases taken back."})
     gone = fields.Integer(metadata={"description": "Cases that left the placement by another way meanwhile."})
     requested_at = fields.AwareDateTime(attribute="request.requested_at")
     object_until = fields.AwareDateTime(attribute="request.object_until")

@@ -8,7 +8,7 @@ from models.provinces import PROVINCES
 from models.tender import FIRST_CLAIM, KINDS, TRANSITIONS
 from models.tender_plan import AGREEMENTS_MAX, PLANNED_KINDS, RESPOND_HOURS_MAX
 from portal.schemas.base import BusinessDay, Money, PageQuery
-from portal.schemas.exchange import StrataView
+from portal.schemas.exchange import OFFER_STATE, StrataView
 from portal.schemas.forms import Form, ListQuery, TypedInteger
 
 STATES = tuple(dict.fromkeys((*(state for state, _ in TRANSITIONS), *TRANSITIONS.values())))
@@ -84,20 +84,25 @@ class TenderView(Schema):
     approved_by = fields.UUID(allow_none=True)
     approved_at = fields.AwareDateTime(allow_none=True)
     decided_at = fields.AwareDateTime(allow_none=True)
+    undone_at = fields.AwareDateTime(
+        allow_none=True,
+        metadata={"description": "When all that was placed came back; `decided_at`: when it was placed."},
+    )
 
 
 class AnswerView(Schema):
     """One offer of a tender, as its lender sees it."""
 
-    offer_id = fields.UUID(attribute="id")
+    offer_id = fields.UUID()
     agreement_id = fields.UUID()
     agency_id = fields.UUID()
-    state = fields.String()
+    state = fields.String(metadata={"description": OFFER_STATE})
     decline_reason = fields.String(allow_none=True)
     outcome_reason = fields.String(allow_none=True)
     created_at = fields.AwareDateTime()
     expires_at = fields.AwareDateTime()
     decided_at = fields.AwareDateTime(allow_none=True)
+    undone_at = fields.AwareDateTime(allow_none=True)
 
 
 class TenderDetailView(TenderView):
@@ -157,7 +162,15 @@ class ExclusionView(Schema):
     id = fields.UUID(attribute="exclusion.id")
     borrower_id = fields.UUID(attribute="exclusion.borrower_id")
     case_id = fields.UUID(attribute="exclusion.case_id", allow_none=True)
-    reference = fields.String(allow_none=True)
+    reference = fields.String(allow_none=True, metadata={"description": "Null where it is of the whole borrower."})
+    references = fields.Function(
+        lambda line: [*line.references.values()],
+        metadata={
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "The numbers of all cases that it keeps back now.",
+        },
+    )
     reason = fields.String(attribute="exclusion.reason")
     source = fields.String(attribute="exclusion.source")
     noted_on = fields.Date(attribute="exclusion.noted_on")

@@ -15,7 +15,7 @@ from models.errors import Refusal
 from models.placement_freeze import FREEZE_REASONS
 from models.provinces import PROVINCES
 from models.services.exchange import agreements
-from models.services.parties import agencies, agency_documents, members, standings
+from models.services.parties import agencies, agency_documents, members, own_papers, standings
 from models.services.parties.agencies import ELIGIBILITIES, AgencyFilter
 from models.standing import CASES_ASSUMED, WEIGHTS, WINDOW_DAYS
 from models.work import Work
@@ -147,9 +147,8 @@ def record(agency_id: UUID) -> Answer:
 def list_papers() -> Page:
     """For an agency: each lender, what it asks for and how that stands."""
     with open_work() as work:
-        names = {agreement.lender_id: agreement.lender_name for agreement in agreements.list_own(work)}
-        lenders = [(lender_id, name, _kinds(work, lender_id)) for lender_id, name in names.items()]
-    return show("agencies/papers.html", {}, lenders=sorted(lenders, key=lambda lender: lender[1]))
+        lenders = own_papers.list_own(work)
+    return show("agencies/papers.html", {}, lenders=lenders)
 
 
 @blueprint.get("/papers/<uuid:lender_id>")

@@ -17,7 +17,7 @@ from models.provinces import PROVINCES
 from models.rate_card import TAX_TREATMENTS
 from models.rates import PAYMENT, PAYMENT_TYPES, Subject
 from models.services import second_person
-from models.services.exchange import agreements, answering, card_withdrawals, rate_cards, standard_terms
+from models.services.exchange import agreements, answering, card_withdrawals, rate_cards, standard_terms, waiting_cards
 from models.services.exchange.standard_terms import TIER_MAX
 from models.services.parties import members
 from models.work import LENDER, Work
@@ -279,6 +279,7 @@ def _shown(work: Work, agreement: Agreement) -> dict[str, Any]:
         "effective": standard_terms.explain(work, agreement, in_force.card if in_force else None),
         "people": _people(work),
         "own": second_person.may_not(work, agreement.created_by),
+        "obstacles": waiting_cards.find_obstacles(work, agreement.id),
         "own_cards": {card.id for card in cards if second_person.may_not(work, card.card.proposed_by)},
         "ends": {card.card.followed_by: card.card.version for card in cards},
         "own_withdrawals": {card.id for card in cards if second_person.may_not(work, card.card.withdrawal_by)},

@@ -95,7 +95,7 @@ def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
         yield b.lender_id, (b.occurred_at, *rule, *about, b.severity, b.state, b.business_date, b.flagged_at)
 
 
-SHEET = Sheet("breaches", "breaches.read", tuple(COLUMNS.split()), _lines, BreachFilter._fields)
+SHEET = Sheet("breaches", "breaches.read", tuple(COLUMNS.split()), _lines, BreachFilter._fields, placed=True)
 
 
 @blueprint.get("/breaches/<uuid:breach_id>")
@@ -116,7 +116,7 @@ def show(breach_id: UUID) -> str:
     return render_template(
         "breaches/show.html",
         breach=breach,
-        summary=summary(breach),
+        summary=summary(breach.rule_id),
         article=article(breach),
         window=view.window,
         events=events_of(view, parties),
@@ -149,11 +149,11 @@ def article(breach: Breach) -> str:
     return rule.article if rule else label(breach.pack, "force")
 
 
-def summary(breach: Breach) -> str:
+def summary(rule_id: str) -> str:
     """The rule in our own words, in the reader's language."""
-    if breach.rule_id == STOP_RULE:
+    if rule_id == STOP_RULE:
         return _("The agency confirms in time that all work on recalled cases has stopped.")
-    rule = rules().get(breach.rule_id)
+    rule = rules().get(rule_id)
     if rule is None:
         return _("The packs no longer hold this rule.")
     return rule.summary.zh if str(get_locale()).startswith("zh") else rule.summary.en

@@ -113,4 +113,5 @@ SHEET = Sheet(
         "cases_placed",
     ),
     _lines,
+    placed=True,
 )

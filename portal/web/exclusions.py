@@ -25,7 +25,7 @@ blueprint = Blueprint("exclusions", __name__)
 LIST_ROWS = 50
 SHEET_ROWS = 1_000  # read at a time
 FILTERS = ("reason", "standing")
-COLUMNS = "case_number reason source noted_on recorded_at lifted_at"
+COLUMNS = "case_number reason source noted_on recorded_at lifted_at borrower_case_numbers"
 
 
 @blueprint.get("/exclusions")
@@ -53,12 +53,12 @@ def download() -> AnyResponse:
 
 
 def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
-    """Of a whole borrower without a number."""
+    """Of a whole borrower without a number of its own: those of the cases that it keeps back stand at the end."""
     query, after = require(ExclusionListForm(), subject), None
     while found := exclusions.list_own(work, after, SHEET_ROWS, query["reason"], query["standing"]):
-        for one, case_number in found:
+        for one, case_number, numbers in found:
             said = (one.reason, one.source, one.noted_on, one.recorded_at, one.lifted_at)
-            yield one.lender_id, (case_number, *said)
+            yield one.lender_id, (case_number, *said, " ".join(numbers.values()) if case_number is None else None)
         after = found[-1].exclusion.id
 
 

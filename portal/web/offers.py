@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from models.agreement import Agreement
 from models.errors import Refusal
 from models.offer import DECLINE_REASONS, OFFERED, Offer
-from models.placement import UNDONE, Placement
+from models.placement import Placement
 from models.services.exchange import agreements, answering, bids, offers, rate_cards, tape
 from models.services.exchange.offers import OfferFilter
 from models.services.portfolio import portfolios
@@ -45,7 +45,8 @@ def index() -> str:
         found = offers.list_own(work, query["cursor"], LIST_ROWS, query["state"], filters=_filter(query))
         counts = offers.count_by_state(work, _filter(query))
         figures = offers.figures(work, found)
-        own_bids = bids.list_standing(work, found) if work.actor.side == AGENCY else {}
+        is_agency = work.actor.side == AGENCY
+        own_bids = bids.list_standing(work, found) if is_agency else {}
         waiting = offers.waiting(work)
         parties = {agreement.id: agreement for agreement in agreements.list_own(work)}
         cards = rate_cards.list_newest(work)
@@ -55,6 +56,7 @@ def index() -> str:
         cards=cards,
         figures=figures,
         own_bids=own_bids,
+        until={one.id: bids.answer_by(one, own_bids.get(one.id)) for one in found} if is_agency else {},
         list=page(found, LIST_ROWS),
         waiting=waiting,
         parties=parties,
@@ -91,10 +93,10 @@ def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
     figures = offers.figures(work, found)
     for o in found:
         party, f = parties[o.agreement_id], figures[o.id]
-        names = (party.number, party.lender_name, party.agency_name, o.kind, UNDONE if f.is_undone else o.state)
+        names = (party.number, party.lender_name, party.agency_name, o.kind, f.state_of(o))
         card = None if o.kind == SEALED_BID else cards.get(o.agreement_id)
         held = (f.case_count, f.borrower_count, o.currency, f.balance, _rate(f.placement or card))
-        yield o.lender_id, (*names, *held, o.created_at, o.expires_at)
+        yield o.lender_id, (*names, *held, o.created_at, o.expires_at, f.undone_at)
 
 
 def _rate(terms: Placement | rate_cards.Card | None) -> str:
@@ -102,8 +104,8 @@ def _rate(terms: Placement | rate_cards.Card | None) -> str:
     return "" if terms is None else "-".join(dict.fromkeys((str(terms.lowest_rate), str(terms.highest_rate))))
 
 
-COLUMNS = "agreement lender agency kind state cases borrowers currency balance rate made ends"
-SHEET = Sheet("offers", "offers.read", tuple(COLUMNS.split()), _lines, FILTERS)
+COLUMNS = "agreement lender agency kind state cases borrowers currency balance rate made ends undone"
+SHEET = Sheet("offers", "offers.read", tuple(COLUMNS.split()), _lines, FILTERS, placed=True)
 
 
 @blueprint.get("/offers/<uuid:offer_id>")
@@ -174,7 +176,7 @@ def _offer(offer_id: UUID, form: Mapping[str, Any], refusal: Refusal | None = No
         figures = offers.figures(work, [offer])[offer.id]
         portfolio = portfolios.get(work, offer.portfolio_id) if work.actor.side == LENDER else None
         overdue = offer.state == OFFERED and offer.expires_at <= work.at
-        asked = offer.state == OFFERED and work.actor.side == AGENCY
+        asked, now = offer.state == OFFERED and work.actor.side == AGENCY, work.at
         bid = bids.find_own(work, offer) if work.actor.side == AGENCY and offer.kind == SEALED_BID else None
         blocked = answering.reasons_told(work, offer) if asked else []
     return show(
@@ -190,6 +192,8 @@ def _offer(offer_id: UUID, form: Mapping[str, Any], refusal: Refusal | None = No
         placement=figures.placement,
         overdue=overdue,
         bid=bid,
+        until=bids.answer_by(offer, bid) if asked else offer.expires_at,
+        now=now,
         blocked=blocked,
         bars=_bars(offer),
         open=offer.state == OFFERED and not overdue,

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from models.business_day import day_of
 from models.services import job_runs
 from models.services.exchange import agreements
+from models.services.exchange.stops import STOP_RULE
 from models.services.oversight import breaches, conduct, logs, needs
 from models.services.oversight import overviews as figures_of
 from models.services.oversight.needs import Need
@@ -27,6 +28,7 @@ from portal.formats import count, percent
 from portal.schemas.conduct_forms import MandateChoiceForm
 from portal.sheets import Line, Sheet
 from portal.tasks import TASKS, Counted
+from portal.web.breaches import summary
 from portal.web.frame import may
 
 blueprint = Blueprint("overview", __name__)
@@ -130,17 +132,24 @@ def _auditor() -> str:
         trend = figures_of.breach_trend(work)
         head, key = logs.head(work), logs.verifier_key(work, host)
     rules = [(pack, rule) for pack in conduct.packs() for rule in pack.rules]
-    rule_ids = list(dict.fromkeys([*(rule.id for _pack, rule in rules), *sorted(rule_id for _, rule_id in counts)]))
+    of_packs = [rule.id for _pack, rule in rules]
+    # What no pack judges, and what those of today no longer hold.
+    others = dict.fromkeys(
+        rule_id for rule_id in (STOP_RULE, *sorted(rule for _, rule in counts)) if rule_id not in of_packs
+    )
+    rule_ids = [*of_packs, *others]
     return render_template(
         "overview/auditor.html",
         lender_name=_mandating_lender(),
         agencies=agencies,
         rules=rules,
+        others={rule_id: summary(rule_id) for rule_id in others},
         rule_ids=rule_ids,
         cells=[[counts.get((agency_id, rule_id), 0) for rule_id in rule_ids] for agency_id in agencies],
         breach_count=sum(counts.values()),
         trend=trend,
         chart=_trend(trend, agencies),
+        stop_rule=STOP_RULE,
         head=head,
         key=key,
     )

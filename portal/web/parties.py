@@ -13,7 +13,7 @@ from models.business_day import day_of
 from models.errors import Refusal
 from models.member import ROLES
 from models.services import second_person
-from models.services.exchange import agreements, rate_cards
+from models.services.exchange import agreements, rate_cards, waiting_cards
 from models.services.exchange.agreements import STANDINGS
 from models.services.pages import LIMIT_MAX
 from models.services.parties import mandates, members
@@ -66,7 +66,7 @@ def _waiting(work: Work) -> list[dict[str, Any]]:
                 c.withdrawal_by or c.proposed_by,
                 c.withdrawal_at or c.proposed_at,
             )
-            for c in rate_cards.list_proposed(work)
+            for c in waiting_cards.list_own(work)
         ),
     ]
     return [

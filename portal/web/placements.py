@@ -26,6 +26,7 @@ from models.services.exchange import (
     retentions,
     returns,
     tender_offers,
+    treatments,
 )
 from models.services.exchange.placements import PlacementFilter
 from models.services.exchange.recall_lists import RecallFilter
@@ -65,7 +66,7 @@ def index() -> str:
         counts = placements.count_by_state(work)
         waiting = placements.count_unacknowledged(work)
         parties = placements.list_parties(work)
-        broken = {row.placement_id for row, _placement in acknowledgements.list_open(work)}
+        broken = {(row.placement_id, row.kind) for row, _placement in acknowledgements.list_open(work)}
         frozen = freezes.list_standing(work) if work.actor.side == AGENCY else []
     return render_template(
         "placements/index.html",
@@ -99,6 +100,8 @@ def download() -> AnyResponse:
 def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
     filters = _filter(PlacementListForm().load(subject))
     for placement in whole(lambda after: placements.list_own(work, after, filters=filters)):
+        if placement.frozen_at and work.actor.side == AGENCY:
+            continue  # nothing is exported under it
         yield placement.lender_id, [getattr(placement, name) for name in SHEET.header]
 
 
@@ -123,6 +126,7 @@ SHEET = Sheet(
     ),
     _lines,
     ("state", "other_id", "portfolio_id", "ends_before"),
+    placed=True,
 )
 
 
@@ -309,6 +313,7 @@ OPENED = Sheet(
     ("released_at", "case_number", "case_id", "field_class", "reason", "member"),
     _opened,
     ("placement_id",),
+    placed=True,
 )
 
 
@@ -363,6 +368,7 @@ def _placement(placement_id: UUID, form: Mapping[str, Any], refusal: Refusal | N
         window_open=placement.state == ACTIVE and window.opens_at <= at < window.closes_at,
         asked=asked,
         return_codes=RETURN_CODES,
+        excluding=[code for code, one in treatments.RETURNS.items() if one.excludes == treatments.BORROWER],
         grounds=GROUNDS,
         states=items_of(placement, breaks, recalled),
     )

@@ -104,6 +104,7 @@ SHEET = Sheet(
     ),
     _lines,
     ("state", "placement_id", "agency_id", "unconfirmed", "category"),
+    placed=True,
 )
 
 

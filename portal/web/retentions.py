@@ -72,6 +72,7 @@ SHEET = Sheet(
     ),
     _lines,
     ("state", "placement_id", "agency_id"),
+    placed=True,
 )
 
 

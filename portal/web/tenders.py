@@ -45,7 +45,7 @@ PORTFOLIOS_SHOWN = 200
 PLACE, TURN = "place-", re.compile(r"[0-9]{1,4}")  # of an agreement, where the order counts
 LISTS = ("agreement_ids", "buckets", "provinces")
 FILTERS = ("state", "kind", "portfolio_id")
-COLUMNS = "made kind state portfolio cases borrowers currency balance answered waiting decided"
+COLUMNS = "made kind state portfolio cases borrowers currency balance answered waiting decided undone"
 
 
 @blueprint.get("/tenders")
@@ -85,7 +85,8 @@ def _lines(work: Work, subject: Mapping[str, str]) -> Iterator[Line]:
         answers = tender_offers.count_by_state(work, [t.id])[t.id]
         waiting = answers.get("offered", 0)
         figures = (t.case_count, t.borrower_count, t.currency, t.balance, sum(answers.values()) - waiting, waiting)
-        yield t.lender_id, (t.created_at, t.kind, t.state, names.get(t.portfolio_id), *figures, t.decided_at)
+        what = (t.created_at, t.kind, t.state, names.get(t.portfolio_id))
+        yield t.lender_id, (*what, *figures, t.decided_at, t.undone_at)
 
 
 SHEET = Sheet("tenders", "tenders.read", tuple(COLUMNS.split()), _lines, FILTERS)

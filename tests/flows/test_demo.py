@@ -3,9 +3,12 @@
 import fcntl
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -50,6 +53,42 @@ def test_the_built_in_story_walks_the_whole_path_twice(tmp_path: Path) -> None:
     assert Decimal(figures["commission"]) < Decimal(figures["recovered"])
     assert figures["audit_entries"] > figures["releases"]
     assert figures["audit_verified"] is True
+
+
+def processes_of(home: Path) -> list[str]:
+    """The commands of those whose environment or command names it."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            command = (process / "cmdline").read_bytes()
+            if str(home).encode() in command + (process / "environ").read_bytes():
+                found.append(command.replace(b"\0", b" ").decode())
+    return found
+
+
+def test_ctrl_c_while_it_serves_ends_every_process_of_it_without_a_traceback(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with (tmp_path / "said").open("w+") as said:
+        serving = subprocess.Popen(
+            [sys.executable, "-m", "portal.demo", "--cases", "1000", "--port", "0"],
+            cwd=ROOT,
+            env=os.environ | {"CONSIGN_HOME": str(tmp_path)},
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+        )
+        give_up = time.monotonic() + SECONDS_MAX
+        while "Serving on" not in (tmp_path / "said").read_text():
+            assert serving.poll() is None
+            assert time.monotonic() < give_up
+            time.sleep(0.2)
+        assert any("postgres" in command for command in processes_of(tmp_path))
+        for _ in range(2):  # as an impatient person does
+            os.killpg(serving.pid, signal.SIGINT)
+            time.sleep(0.2)
+        assert serving.wait(SECONDS_MAX) == 0
+    assert processes_of(tmp_path) == []
+    assert "Traceback" not in (tmp_path / "said").read_text()
 
 
 def test_the_real_accounts_stand_where_they_have_a_balance(tmp_path: Path, shared_folder: Path) -> None:

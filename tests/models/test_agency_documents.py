@@ -12,6 +12,7 @@ from models.agency_document import DUE_DILIGENCE, INSURANCE, LICENCE, AgencyDocu
 from models.audit import OutboxEntry
 from models.errors import Conflict, Invalid, NotFound
 from models.notice import Notice
+from models.services import notices
 from models.services.parties import agency_documents, lender_settings
 from tests.conftest import Clock
 from tests.facts import TODAY, jobs
@@ -236,7 +237,7 @@ def test_both_sides_are_told_90_60_and_30_days_before_a_paper_ends_once_each_and
     attest(world, agency, made)
     accept(world, lender, made)
     counts = []
-    for days in (0, 10, 1, 30, 25, 20, 20):  # 100, 90, 89, 59, 34, 14 days left, and gone
+    for days in (0, 10, 1, 30, 25, 20, 14):  # 100, 90, 89, 59, 34, 14, 0 days left
         clock.forward(days=days)
         with world.database.work(jobs(lender)) as work:
             counts.append(agency_documents.notify_expiring(work))
@@ -246,6 +247,26 @@ def test_both_sides_are_told_90_60_and_30_days_before_a_paper_ends_once_each_and
             select(Notice.facts).where(Notice.kind == "document.expiring").order_by(Notice.id)
         ).all()
     assert [facts["days"] for facts in told] == [90, 59, 14]
+
+
+def test_the_day_after_a_paper_ends_both_sides_are_told_once_that_offers_stopped(
+    world: World, clock: Clock, lender: Someone
+) -> None:
+    bound, left = world.agency(), world.agency()
+    world.agreement(lender, bound)
+    world.agreement(lender, left, ends_on=TODAY + dt.timedelta(days=5))
+    for agency in (bound, left):
+        made = record(world, agency, lender, paper(expires_on=TODAY + dt.timedelta(days=10)))
+        attest(world, agency, made)
+        accept(world, lender, made)
+    for days in (10, 1, 1):  # the last day, the first without it, the next
+        clock.forward(days=days)
+        with world.database.work(jobs(lender)) as work:
+            agency_documents.notify_expiring(work)
+    for someone, times in ((lender, 1), (bound, 1), (left, 0)):
+        with world.database.work(someone.actor) as work:
+            over = [told for told in notices.list_own(work) if told.kind == "document.expired"]
+        assert [told.facts["document_kind"] for told in over] == [INSURANCE] * times
 
 
 def test_a_superseded_paper_is_not_told_and_an_ending_agreement_is(world: World, clock: Clock, lender: Someone) -> None:

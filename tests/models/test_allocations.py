@@ -165,6 +165,15 @@ def test_a_case_whose_borrower_is_elsewhere_is_left_out_and_counted(world: World
     assert [(one["reason"], one["cases"]) for one in shown(tender)["left_out"]] == [("follows_elsewhere", 1)]
 
 
+def test_a_preview_of_no_case_is_not_committed_and_the_refusal_is_about_the_plan(world: World) -> None:
+    of = panel(world, 4, agencies=1, products=["car_loan"])
+    tender = preview(world, of)
+    assert (tender.case_count, [one["cases"] for one in shown(tender)["left_out"]]) == (0, [4])
+    with pytest.raises(Conflict) as refused:
+        commit(world, of, tender)
+    assert refused.value.code == "plan_places_nothing"
+
+
 def test_without_the_switch_a_new_case_follows_nobody(world: World) -> None:
     of = panel(world, [Debt(1), Debt(2)], agencies=1)
     change_settings(world, of, new_case_follows=False)

@@ -1,12 +1,12 @@
 """Assignments: a household to one collector, and nothing to a collector that is not theirs."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy.exc import OperationalError
 
 from models.errors import Conflict, Invalid, NotFound
 from models.household import deal
@@ -16,6 +16,7 @@ from models.services.exchange import placements, recalls
 from models.services.parties import freezes
 from models.services.portfolio import cases
 from models.work import AGENCY, Work
+from tests.racing import await_waiter
 from tests.world import Debt, Someone, World
 
 
@@ -199,9 +200,14 @@ def test_nothing_is_assigned_on_what_a_freeze_or_recall_has_just_taken(
 
 def test_a_freeze_waits_for_whoever_assigns(world: World, lender: Someone, agency: Someone, collector: Someone) -> None:
     placement = world.placement(lender, agency)
-    with world.database.work(agency.actor) as work:
-        assignments.assign_evenly(work, placement.id, [collector.member.id])
-        with world.database.work(lender.actor) as other, pytest.raises(OperationalError):
-            freezes.freeze(other, placement.id, "conduct")
-    with world.database.work(lender.actor) as other:
-        freezes.freeze(other, placement.id, "conduct")
+
+    def freeze() -> None:
+        with world.database.work(lender.actor) as work:
+            freezes.freeze(work, placement.id, "conduct")
+
+    with ThreadPoolExecutor(1) as threads:
+        with world.database.work(agency.actor) as work:
+            assignments.assign_evenly(work, placement.id, [collector.member.id])
+            waiting = threads.submit(freeze)
+            await_waiter(work)
+        waiting.result()

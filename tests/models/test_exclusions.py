@@ -21,6 +21,7 @@ from models.services.parties import lender_settings
 from models.services.portfolio import exclusions, holds, scrub
 from models.tender import ASSIGNED, TenderedCase
 from models.tender_plan import Plan
+from tests.statements import counted as counted_statements
 from tests.world import Debt, Someone, World
 
 TODAY = dt.date(2026, 3, 10)
@@ -111,6 +112,21 @@ def test_impossible_exclusions_are_refused_by_field(
     with world.database.work(lender.actor) as work, pytest.raises(Invalid) as refused:
         exclusions.record(work, case_id, *given_terms)
     assert [error.field for error in refused.value.errors] == [field]
+
+
+def test_a_list_names_the_cases_of_each_exclusion_in_one_statement_for_all(world: World, lender: Someone) -> None:
+    case_ids = cases_of(world, lender, world.portfolio(lender, [Debt(number // 2) for number in range(12)]).id)
+    sent = []
+    for first, last in ((0, 2), (2, 12)):
+        for number in range(first, last, 2):
+            exclude(world, lender, case_ids[number], whole=True)
+            exclude(world, lender, case_ids[number + 1])
+        with world.database.work(lender.actor) as work, counted_statements(world) as statements:
+            lines = exclusions.list_own(work)
+        assert sorted(len(line.references) for line in lines) == [1] * (last // 2) + [2] * (last // 2)
+        assert all((line.reference is None) == (line.exclusion.case_id is None) for line in lines)
+        sent.append(len(statements))
+    assert sent[0] == sent[1]
 
 
 def test_a_foreign_case_or_exclusion_is_unknown(world: World, lender: Someone) -> None:

@@ -38,7 +38,7 @@ CROSSINGS = {
     "frozen_terms.explain",
     "offers.accept",
     "offers.decline",
-    "placed_cases.find_freezing",
+    "placed_cases.find_frozen_by",
     "placed_cases.hold_all",
     "placements._hold_for_file",
     "placements.acknowledge",

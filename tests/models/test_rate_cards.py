@@ -22,7 +22,7 @@ from models.placement import PlacedCase
 from models.rate_card import RateCard, RateCell
 from models.rates import PAYMENT, Cell, Subject, faults, find_cell
 from models.services import notices
-from models.services.exchange import agreements, card_withdrawals, placing, rate_cards
+from models.services.exchange import agreements, card_withdrawals, placing, rate_cards, waiting_cards
 from models.services.exchange.rate_cards import Card, Terms
 from tests.conftest import Clock
 from tests.models.test_rates import cards as random_cards
@@ -142,7 +142,7 @@ def test_whoever_asked_for_a_withdrawal_does_not_approve_it_and_may_take_it_back
     assert refused.value.code == "withdrawal_not_asked"
     with world.database.work(lender.actor) as work:
         card_withdrawals.ask(work, card.id)
-        assert [waiting.id for waiting in rate_cards.list_proposed(work)] == [card.id]
+        assert [waiting.id for waiting in waiting_cards.list_own(work)] == [card.id]
     with world.database.work(lender.actor) as work, pytest.raises(Conflict) as refused:
         card_withdrawals.ask(work, card.id)
     assert refused.value.code == "withdrawal_stands"
@@ -151,7 +151,7 @@ def test_whoever_asked_for_a_withdrawal_does_not_approve_it_and_may_take_it_back
     assert forbidden.value.code == "second_person_needed"
     with world.database.work(lender.actor) as work:
         assert card_withdrawals.refuse(work, card.id).card.withdrawal_at is None
-        assert rate_cards.list_proposed(work) == []
+        assert waiting_cards.list_own(work) == []
     assert version_on(world, lender, agreement, day(10)) == 2
 
 
@@ -166,7 +166,7 @@ def test_a_card_that_has_begun_stays(
         card_withdrawals.approve(work, card.id)
     assert refused.value.code == "rate_card_begun"
     with world.database.work(second.actor) as work:
-        assert rate_cards.list_proposed(work) == []
+        assert waiting_cards.list_own(work) == []
     assert version_on(world, lender, agreement, day(10)) == 2
 
 
@@ -357,10 +357,72 @@ def test_what_waits_is_listed_oldest_first_until_it_is_decided(
 ) -> None:
     waiting = [propose(world, lender, agreement, start=start) for start in (10, 20)]
     with world.database.work(lender.actor) as work:
-        assert [card.id for card in rate_cards.list_proposed(work)] == [card.card.id for card in waiting]
+        assert [card.id for card in waiting_cards.list_own(work)] == [card.card.id for card in waiting]
     approve(world, second, waiting[0])
     with world.database.work(lender.actor) as work:
-        assert [card.id for card in rate_cards.list_proposed(work)] == [waiting[1].card.id]
+        assert [card.id for card in waiting_cards.list_own(work)] == [waiting[1].card.id]
+
+
+def obstacles(world: World, of: Someone, agreement: Agreement) -> dict[UUID, str]:
+    with world.database.work(of.actor) as work:
+        return waiting_cards.find_obstacles(work, agreement.id)
+
+
+def test_a_proposal_that_nobody_can_approve_any_more_says_why_and_waits_no_longer(
+    world: World, lender: Someone, second: Someone, agreement: Agreement, clock: Clock
+) -> None:
+    """One by one what `approve` refuses is what `find_obstacles` says."""
+    starts = {"taken": 10, "late": 12, "good": 40}
+    ends = {"taken": day(19), "late": day(14), "good": None}
+    cards = {name: propose(world, lender, agreement, start, valid_to=ends[name]) for name, start in starts.items()}
+    rival = propose(world, lender, agreement, 16, valid_to=day(30))
+    assert obstacles(world, lender, agreement) == {}
+    approve(world, second, rival)
+    clock.forward(days=13)
+    said = obstacles(world, lender, agreement)
+    assert said == {cards["taken"].id: "rate_card_in_past", cards["late"].id: "rate_card_in_past"}
+    for name, card in cards.items():
+        with world.database.work(lender.actor) as work:
+            assert (card.id in {one.id for one in waiting_cards.list_own(work)}) is (name == "good")
+        if name != "good":
+            with pytest.raises(Conflict) as refused:
+                approve(world, second, card)
+            assert refused.value.code == said[card.id]
+    approve(world, second, cards["good"])
+
+
+@pytest.mark.parametrize(
+    ("standing", "proposed", "stopped"),
+    [
+        ((10, None), (10, None), True),
+        ((10, 20), (20, 25), True),
+        ((10, 20), (21, None), False),
+        ((10, 20), (5, 9), True),  # the one that ends before it
+        ((10, 20), (5, None), True),
+        ((10, None), (15, None), False),  # it follows
+        ((10, None), (5, 9), True),
+        ((10, None), (5, 10), True),
+    ],
+)
+def test_a_proposal_waits_until_one_is_approved_that_it_does_not_simply_follow(
+    world: World,
+    lender: Someone,
+    second: Someone,
+    agreement: Agreement,
+    standing: tuple[int, int | None],
+    proposed: tuple[int, int | None],
+    stopped: bool,
+) -> None:
+    first, other = (
+        propose(world, lender, agreement, start, valid_to=end and day(end)) for start, end in (standing, proposed)
+    )
+    approve(world, second, first)
+    assert obstacles(world, lender, agreement) == ({other.id: "rate_card_overlaps"} if stopped else {})
+    if stopped:
+        with pytest.raises(Conflict, match="rate_card_overlaps"):
+            approve(world, second, other)
+    else:
+        approve(world, second, other)
 
 
 def test_a_rate_is_looked_up_on_the_card_of_its_day(

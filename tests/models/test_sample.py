@@ -1,11 +1,13 @@
 """The sample: every row stands, and its people are valid, unique and the same each time."""
 
+import datetime as dt
 from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from models import sample
 from models.case_file import read_cases
 from models.identifiers import is_card, is_resident_id
 from models.sample import LATE_ACCOUNTS, ON, from_accounts, main, make_portfolio
@@ -57,9 +59,20 @@ def test_one_seed_gives_one_file_and_another_seed_other_people():
     assert all(one.isdisjoint(two) for one, two in pairwise(ids))
 
 
-def test_the_command_writes_the_file(tmp_path):
-    main(["--cases", "20", "--seed", "3", "--out", str(tmp_path / "cases.csv")])
-    assert (tmp_path / "cases.csv").read_bytes() == b"".join(make_portfolio(20, 3))
+def written(tmp_path, *arguments):
+    path = tmp_path / "cases.csv"
+    main(["--cases", "20", "--seed", "3", "--out", str(path), *arguments])
+    return path.read_bytes()
+
+
+def test_the_command_writes_the_state_of_a_day_that_is_named(tmp_path):
+    assert written(tmp_path, "--as-of", "2026-01-05") == b"".join(make_portfolio(20, 3, ON))
+
+
+def test_the_command_writes_the_state_of_today_where_no_day_is_named(tmp_path, monkeypatch):
+    evening = dt.datetime(2027, 3, 1, 20, tzinfo=dt.UTC)  # the next day in Shanghai
+    monkeypatch.setattr(sample, "utc_now", lambda: evening)
+    assert written(tmp_path) == b"".join(make_portfolio(20, 3, dt.date(2027, 3, 2)))
 
 
 def test_of_the_late_accounts_of_the_real_file_those_with_a_balance_stand():

@@ -178,6 +178,22 @@ def test_where_nobody_answers_the_first_nobody_is_asked_about_the_rest(world: Wo
     assert queued(world, agency)[3:] == [(str(first.id), 1, False), (str(second.id), 1, False)]
 
 
+def test_what_happens_later_does_not_wait_for_what_nobody_answered_before(world: World, clock: Clock) -> None:
+    lender, agency = world.lender(), world.agency()
+    mine = hook(world, agency)
+    tell(world, lender, agency)
+    pass_on(world.database)
+    (first,) = deliveries(world, agency, mine)
+    assert attempt(world, agency, first, 0, Answer(None, "refused"))
+    clock.forward(seconds=1)
+    tell(world, lender, agency)
+    pass_on(world.database)
+    first, second = deliveries(world, agency, mine)
+    assert attempt(world, agency, second, 0, GOOD)
+    assert first.due_at is not None
+    assert first.due_at > clock()
+
+
 def test_of_two_answers_to_one_attempt_the_first_is_kept(world: World) -> None:
     lender, agency = world.lender(), world.agency()
     mine = hook(world, agency)

@@ -10,7 +10,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import func
 
 from models.services.exchange import placements, turns
-from models.services.parties import agency_documents, standings
+from models.services.parties import agency_documents, own_papers, standings
+from tests.conftest import Clock
 from tests.facts import TODAY, Placed, placed
 from tests.world import Someone, World
 
@@ -175,6 +176,32 @@ def test_what_a_lender_records_the_agency_attests_on_its_page(world: World, sign
     assert "To be attested" in page(agency, f"/papers/{ground.lender.organisation.id}")
     assert agency.post(f"/agency-papers/{newest.id}/attest").status_code == 302
     assert lender.post(f"/agency-papers/{newest.id}/withdraw").status_code == 302
+
+
+def test_a_paper_that_is_over_counts_as_something_for_the_agency_to_do(
+    world: World, signed_in: Client, ground: Placed, clock: Clock
+) -> None:
+    told, papers = "1 paper is missing, over or waits for you", f"/papers/{ground.lender.organisation.id}"
+    assert told not in page(signed_in(ground.agency), "/")
+    with world.database.work(ground.agency.actor) as work:
+        licence = next(one for one in agency_documents.list_own(work) if one.kind == "licence")
+        licence_id, lender_id = licence.id, licence.lender_id
+    with world.database.work(ground.agency.actor) as work:
+        agency_documents.withdraw(work, licence_id)
+        (asked,) = own_papers.list_own(work)
+    assert (asked.lender_id, len(asked.open_since)) == (lender_id, 1)
+    agency = signed_in(ground.agency)
+    assert told in page(agency, "/")
+    assert '<td class="text-end num">1</td>' in page(agency, "/papers")
+    form = PAPER | {"kind": "licence", "expires_on": (TODAY + dt.timedelta(days=9)).isoformat()}
+    agency.post(papers, data=form)  # now it is the lender's turn
+    assert told not in page(agency, "/")
+    with world.database.work(ground.agency.actor) as work:
+        newest = agency_documents.list_own(work)[0].id
+    with world.database.work(world.person(ground.lender, "compliance_officer").actor) as work:
+        agency_documents.accept(work, newest)
+    clock.forward(days=10)
+    assert told in page(signed_in(ground.agency), "/")
 
 
 def test_pages_of_others_are_not_there(world: World, signed_in: Client, ground: Placed) -> None:

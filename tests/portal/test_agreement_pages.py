@@ -94,6 +94,15 @@ def test_an_agreement_is_entered_in_per_cent_and_keeps_a_refused_form(
     assert 'value="M2" checked' in again.text
 
 
+@pytest.mark.parametrize("typed", ["20%", "20 %", "20％"])
+def test_a_rate_may_be_typed_with_its_sign(
+    world: World, signed_in: Client, lender: Someone, agency: Someone, typed: str
+) -> None:
+    form = filled(agency, contingency_rate=typed)
+    assert signed_in(lender).post("/agreements", data=form).status_code == 302
+    assert [cell.rate for cell in first(world, lender)[1].cells] == [Decimal("0.2")]
+
+
 def test_rates_that_differ_are_entered_by_row_and_told_by_row(
     world: World, signed_in: Client, lender: Someone, agency: Someone
 ) -> None:
@@ -194,6 +203,10 @@ def test_of_two_proposals_for_the_same_days_the_second_is_warned_of_and_refused_
     with world.database.work(lender.actor) as work:
         third, second, _first = rate_cards.list_of_agreement(work, agreement.id)
     assert theirs.post(f"/rate-cards/{second.id}/approve").status_code == 302
+    told = theirs.get(f"/agreements/{agreement.id}").text
+    assert "Nobody can approve it." in told
+    assert f'action="/rate-cards/{third.id}/approve"' not in told
+    assert "Rate card, version 3" not in theirs.get("/agreements").text
     refused = theirs.post(f"/rate-cards/{third.id}/approve")
     assert refused.status_code == 409
     assert "Another card is in force on one of these days." in refused.text

@@ -17,7 +17,7 @@ from models.services.exchange import allocation_draws, allocations, tenders
 from models.services.parties import lender_settings
 from models.tender import AWAITING_APPROVAL, PLACED, UNDONE, WITHDRAWN
 from portal.messages import message
-from tests.world import Someone, World
+from tests.world import Debt, Someone, World
 
 Client = Callable[[Someone], FlaskClient]
 
@@ -107,6 +107,21 @@ def test_a_share_that_is_none_keeps_the_plan_and_says_whose_it_is(
     assert "value:" not in answer.text
 
 
+def test_a_share_missed_for_the_terms_of_its_agency_and_what_follows_outside_the_shares_are_explained(
+    world: World, signed_in: Client
+) -> None:
+    lender, agencies = world.lender(), [world.agency(), world.agency()]
+    placed = world.placement(lender, agencies[0], [Debt(1)])
+    narrow = world.agreement(lender, agencies[1], products=["car_loan"])
+    portfolio = world.portfolio(lender, [Debt(number) for number in range(1, 8)])
+    shares = {f"share-1-{agreement_id}": "50" for agreement_id in (placed.agreement_id, narrow.id)}
+    asked = {"portfolio_id": str(portfolio.id), "kind": "rules", "rules": "1", **shares}
+    client = english(signed_in(lender))
+    page = client.get(client.post("/allocations", data=asked).location).text
+    assert "are not counted in the shares." in page
+    assert "the provinces of its licence leave them out" in page
+
+
 def test_nothing_is_placed_before_the_commit(world: World, ground: Ground, signed_in: Client) -> None:
     client = english(signed_in(ground.lender))
     page = previewed(ground, client)
@@ -164,6 +179,19 @@ def test_an_agency_without_room_blocks_the_commit_and_the_page_says_why(world: W
     assert "may not take its part" in shown
     assert "/commit" not in shown
     assert client.post(f"{page}/commit").status_code == 409
+
+
+def test_a_preview_of_no_case_offers_no_commit_and_says_why(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    elsewhere = world.agreement(lender, agency, products=["car_loan"])
+    of = Ground(lender, [agency], [elsewhere], world.portfolio(lender, 3).id)
+    client = english(signed_in(lender))
+    page = str(client.post("/allocations", data=form(of, "100")).location)
+    shown = client.get(page).text
+    assert "The plan places no case." in shown
+    assert "The commit places exactly this" not in shown
+    assert "/commit" not in shown
+    assert "The plan places no case. The preview says" in client.post(f"{page}/commit").text
 
 
 def test_a_second_person_commits_what_is_large(world: World, ground: Ground, signed_in: Client) -> None:
@@ -311,7 +339,7 @@ def test_foreign_and_unknown_are_one_404(world: World, ground: Ground, signed_in
     assert signed_in(other).get(f"/allocations/new?portfolio_id={ground.portfolio_id}").status_code == 404
 
 
-def test_the_api_previews_commits_and_undoes(ground: Ground, program: Client) -> None:
+def test_the_api_previews_commits_and_undoes(world: World, signed_in: Client, ground: Ground, program: Client) -> None:
     client = program(ground.lender)
     made = client.post("/api/v1/allocations", json=plan(ground, "50", "50"))
     assert made.status_code == 201, made.text
@@ -320,8 +348,14 @@ def test_the_api_previews_commits_and_undoes(ground: Ground, program: Client) ->
     path = f"/api/v1/allocations/{made.json['id']}"
     assert client.post(f"{path}/commit").json["state"] == PLACED
     assert client.get(path).json["preview_digest"] == made.json["preview_digest"]
+    world.clock.forward(minutes=4)  # type: ignore[attr-defined]
     undone = client.post(f"/api/v1/tenders/{made.json['id']}/undo", json={"reason": "wrong_terms"})
     assert undone.json["state"] == UNDONE
+    told = [client.get(path).json, client.get("/api/v1/allocations").json["items"][0]]
+    assert undone.json["undone_at"] is not None
+    assert {one["undone_at"] for one in told} == {undone.json["undone_at"]}
+    for page in ("/allocations", f"/allocations/{made.json['id']}"):
+        assert f'datetime="{undone.json["undone_at"]}"' in signed_in(ground.lender).get(page).text
     assert [one["id"] for one in client.get("/api/v1/allocations").json["items"]] == [made.json["id"]]
 
 

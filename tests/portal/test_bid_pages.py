@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from models import award
-from models.services.exchange import agreements, placements
+from models.services.exchange import agreements, bids, placements
 from models.services.parties import standings
 from tests import bidding
 from tests.bidding import Auction, Bidder, auction, terms
@@ -77,6 +77,37 @@ def test_a_bidder_sees_that_its_terms_changed_and_may_commit_again(
     shown = client.get(page).text
     assert "The terms have changed since you committed." in shown
     assert "Withdraw it and commit again" in shown
+
+
+def test_the_award_of_what_was_undone_says_when_it_was(
+    world: World, clock: Clock, signed_in: Client, pair: Auction
+) -> None:
+    ripe(world, clock, pair)
+    path = f"/tenders/{pair.tender.id}"
+    assert signed_in(pair.lender).post(f"{path}/award").status_code == 302
+    clock.forward(hours=2)
+    assert signed_in(pair.lender).post(f"{path}/undo", data={"reason": "wrong_cases"}).status_code == 302
+    lede = signed_in(pair.lender).get(f"{path}/award").text.split('<div class="figures">')[0]
+    assert f'datetime="{clock().isoformat()}"' in lede
+
+
+def test_only_the_bidder_is_shown_that_it_has_committed(
+    world: World, signed_in: Client, program: Client, pair: Auction
+) -> None:
+    bidder, silent = pair.bidders
+    bidding.commit(world, bidder)
+    own = program(bidder.someone).get(f"/api/v1/offers/{bidder.offer.id}").json
+    assert own["terms"]["terms_digest"] == own["frozen_terms"]["digest"]
+    officer = world.person(pair.lender, "compliance_officer")
+    for someone in (pair.lender, officer):
+        client, page = program(someone), signed_in(someone)
+        listed = client.get("/api/v1/offers").json["items"]
+        told = [client.get(f"/api/v1/offers/{one.offer.id}").json for one in (bidder, silent)]
+        assert not any("terms_digest" in one["terms"] for one in (*listed, *told))
+        assert told[0]["terms"].keys() == told[1]["terms"].keys()
+        assert "terms_digest" not in client.get(f"/api/v1/tenders/{pair.tender.id}").text
+        seen = [page.get(f"/offers/{one.offer.id}").text for one in (bidder, silent)]
+        assert not any("ommitted" in one for one in seen)
 
 
 def test_the_lender_invites_and_downloads_a_record_that_verifies(world: World, clock: Clock, signed_in: Client) -> None:
@@ -154,8 +185,9 @@ def test_the_auditor_finds_an_award_from_the_placement_it_made(
     client.set_cookie("language", "en")
     shown = client.get(f"/placements/{placement.id}").text
     assert f'href="{award_page}"' in shown
-    links = {link for link in re.findall(r'href="(/[^"#?]*)"', shown) if "/static" not in link}
-    assert {link: client.get(link).status_code for link in links} == dict.fromkeys(links, 200)
+    for text in (shown, client.get(award_page).text):
+        links = {link for link in re.findall(r'href="(/[^"#?]*)"', text) if "/static" not in link}
+        assert {link: client.get(link).status_code for link in links} == dict.fromkeys(links, 200)
 
 
 def test_a_committed_bid_is_no_answer_awaited_and_the_lender_is_told_that_bids_are_kept_from_it(
@@ -204,8 +236,53 @@ def test_the_list_of_offers_says_how_far_an_agency_s_own_bid_is_and_nobody_else_
     page = listed(bidder.someone)
     assert "Revealed, sealed</span>" in page
     assert rests in page
-    for untold in (other.someone, pair.lender):
-        assert "Asked for a bid</span>" in listed(untold)
+    assert "Asked for a bid</span>" in listed(other.someone)
+    assert "Asked for a bid</span>" not in listed(pair.lender)
+
+
+def test_until_the_award_the_lender_reads_sealed_of_each_agency_whatever_it_did(
+    world: World, signed_in: Client, pair: Auction
+) -> None:
+    client = signed_in(pair.lender)
+    client.set_cookie("language", "en")
+    tender = f"/tenders/{pair.tender.id}"
+    places = ("/offers", tender, f"{tender}/award", f"/offers/{pair.bidders[0].offer.id}")
+
+    def said() -> list[int]:
+        return [client.get(page).text.count("Sealed until the award</span>") for page in places]
+
+    before = said()
+    assert before == [2, 2, 2, 1]
+    bidding.commit(world, pair.bidders[0])
+    assert said() == before
+
+
+def test_an_agency_is_told_the_end_of_the_commitment_until_it_has_committed_and_then_that_of_the_reveal(
+    world: World, clock: Clock, signed_in: Client, pair: Auction
+) -> None:
+    bidder, silent = pair.bidders
+
+    def told(someone: Someone, page: str) -> tuple[str, int, int]:
+        """The page, and how often it names the commitment's end and the reveal's."""
+        client = signed_in(someone)
+        client.set_cookie("language", "en")
+        text = client.get(page).text
+        ends = bids.windows(bidder.offer, bidder.offer.created_at)
+        return text, *(text.count(f'datetime="{at.isoformat()}"') for at in (ends.commit_until, ends.reveal_until))
+
+    of_list, of_offer = "/offers", f"/offers/{bidder.offer.id}"
+    for page, count in ((of_list, 2), (of_offer, 1)):
+        text, *named = told(bidder.someone, page)
+        assert (named, "Commit until" in text) == ([count, 0], True), page
+    bidding.commit(world, bidder)
+    for page in (of_list, of_offer):
+        text, *named = told(bidder.someone, page)
+        assert (named, "Reveal until" in text) == ([0, 1], True), page
+    clock.forward(hours=bidding.HOURS)
+    text, *named = told(bidder.someone, of_list)
+    assert ("1 offer waits for your answer" in text, named) == (True, [0, 2])
+    assert "No offer waits for an answer." in told(silent.someone, of_list)[0]
+    assert "there is no bid of yours" in told(silent.someone, f"/offers/{silent.offer.id}")[0]
 
 
 def test_a_refused_reveal_says_why_and_repeats_nothing_of_the_bid(

@@ -22,9 +22,9 @@ from models.business_day import day_of
 from models.database import Database
 from models.errors import Conflict
 from models.export import PERSONAL, Export
-from models.services.exchange import placements
+from models.services.exchange import placements, recalls
 from models.services.oversight import exports
-from models.services.parties import lender_settings
+from models.services.parties import freezes, lender_settings, standings
 from models.services.portfolio import exclusions
 from portal.sheets import Sheet
 from portal.web.exports import SHEETS
@@ -339,3 +339,30 @@ def test_pages_with_cases_say_who_looks_and_when(world: World, signed_in: Client
         assert of.agency.organisation.code in mark[0]
         assert "style=" not in mark[0]
     assert 'class="watermark"' not in client.get("/").text
+
+
+def test_a_frozen_agency_takes_away_nothing_of_what_that_lender_placed_with_it(world: World, signed_in: Client) -> None:
+    ground = placed(world, 4)
+    agency, paths = ground.agency, ("/placements.csv", "/offers.csv", "/recalls.csv")
+    other = world.placement(world.lender(), agency)
+    with world.database.work(ground.lender.actor) as work:
+        recalls.recall(work, ground.placement.id, "lender_request", [ground.case.id])
+    client = signed_in(agency)
+    assert [len(rows(client.get(path).text)) for path in paths] == [2, 2, 1]
+    with world.database.work(ground.lender.actor) as work:
+        standings.freeze(work, agency.organisation.id, "data_incident")
+    for _ in range(2):  # before the freeze has reached the placements, and after
+        assert [row["id"] for row in rows(client.get("/placements.csv").text)] == [str(other.id)]
+        assert [len(rows(client.get(path).text)) for path in paths] == [1, 1, 0]
+        with world.database.work(ground.lender.actor) as work:
+            standings.stop_placements(work, agency.organisation.id)
+    assert len(rows(client.get("/agreements.csv").text)) == 2
+    assert len(rows(signed_in(ground.lender).get("/placements.csv").text)) == 1
+
+
+def test_what_is_placed_under_a_frozen_placement_is_left_out_alone(world: World, signed_in: Client) -> None:
+    ground = placed(world, 4)
+    other = world.placement(ground.lender, ground.agency)
+    with world.database.work(ground.lender.actor) as work:
+        freezes.freeze(work, ground.placement.id, "data_incident")
+    assert [row["id"] for row in rows(signed_in(ground.agency).get("/placements.csv").text)] == [str(other.id)]

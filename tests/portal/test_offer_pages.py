@@ -317,6 +317,43 @@ def test_who_won_a_lot_is_listed_with_that_lot_and_the_rate_it_bid(
     assert ("15.00%" in shown, "and ¥1.50 for each case" in shown, "as bid" in shown) == (True, True, False)
 
 
+def test_the_api_tells_the_lender_exact_figures_of_its_offer_and_the_agency_the_tape(
+    world: World, program: Client
+) -> None:
+    lender, agency = world.lender(), world.agency()
+    offer = world.offer(lender, agency, 25)
+    exactly, blurred = (
+        {"case_count": 25, "borrower_count": 25, "balance": "25000.00", "exact": True},
+        {
+            "case_count": offer.case_count,
+            "borrower_count": offer.borrower_count,
+            "balance": f"{offer.balance:.2f}",
+            "exact": False,
+        },
+    )
+    for accepted in (False, True):
+        for someone, figures in ((lender, exactly), (agency, blurred)):
+            client = program(someone)
+            for told in (
+                client.get(f"/api/v1/offers/{offer.id}").json,
+                client.get("/api/v1/offers").json["items"][0],
+            ):
+                assert {name: told[name] for name in figures} == figures
+        if not accepted:
+            with world.database.work(agency.actor) as work:
+                offers.accept(work, offer.id)
+
+
+def test_the_api_tells_the_lender_that_makes_an_offer_exact_figures_at_once(world: World, program: Client) -> None:
+    lender = world.lender()
+    portfolio, agreement = world.portfolio(lender, 25), world.agreement(lender, world.agency())
+    named = {"portfolio_id": str(portfolio.id), "agreement_id": str(agreement.id)}
+    made = program(lender).post("/api/v1/offers", json=named, headers={"Idempotency-Key": "once"})
+    again = program(lender).post("/api/v1/offers", json=named, headers={"Idempotency-Key": "once"})
+    assert made.status_code == 201
+    assert [(told.json["id"], told.json["balance"]) for told in (made, again)] == [(made.json["id"], "25000.00")] * 2
+
+
 def test_what_was_undone_is_no_longer_listed_as_accepted(world: World, signed_in: Client) -> None:
     lender, agency = world.lender(), world.agency()
     offer = world.offer(lender, agency)

@@ -1,5 +1,6 @@
 """The first page of each persona, and an auditor's choice of mandate."""
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -13,6 +14,7 @@ from models.services.oversight import needs
 from models.services.settlement import commissions
 from portal.access import PERMISSIONS
 from portal.tasks import TASKS, Counted
+from portal.words.oversight import RULES
 from tests.conftest import Clock
 from tests.facts import TODAY, Placed, jobs, payment, placed, receive_payments
 from tests.world import Someone, World, within
@@ -51,7 +53,7 @@ def test_a_lender_sees_figures_and_what_needs_somebody(
 
 def test_whatever_waits_for_somebody_is_told_and_leads_to_a_page(app: Flask) -> None:
     kinds = {kind for side in (*needs.OF_A_SIDE.values(), needs.OF_A_COLLECTOR) for kind in side}
-    assert kinds == set(TASKS)
+    assert kinds | {needs.PAPERS_SHORT} == set(TASKS)
     with app.test_request_context(headers={"Cookie": "language=en"}):
         for kind, task in TASKS.items():
             assert (kind, task.permission in PERMISSIONS, "2" in task.sentence(2)) == (kind, True, True)
@@ -157,6 +159,17 @@ def test_every_rule_that_an_agency_broke_has_its_column_on_the_auditors_first_pa
     assert "1 breach stands" in page
     assert "Stop of work not confirmed</th>" in page
     assert "rule_id=stop_work_not_confirmed" in page
+
+
+def test_the_auditors_list_of_rules_has_every_rule_that_the_matrix_has(
+    world: World, of: Placed, signed_in: Client
+) -> None:
+    page = shown(signed_in(world.auditor(of.lender)))
+    matrix, rules = page.split("<h2>The rules in force</h2>")
+    columns = set(re.findall(r"rule_id=([\w-]+)", matrix))
+    words = {RULES[rule_id] for rule_id in columns}
+    assert "stop_work_not_confirmed" in columns
+    assert set(re.findall(r"<li><b>(.*?)</b>", rules)) == words
 
 
 def test_new_breaches_are_called_flagged_as_the_list_calls_them(of: Placed, signed_in: Client) -> None:

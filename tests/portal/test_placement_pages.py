@@ -1,5 +1,6 @@
 """Placements on their pages: acknowledged, assigned, frozen, recalled."""
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from uuid import uuid4
@@ -10,7 +11,7 @@ from sqlalchemy import null, update
 
 from models.placement import AWAITING_KEYS, Placement
 from models.services.collection import assignments, releases
-from models.services.exchange import acknowledgements, placements, recalls
+from models.services.exchange import acknowledgements, placements, recalls, returns
 from models.services.parties import freezes
 from tests.facts import jobs
 from tests.world import CASE_NUMBER, Debt, Someone, World
@@ -84,6 +85,20 @@ def test_both_sides_see_from_the_start_what_was_placed(world: World, signed_in: 
         acknowledgements.flag_missing(work)
     assert all("¥3,000.00" in signed_in(agency).get(page).text for page in (path, "/breaks"))
     assert "3000.00" in signed_in(agency).get("/breaks.csv").text
+
+
+def test_a_placement_late_to_be_acknowledged_is_called_late_and_not_a_difference(
+    world: World, signed_in: Client
+) -> None:
+    lender, agency = world.lender(), world.agency()
+    world.placement(lender, agency, 1, acknowledged=False)
+    world.clock.forward(hours=48)  # type: ignore[attr-defined]
+    with world.database.work(jobs(lender)) as work:
+        acknowledgements.flag_missing(work)
+    client = signed_in(lender)
+    client.set_cookie("language", "en")
+    page = client.get("/placements").text
+    assert ("No acknowledgement in time" in page, "Counts differ" in page) == (True, False)
 
 
 def test_all_that_is_wrong_with_what_was_counted_is_told_at_once(world: World, signed_in: Client) -> None:
@@ -173,6 +188,31 @@ def test_a_recall_of_some_cases_leaves_the_others(world: World, signed_in: Clien
     with world.database.work(agency.actor) as work:
         assert [line.case.id for line in placements.list_cases(work, placement.id)].count(first) == 0
         assert placements.figures(work, placement.id).case_count == 2
+
+
+def test_a_case_taken_back_shows_how_it_ended_as_its_status(world: World, signed_in: Client) -> None:
+    lender, agency = world.lender(), world.agency()
+    placement = world.placement(lender, agency, 3)
+    first, second, _third = world.case_ids(placement, lender)
+    with world.database.work(lender.actor) as work:
+        recalls.recall(work, placement.id, "complaint", [first])
+    with world.database.work(agency.actor) as work:
+        returns.give_back(work, placement.id, "hardship", [second])
+    client = signed_in(lender)
+    client.set_cookie("language", "en")
+    page = client.get(f"/placements/{placement.id}").text
+    for words in ('Recalled</span><span class="under muted">Complaint', "Returned: hardship", "Open"):
+        assert page.count(f"{words}</span>") == 1, words
+
+
+def test_a_return_presumes_no_code_and_warns_of_those_that_exclude_a_borrower(world: World, signed_in: Client) -> None:
+    placement = world.placement(world.lender(), agency := world.agency(), 1)
+    page = signed_in(agency).get(f"/placements/{placement.id}").text
+    (options,) = re.findall(r'<select[^>]* name="code"[^>]* required>(.*?)</select>', page, re.DOTALL)
+    assert re.match(r'\s*<option value="">', options)
+    assert "selected" not in options
+    warned = re.findall(r'value="(\w+)" data-warns="\S', options)
+    assert sorted(warned) == ["bankrupt", "deceased", "protected"]
 
 
 def test_a_recall_with_nothing_selected_recalls_nothing(world: World, signed_in: Client) -> None:

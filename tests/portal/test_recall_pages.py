@@ -62,7 +62,7 @@ def test_a_wrong_count_stands_on_the_page_of_both_sides_after_the_answer(world: 
         assert work.session.scalars(select(AcknowledgementBreak.case_count)).all() == [2]
     for someone in (lender, agency):
         assert "Counts differ: work has not started" in page(signed_in(someone), path)
-    assert "Break" in page(signed_in(lender), "/placements")
+    assert "Counts differ" in page(signed_in(lender), "/placements")
     rows = signed_in(lender).get(f"/api/v1{path}/breaks", headers={"Accept": "application/json"}).json
     assert [(row["kind"], row["case_count"], row["balance_expected"]) for row in rows] == [("mismatch", 2, "3000.00")]
     for someone in (lender, agency):
@@ -341,6 +341,22 @@ def test_recalls_are_filtered_by_the_category_of_their_reason_on_page_file_and_a
         assert (line["reason"], line["category"]) == ("conduct", "compliance")
         found = client.get("/api/v1/recalls?category=operational", headers={"Accept": "application/json"}).json
         assert [(row["reason"], row["category"]) for row in found["items"]] == [("lender_request", "operational")]
+
+
+def test_the_api_counts_a_finished_recall_as_page_and_file_do(
+    world: World, signed_in: Client, program: Client, ground: Placed
+) -> None:
+    request = ask(world, ground, 0, 1, 2)
+    with world.database.work(ground.agency.actor) as work:
+        recalls.object_to(work, request.id, [ground.cases[place].id for place in (0, 1)], "promise")
+    with world.database.work(ground.lender.actor) as work:
+        recalls.keep(work, request.id, [ground.cases[0].id])
+        recalls.execute(work, request.id, at_once=True)
+    (line,) = csv.DictReader(signed_in(ground.lender).get("/recalls.csv").text.lstrip("\ufeff").splitlines())
+    for someone in (ground.lender, ground.agency):
+        told = program(someone).get(f"/api/v1/recalls/{request.id}").json
+        assert [told[name] for name in ("asked", "objected", "kept", "recalled")] == [3, 2, 1, 2]
+        assert [str(told[name]) for name in ("asked", "objected")] == [line["cases"], line["objections"]]
 
 
 def test_files_go_to_the_api_and_bad_rows_are_named(world: World, signed_in: Client, ground: Placed) -> None:

@@ -1,5 +1,6 @@
 """Tenders on their pages: previewed, opened, followed, approved by a second person, withdrawn."""
 
+import csv
 import re
 from collections.abc import Callable
 from decimal import Decimal
@@ -8,13 +9,18 @@ from uuid import UUID, uuid4
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
+from models.business_day import day_of
+from models.case import Case
 from models.services.collection import contacts
-from models.services.exchange import offers, placements, tenders
+from models.services.exchange import offers, placements, tenders, undoing
 from models.services.parties import lender_settings, standings
+from models.services.portfolio import exclusions
 from models.tender import Tender
 from models.tender_plan import Plan
-from tests.world import Someone, World
+from tests.conftest import Clock
+from tests.world import Debt, Someone, World
 
 Client = Callable[[Someone], FlaskClient]
 
@@ -252,6 +258,26 @@ def test_exclusions_are_a_file_with_reason_source_and_day(world: World, signed_i
     assert signed_in(agency).get("/exclusions.csv").status_code == 403
 
 
+def test_exclusions_of_whole_borrowers_are_told_apart_by_the_numbers_of_their_cases(
+    world: World, signed_in: Client, program: Client
+) -> None:
+    lender, numbers = world.lender(), [["A-1", "A-2"], ["B-1"]]
+    debts = [Debt(person, case_number=number) for person, of in enumerate(numbers, start=1) for number in of]
+    portfolio = world.portfolio(lender, debts)
+    with world.database.work(lender.actor) as work:
+        found = select(Case.id).where(Case.portfolio_id == portfolio.id, Case.reference.in_(("A-2", "B-1")))
+        for case_id in work.session.scalars(found.order_by(Case.reference.desc())).all():
+            exclusions.record(work, case_id, "deceased", "registry", day_of(work.at), whole_borrower=True)
+    client = english(signed_in(lender))
+    page = client.get("/exclusions").text.split("<tbody>")[1]
+    assert [re.findall(r">([AB]-\d)</a>", row) for row in page.split("</tr>")[:2]] == numbers
+    lines = list(csv.DictReader(client.get("/exclusions.csv").text.lstrip("\ufeff").splitlines()))
+    assert [(line["case_number"], line["borrower_case_numbers"].split()) for line in lines] == [
+        ("", of_one) for of_one in numbers
+    ]
+    assert [one["references"] for one in program(lender).get("/api/v1/exclusions").json["items"]] == numbers
+
+
 def test_a_case_is_excluded_and_the_exclusion_lifted_on_pages(world: World, signed_in: Client) -> None:
     lender, agency = world.lender(), world.agency()
     case_id = world.case_ids(world.placement(lender, agency, 1), lender)[0]
@@ -315,6 +341,31 @@ def test_a_tender_that_somebody_took_is_undone_from_its_page(world: World, signe
             shown = reader.get(path).text
             assert "Undone" in shown
             assert ">Recalled<" not in shown
+
+
+def test_what_was_undone_says_when_at_every_door_of_its_lender(
+    world: World, signed_in: Client, program: Client, clock: Clock
+) -> None:
+    lender, agency = world.lender(), world.agency()
+    tender, placement_id = taken(world, lender, agency)
+    clock.forward(days=2)
+    with world.database.work(lender.actor) as work:
+        assert undoing.undo(work, tender.id, "wrong_cases").undone_at == clock()
+        offer_id = placements.get(work, placement_id).offer_id
+    page, api, at = english(signed_in(lender)), program(lender), clock().isoformat()
+    for path in ("/tenders", f"/tenders/{tender.id}", "/offers", f"/offers/{offer_id}"):
+        shown = page.get(path).text
+        assert re.search(rf'datetime="{re.escape(at)}', shown), path
+    for path in ("/tenders.csv", "/offers.csv"):
+        (row,) = csv.DictReader(page.get(path).text.lstrip("\ufeff").splitlines())
+        assert (row["state"], row["undone"]) == ("undone", at)
+    of_tender, of_offer = (api.get(f"/api/v1/{path}").json for path in (f"tenders/{tender.id}", f"offers/{offer_id}"))
+    listed = [api.get(f"/api/v1/{noun}").json["items"][0] for noun in ("tenders", "offers")]
+    for told in (of_tender, of_offer, *listed, *of_tender["offers"]):
+        assert (told["state"], told["undone_at"]) == ("undone", at)
+        assert told["decided_at"] < at
+    told = program(agency).get(f"/api/v1/offers/{offer_id}").json
+    assert (told["state"], told["undone_at"]) == ("undone", at)
 
 
 def test_what_was_worked_cannot_be_undone_and_the_page_says_why(world: World, signed_in: Client) -> None:

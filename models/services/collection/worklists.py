@@ -132,10 +132,10 @@ def export(work: Work, filters: Filter = ANY_OPEN) -> Iterator[Item]:
     """All that `read` would page through, of placements that nobody ends before the file is logged, and of lenders
     that have not frozen the agency: a freeze may not have reached all of them yet."""
     held, after = placed_cases.hold_all(work), None
-    freezing = set(placed_cases.find_freezing(work))
+    frozen_by = placed_cases.find_frozen_by(work)
     while True:
         page = read(work, filters, after, pages.LIMIT_MAX)
-        yield from (item for item in page.items if item.placement_id in held and item.case.lender_id not in freezing)
+        yield from (item for item in page.items if item.placement_id in held and item.case.lender_id not in frozen_by)
         if page.after is None:
             return
         after = page.after

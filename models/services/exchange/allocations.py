@@ -30,7 +30,7 @@ from models.notice import AGENCY as TO_AGENCY
 from models.offer import ACCEPTED, Offer
 from models.placement import Placement
 from models.services import notices, pages, second_person, tenancy
-from models.services.exchange import allocation_draws, placing, tenders, turns
+from models.services.exchange import allocation_draws, placing, tenders, turns, undone
 from models.services.exchange.allocation_cases import CameBack
 from models.services.exchange.allocation_draws import CHECKED, WRITTEN, Drawn
 from models.services.exchange.frozen_terms import Terms
@@ -246,7 +246,9 @@ def list_own(work: Work, after: UUID | None = None, limit: int = 50, state: str 
     query = select(Tender).where(tenancy.own(work, Tender), Tender.kind == ALLOCATION)
     if state is not None:
         query = query.where(Tender.state == state)
-    return list(work.session.scalars(pages.newest(query, Tender.id, after, limit)))
+    found = list(work.session.scalars(pages.newest(query, Tender.id, after, limit)))
+    undone.date(work, found)
+    return found
 
 
 def _is_large(work: Work, portfolio_id: UUID) -> bool:
@@ -288,7 +290,7 @@ def _ids(work: Work, tender_id: UUID) -> dict[str, UUID]:
 def _may_be_placed(work: Work, tender: Tender) -> bool:
     """Whether a locked tender is within what one person may place, or this is the second; else it waits for one."""
     if not tender.case_count:
-        raise Conflict("no_cases_to_place")
+        raise Conflict("plan_places_nothing")
     if tender.state != AWAITING_APPROVAL and not tenders.needs_approval(work, tender.case_count, tender.created_by):
         return True
     if tender.state == PREVIEWED and second_person.may_not(work, tender.created_by):

@@ -18,7 +18,7 @@ from models.award import told
 from models.errors import Conflict
 from models.offer import LOST, OFFERED, PLACED, VOID, Offer
 from models.services import bulk, tenancy
-from models.services.exchange import eligibility, placing, tender_cases
+from models.services.exchange import eligibility, opened_bids, placing, tender_cases
 from models.services.exchange import lots as tender_lots
 from models.services.exchange.eligibility import FULL, OUTSIDE, Candidate
 from models.tender import SEALED_BID, Tender
@@ -65,9 +65,10 @@ def least_cases(offer: Offer) -> int:
 
 def seen(work: Work, offers: Sequence[Offer]) -> list[Offer]:
     """The offers as their reader may see them now: for an agency copies of those that it may not, with nothing of the
-    cases and the reasons in `withheld`. What is placed is its own; of a bid that was judged it keeps what it bid on."""
+    cases and the reasons in `withheld`. What is placed is its own; of a bid that was judged it keeps what it bid on.
+    For everybody else copies of those that were bid on, which do not tell so."""
     if work.actor.side != AGENCY:
-        return list(offers)
+        return [_unmarked(offer) if opened_bids.TERMS_DIGEST in offer.terms else offer for offer in offers]
     hidden = _hidden(work, [offer for offer in offers if offer.state not in PLACED])
     return [_withheld(offer, hidden[offer.id]) if offer.id in hidden else offer for offer in offers]
 
@@ -123,9 +124,12 @@ def _lots(offer: Offer) -> list[dict[str, Any]]:
     return lots
 
 
+def _unmarked(offer: Offer) -> Offer:
+    terms = {name: value for name, value in offer.terms.items() if name != opened_bids.TERMS_DIGEST}
+    return _copied(offer, {"terms": terms})
+
+
 def _withheld(offer: Offer, told_of: Sequence[str]) -> Offer:
-    """A copy that belongs to no session, and is never written."""
-    kept = {column.key: getattr(offer, column.key) for column in Offer.__table__.columns}
     shown = {
         "case_count": None,
         "borrower_count": None,
@@ -134,6 +138,12 @@ def _withheld(offer: Offer, told_of: Sequence[str]) -> Offer:
         "terms": offer.terms if offer.state in (LOST, VOID) else _without_figures(offer.terms),
         "withheld": told_of,
     }
+    return _copied(offer, shown)
+
+
+def _copied(offer: Offer, shown: dict[str, Any]) -> Offer:
+    """It belongs to no session, and is never written."""
+    kept = {column.key: getattr(offer, column.key) for column in Offer.__table__.columns}
     return Offer(**kept | shown)
 
 

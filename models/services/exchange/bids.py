@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, DateTime, and_, case, cast, func, or_, select
 
 from models import award
 from models.bid import COMMITTED, REVEALED, TRANSITIONS, VOID, WITHDRAWN, Bid
@@ -154,11 +154,28 @@ def list_standing(work: Work, made: Sequence[Offer]) -> dict[UUID, Bid]:
     return {bid.offer_id: bid for bid in work.session.scalars(select(Bid).where(*standing))}
 
 
+def answer_by(offer: Offer, bid: Bid | None) -> dt.datetime:
+    """Until when its agency takes the next step: of a sealed bid first the commitment, then revealing it."""
+    awaits_commitment = offer.kind == SEALED_BID and bid is None
+    return windows(offer, offer.created_at).commit_until if awaits_commitment else offer.expires_at
+
+
+def first_answer_by(work: Work) -> ColumnElement[dt.datetime]:
+    """The same for the first of the offers that do not rest: before the commitments' end none of them has a bid."""
+    commit_until = cast(Offer.terms["commit_until"].astext, DateTime(timezone=True))
+    return func.min(case((_is_early(work), commit_until), else_=Offer.expires_at))
+
+
 def rests(work: Work) -> ColumnElement[bool]:
-    """Of an offer: whether the agency has bid on it and has nothing to do before the next window."""
-    is_early = Offer.terms["commit_until"].astext > audit.time_text(work.at)
-    own = select(Bid.id).where(tenancy.own(work, Bid), Bid.offer_id == Offer.id)
-    return own.where((Bid.state == REVEALED) | (Bid.state == COMMITTED) & is_early).exists()
+    """Of an offer: whether the agency has nothing to do before the next window, be it that it did not bid in time."""
+    own = select(Bid.id).where(tenancy.own(work, Bid), Bid.offer_id == Offer.id, Bid.state != WITHDRAWN)
+    has_done = own.where((Bid.state == REVEALED) | (Bid.state == COMMITTED) & _is_early(work)).exists()
+    return or_(has_done, and_(Offer.kind == SEALED_BID, ~_is_early(work), ~own.exists()))
+
+
+def _is_early(work: Work) -> ColumnElement[bool]:
+    """Of an offer: whether a sealed bid may still be committed to; false for every other kind."""
+    return and_(Offer.kind == SEALED_BID, Offer.terms["commit_until"].astext > audit.time_text(work.at))
 
 
 def commit(work: Work, offer_id: UUID, commitment: bytes, terms_seen: str | None = None) -> Bid:

@@ -69,6 +69,14 @@ class Figures(NamedTuple):
     def is_undone(self) -> bool:
         return self.placement is not None and self.placement.state == UNDONE
 
+    @property
+    def undone_at(self) -> dt.datetime | None:
+        return self.placement.ended_at if self.placement is not None and self.is_undone else None
+
+    def state_of(self, offer: Offer) -> str:
+        """As it is told: what was accepted or won, and undone since, is neither any more."""
+        return UNDONE if self.is_undone else offer.state
+
 
 def list_own(
     work: Work,
@@ -102,7 +110,7 @@ def _chosen(work: Work, filters: OfferFilter) -> list[ColumnElement[bool]]:
 def figures(work: Work, made: Sequence[Offer]) -> dict[UUID, Figures]:
     """By offer, what its reader may know of it: what was placed of it; until then the lender all of its tender, the
     agency what it is shown."""
-    before = {offer.id: _shown(offer) for offer in made}
+    before = {offer.id: shown(offer) for offer in made}
     if work.actor.side == LENDER:
         ids = {offer.tender_id for offer in made if offer.kind != ALLOCATION}
         found = work.session.scalars(select(Tender).where(tenancy.own(work, Tender), Tender.id.in_(ids)))
@@ -115,7 +123,8 @@ def figures(work: Work, made: Sequence[Offer]) -> dict[UUID, Figures]:
     return before | {one.offer_id: _placed(before[one.offer_id], one) for one in placed}
 
 
-def _shown(offer: Offer) -> Figures:
+def shown(offer: Offer) -> Figures:
+    """Those that its agency was shown."""
     return Figures(offer.case_count, offer.borrower_count, offer.balance, offer.kind == ALLOCATION)
 
 
@@ -127,7 +136,8 @@ def _placed(before: Figures, placement: Placement) -> Figures:
 
 def waiting(work: Work) -> Waiting:
     """Of a lender's offers, or of those made to an agency that it can answer."""
-    counted = select(func.count(), func.min(Offer.expires_at)).where(open_to_answer(work))
+    first_until = bids.first_answer_by(work) if work.actor.side == AGENCY else func.min(Offer.expires_at)
+    counted = select(func.count(), first_until).where(open_to_answer(work))
     return Waiting(*work.session.execute(counted).one())
 
 
@@ -144,8 +154,8 @@ def open_to_answer(work: Work) -> ColumnElement[bool]:
 
 def get(work: Work, offer_id: UUID) -> Offer:
     """As its reader may see it now."""
-    (shown,) = answering.seen(work, [_find(work, offer_id)])
-    return shown
+    (found,) = answering.seen(work, [_find(work, offer_id)])
+    return found
 
 
 def _find(work: Work, offer_id: UUID) -> Offer:

@@ -19,7 +19,8 @@ from models.work import Work
 SEALED_BYTES: Final = 256
 LOTS_SEALED_BYTES: Final = 1280
 
-TERMS_DIGEST: Final = "terms_digest"  # in an offer's terms: which its bid stands on
+# In an offer's terms: which its bid stands on. It tells that there is one, so that the agency alone is shown it.
+TERMS_DIGEST: Final = "terms_digest"
 
 BidOn: TypeAlias = Terms | tuple[Package, ...]
 

@@ -152,19 +152,9 @@ def hold_all(work: Work, *which: ColumnElement[bool]) -> set[UUID]:
     return held
 
 
-def find_freezing(work: Work) -> list[UUID]:
-    """The lenders whose freeze of the agency has not reached all its placements yet."""
-    going_on = crossings(work, Placement.state.in_(LIVE), Placement.frozen_at.is_(None))
-    freezing = []
-    for lender_id, placement in going_on.items():
-        with work.as_lender(placement):
-            if placements.is_frozen(work, placement):
-                freezing.append(lender_id)
-    return freezing
-
-
 def find_frozen_by(work: Work) -> set[UUID]:
-    """The lenders that froze the agency and have not let it go on, also where no placement of theirs is left to stop."""
+    """The lenders that froze the agency and have not let it go on: also where that has not reached their placements
+    yet, or found none to stop."""
     frozen = select(PlacementFreeze.lender_id).where(
         tenancy.own(work, PlacementFreeze), PlacementFreeze.whole_agency, PlacementFreeze.lifted_at.is_(None)
     )

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from psycopg.errors import ExclusionViolation
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
+from sqlalchemy import Select, and_, func, or_, select, true
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.exc import IntegrityError
 
@@ -178,29 +178,6 @@ def list_standing(work: Work, agreement_id: UUID, on: dt.date) -> list[Card]:
         or_(RateCard.valid_to.is_(None), RateCard.valid_to >= on),
     )
     return _with_cells(work, work.session.scalars(query.order_by(RateCard.valid_from)).all())
-
-
-def list_proposed(work: Work) -> list[RateCard]:
-    """Those that a second person is to approve or to withdraw, beside an agreement that stands; oldest first."""
-    assert work.actor.side == LENDER
-    return list(
-        work.session.scalars(
-            select(RateCard)
-            .join(Agreement, and_(Agreement.lender_id == RateCard.lender_id, Agreement.id == RateCard.agreement_id))
-            .where(
-                tenancy.own(work, RateCard),
-                tenancy.own(work, Agreement),
-                or_(RateCard.state == PROPOSED, withdrawal_waits(work)),
-                Agreement.state == AGREED,
-            )
-            .order_by(RateCard.id)
-        )
-    )
-
-
-def withdrawal_waits(work: Work) -> ColumnElement[bool]:
-    """Of cards: that somebody has asked to withdraw it, and a second person still can."""
-    return and_(RateCard.state == ACTIVE, RateCard.withdrawal_by.is_not(None), RateCard.valid_from > day_of(work.at))
 
 
 def list_newest(work: Work) -> dict[UUID, Card]:

@@ -21,7 +21,7 @@ from models.ids import new_id
 from models.notice import LENDER as TELL_LENDER
 from models.offer import Offer
 from models.services import bulk, notices, pages, second_person, tenancy
-from models.services.exchange import agreements, eligibility, tender_cases, tender_offers, turns
+from models.services.exchange import agreements, eligibility, tender_cases, tender_offers, turns, undone
 from models.services.oversight import audit
 from models.services.parties import lender_settings
 from models.services.portfolio import portfolios, scrub
@@ -182,7 +182,9 @@ def list_own(
     for column, value in ((Tender.state, state), (Tender.kind, kind), (Tender.portfolio_id, portfolio_id)):
         if value is not None:
             query = query.where(column == value)
-    return list(work.session.scalars(pages.newest(query, Tender.id, after, limit)))
+    found = list(work.session.scalars(pages.newest(query, Tender.id, after, limit)))
+    undone.date(work, found)
+    return found
 
 
 def count_by_state(work: Work) -> dict[str, int]:
@@ -197,6 +199,7 @@ def get(work: Work, tender_id: UUID) -> Tender:
     found = work.session.scalar(select(Tender).where(tenancy.own(work, Tender), Tender.id == tender_id))
     if found is None:
         raise NotFound
+    undone.date(work, [found])
     return found
 
 

@@ -23,14 +23,14 @@ from models.ledger import LedgerPayment
 from models.offer import Offer
 from models.placement import Assignment, PlacedCase, Placement
 from models.portfolio import UPLOADED, Portfolio
-from models.rate_card import PROPOSED as CARD_PROPOSED
 from models.rate_card import RateCard
 from models.services import tenancy
 from models.services.collection import worklists
-from models.services.exchange import rate_cards
+from models.services.exchange import waiting_cards
 from models.services.job_runs import FAILED
 from models.services.oversight import exchange_needs
 from models.services.oversight.conduct import FLAGGED
+from models.services.parties import own_papers
 from models.services.portfolio import cases
 from models.services.settlement.reconciliations import OPEN as OPEN_BREAK
 from models.standard_terms import PROPOSED as TERMS_PROPOSED
@@ -39,6 +39,7 @@ from models.work import AGENCY, LENDER, OPERATOR, Work
 from models.work_item import NEW, NEW_HIGH, WorkItem
 
 STALLED_DAYS = 5  # a break that an agency has not cleared for so long is the lender's to press
+PAPERS_SHORT: Final = "papers_short"  # of an agency, and asked for in another tenant than its own
 
 Waiting: TypeAlias = Callable[[Work], Select[Any]]  # one column: since when each of them waits
 
@@ -52,11 +53,15 @@ class Need(NamedTuple):
 
 
 def list_own(work: Work) -> list[Need]:
-    """The longest waiting first; a kind of which nothing waits is left out. Counted in one statement."""
+    """The longest waiting first; a kind of which nothing waits is left out. Counted in one statement, but for what
+    each lender asks an agency for: that stands in the lender's tenant."""
     counted = [_counted(kind, waiting(work)) for kind, waiting in _kinds(work).items()]
     if not counted:
         return []
     found = [Need(*row) for row in work.session.execute(union_all(*counted))]
+    if work.actor.side == AGENCY and not cases.own_only(work):
+        since = [moment for lender in own_papers.list_own(work) for moment in lender.open_since]
+        found.append(Need(PAPERS_SHORT, len(since), min(since, default=work.at)))
     return sorted((need for need in found if need.waiting_count), key=lambda need: need.oldest_at)
 
 
@@ -144,7 +149,7 @@ def _rate_cards_proposed(work: Work) -> Select[Any]:
         .where(
             tenancy.own(work, RateCard),
             tenancy.own(work, Agreement),
-            or_(RateCard.state == CARD_PROPOSED, rate_cards.withdrawal_waits(work)),
+            waiting_cards.waits(work),
             Agreement.state == AGREED,
             func.coalesce(RateCard.withdrawal_by, RateCard.proposed_by).is_distinct_from(work.actor.member_id),
         )

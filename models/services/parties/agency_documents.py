@@ -5,7 +5,7 @@ An agency acts on its papers in the lender's tenant, so that the lender's log ha
 """
 
 import datetime as dt
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Final
@@ -141,22 +141,23 @@ def find_counting(
 
 
 def notify_expiring(work: Work) -> int:
-    """Tell both sides which counting papers and agreements end within 90, 60 or 30 days; answers how many notices.
+    """Tell both sides which counting papers and agreements end within 90, 60 or 30 days, and once which paper is over
+    and stops offers under an agreement that stands; answers how many notices.
 
     Run again it tells nothing twice. Who misses the 90th day is told on the next one.
     """
     today = day_of(work.at)
     agreements = work.session.scalars(
-        select(Agreement).where(
-            tenancy.own(work, Agreement), Agreement.state == ACTIVE, Agreement.ends_on <= today + _horizon()
-        )
+        select(Agreement).where(tenancy.own(work, Agreement), Agreement.state == ACTIVE, Agreement.ends_on >= today)
     ).all()
     agency_ids = work.session.scalars(select(Agreement.agency_id).where(tenancy.own(work, Agreement)).distinct()).all()
     found = find_counting(work, work.tenant_id, agency_ids, today)
     documents = [document for kinds in found.values() for versions in kinds.values() for document in versions]
     told = [_tell_ending(work, document, "document", document.expires_on, today) for document in documents]
     told += [_tell_ending(work, agreement, "agreement", agreement.ends_on, today) for agreement in agreements]
-    return sum(told)
+    bound = {agreement.agency_id for agreement in agreements}
+    over = [document for document in documents if document.expires_on < today and document.agency_id in bound]
+    return sum(told) + sum(_tell_over(work, document) for document in over)
 
 
 def band(ends_on: dt.date, today: dt.date) -> int | None:
@@ -169,28 +170,25 @@ def _tell_ending(work: Work, ending: AgencyDocument | Agreement, noun: str, ends
     due = band(ends_on, today)
     if due is None:
         return 0
-    kind = f"{noun}.expiring"
-    facts = {"ends_on": ends_on, "days": (ends_on - today).days}
+    facts: dict[str, object] = {"ends_on": ends_on, "days": (ends_on - today).days}
     if isinstance(ending, AgencyDocument):
         facts["document_kind"] = ending.kind
+    return _tell_both(work, ending, noun, f"{noun}.expiring", f"/{due}", facts)
+
+
+def _tell_over(work: Work, document: AgencyDocument) -> int:
+    facts = {"ends_on": document.expires_on, "document_kind": document.kind}
+    return _tell_both(work, document, "document", "document.expired", "", facts)
+
+
+def _tell_both(
+    work: Work, of: AgencyDocument | Agreement, noun: str, kind: str, occasion: str, facts: Mapping[str, object]
+) -> int:
+    key = f"{kind}/{of.id}{occasion}"
     return sum(
-        notices.tell(
-            work,
-            ending.lender_id,
-            ending.agency_id,
-            side,
-            kind,
-            noun,
-            ending.id,
-            key=f"{kind}/{ending.id}/{due}",
-            **facts,
-        )
+        notices.tell(work, of.lender_id, of.agency_id, side, kind, noun, of.id, key=key, **facts)
         for side in (LENDER, AGENCY)
     )
-
-
-def _horizon() -> dt.timedelta:
-    return dt.timedelta(days=max(NOTICE_DAYS))
 
 
 def _relation(work: Work, counterparty_id: UUID) -> Agreement:

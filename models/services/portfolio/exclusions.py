@@ -5,12 +5,12 @@ does: of an exclusion and an acceptance the later sees what the earlier did.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import and_, func, or_, select
 
 from models.business_day import day_of
 from models.case import Case
@@ -28,10 +28,12 @@ _ROW: Final = {"row": "bigint", "case_number": "text", "reason": "text", "source
 
 
 class Line(NamedTuple):
-    """An exclusion, and the number of its case; None where it is of the whole borrower."""
+    """An exclusion and the numbers of the cases that it keeps back, in order, by id; `reference` is that of its one
+    case, None where it is of the whole borrower."""
 
     exclusion: Exclusion
     reference: str | None
+    references: Mapping[UUID, str]
 
 
 def record(
@@ -122,19 +124,20 @@ def list_own(
     work: Work, after: UUID | None = None, limit: int = 50, reason: str | None = None, standing: bool = True
 ) -> list[Line]:
     """Newest first; only those that stand, unless told otherwise."""
-    query = _lines(work)
+    query = select(Exclusion).where(tenancy.own(work, Exclusion))
     if reason is not None:
         query = query.where(Exclusion.reason == reason)
     if standing:
         query = query.where(Exclusion.lifted_at.is_(None))
-    return [Line(*row) for row in work.session.execute(pages.newest(query, Exclusion.id, after, limit))]
+    return _lines(work, work.session.scalars(pages.newest(query, Exclusion.id, after, limit)).all())
 
 
 def list_of_case(work: Work, case_id: UUID) -> list[Line]:
     """Those of the case and of its borrower as a whole, newest first, with those that were lifted."""
     borrower_id = _get_borrower(work, case_id)
     of_case = and_(Exclusion.borrower_id == borrower_id, or_(Exclusion.case_id.is_(None), Exclusion.case_id == case_id))
-    return [Line(*row) for row in work.session.execute(_lines(work).where(of_case).order_by(Exclusion.id.desc()))]
+    query = select(Exclusion).where(tenancy.own(work, Exclusion), of_case)
+    return _lines(work, work.session.scalars(query.order_by(Exclusion.id.desc())).all())
 
 
 def count_by_reason(work: Work) -> dict[str, int]:
@@ -147,9 +150,23 @@ def count_by_reason(work: Work) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def _lines(work: Work) -> Select[*tuple[Any, ...]]:
-    of_case = and_(Case.lender_id == Exclusion.lender_id, Case.id == Exclusion.case_id)
-    return select(Exclusion, Case.reference).outerjoin(Case, of_case).where(tenancy.own(work, Exclusion))
+def _lines(work: Work, found: Sequence[Exclusion]) -> list[Line]:
+    """With their cases, which are read once for all of them."""
+    named = [one.case_id for one in found if one.case_id]
+    whole = [one.borrower_id for one in found if not one.case_id]
+    query = select(Case.borrower_id, Case.id, Case.reference).where(
+        tenancy.own(work, Case), or_(bulk.among(Case.id, named), bulk.among(Case.borrower_id, whole))
+    )
+    of_borrower: dict[UUID, dict[UUID, str]] = {}
+    for borrower_id, case_id, reference in work.session.execute(query.order_by(Case.reference)):
+        of_borrower.setdefault(borrower_id, {})[case_id] = reference
+    return [_line(one, of_borrower.get(one.borrower_id, {})) for one in found]
+
+
+def _line(one: Exclusion, of_borrower: Mapping[UUID, str]) -> Line:
+    if one.case_id is None:
+        return Line(one, None, of_borrower)
+    return Line(one, of_borrower[one.case_id], {one.case_id: of_borrower[one.case_id]})
 
 
 def _get_borrower(work: Work, case_id: UUID) -> UUID:

@@ -2,7 +2,8 @@
 //
 //   data-theme-toggle                   light or dark, kept in this browser
 //   data-menu                           a <details> that closes on Escape or a click elsewhere
-//   data-confirm="…"                    a button that asks first
+//   data-confirm="…"                    a button that asks first; {count} is what is selected, {choice} the option beside
+//                                       the button, whose data-warns is added
 //   data-copy="…"                       copies its text
 //   data-worklist                       a table worked by keys: j k enter space /
 //   data-bulk                           a form whose [data-bulk-bar] appears with a selection
@@ -68,6 +69,13 @@ document.addEventListener("keydown", (event) => {
 
 // --- asking first --------------------------------------------------------------------------------------------
 
+function question(button) {
+  const chosen = button.parentElement.querySelector("select")?.selectedOptions[0];
+  const count = button.form?.querySelector("[data-bulk-count]")?.textContent;
+  const asked = fill(button.dataset.confirm, { choice: chosen?.textContent, count });
+  return [asked, chosen?.dataset.warns].filter(Boolean).join(" ");
+}
+
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-confirm]");
   if (!button || button.dataset.confirmed) return;
@@ -75,7 +83,7 @@ document.addEventListener("click", (event) => {
   if (button.form && !button.form.reportValidity()) return; // What is missing is asked for before anything is confirmed.
   const dialog = document.getElementById("confirm");
   const go = dialog.querySelector('[value="go"]');
-  dialog.querySelector("#confirm-text").textContent = button.dataset.confirm;
+  dialog.querySelector("#confirm-text").textContent = question(button);
   go.textContent = button.textContent.trim();
   dialog.returnValue = "";
   dialog.addEventListener("close", () => {
