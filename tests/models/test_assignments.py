@@ -210,4 +210,5 @@ def test_a_freeze_waits_for_whoever_assigns(world: World, lender: Someone, agenc
             assignments.assign_evenly(work, placement.id, [collector.member.id])
             waiting = threads.submit(freeze)
             await_waiter(work)
+            assert not waiting.done()
         waiting.result()
