@@ -144,41 +144,20 @@ def export(work: Work, filters: Filter = ANY_OPEN) -> Iterator[Item]:
 def due_promises(work: Work) -> DuePromises:
     """Of the agency's open cases; for a collector, of their own."""
     today = day_of(work.at)
-    query = (
-        select(
-            func.count().filter(WorkItem.promise_due_on < today),
-            func.count().filter(WorkItem.promise_due_on == today),
-        )
-        .join(Case, and_(Case.lender_id == WorkItem.lender_id, Case.id == WorkItem.case_id))
-        .join(Placement, and_(Placement.lender_id == WorkItem.lender_id, Placement.id == WorkItem.placement_id))
-        .where(
-            tenancy.own(work, WorkItem),
-            tenancy.own(work, Case),
-            tenancy.own(work, Placement),
-            WorkItem.promise_due_on <= today,
-            Case.status == OPEN,
-            _workable(work),
-        )
+    counts = (
+        func.count().filter(WorkItem.promise_due_on < today),
+        func.count().filter(WorkItem.promise_due_on == today),
     )
+    query = _of_items(work, *counts).where(WorkItem.promise_due_on <= today, Case.status == OPEN, _workable(work))
     if own_only(work):
         query = query.where(_assigned(work, work.actor.member_id))
     return DuePromises(*work.session.execute(query).one())
 
 
-def _ranked(work: Work, filters: Filter, rank: Any, after: str | None, limit: int) -> Select[UUID, UUID, UUID, int]:
+def _ranked(work: Work, filters: Filter, rank: Any, after: str | None, limit: int) -> Select[*tuple[Any, ...]]:
     """Keys and rank of one branch of the worklist, in its order, one row more than a page."""
-    query = (
-        select(WorkItem.lender_id, WorkItem.placement_id, WorkItem.case_id, rank.label("priority"))
-        .join(Case, and_(Case.lender_id == WorkItem.lender_id, Case.id == WorkItem.case_id))
-        .join(Placement, and_(Placement.lender_id == WorkItem.lender_id, Placement.id == WorkItem.placement_id))
-        .where(
-            tenancy.own(work, WorkItem),
-            tenancy.own(work, Case),
-            tenancy.own(work, Placement),
-        )
-        .order_by(rank, WorkItem.case_id)
-        .limit(limit + 1)
-    )
+    keys = (WorkItem.lender_id, WorkItem.placement_id, WorkItem.case_id)
+    query = _of_items(work, *keys, rank.label("priority")).order_by(rank, WorkItem.case_id).limit(limit + 1)
     wanted = {
         Case.bucket: filters.bucket,
         Case.status: filters.status,
@@ -195,6 +174,16 @@ def _ranked(work: Work, filters: Filter, rank: Any, after: str | None, limit: in
     if after is not None:
         query = query.where(tuple_(rank, WorkItem.case_id) > tuple_(*_cursor(after)))
     return query
+
+
+def _of_items(work: Work, *columns: Any) -> Select[*tuple[Any, ...]]:
+    """The columns of the agency's `WorkItem`s, each with its `Case` and `Placement`."""
+    return (
+        select(*columns)
+        .join_from(WorkItem, Case, and_(Case.lender_id == WorkItem.lender_id, Case.id == WorkItem.case_id))
+        .join(Placement, and_(Placement.lender_id == WorkItem.lender_id, Placement.id == WorkItem.placement_id))
+        .where(*(tenancy.own(work, table) for table in (WorkItem, Case, Placement)))
+    )
 
 
 def _workable(work: Work) -> ColumnElement[bool]:
